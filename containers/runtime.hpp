@@ -1,0 +1,126 @@
+// ContainerRuntime: sandboxes and the programs in them; the fifth of the five faces.
+//
+// It knows no jobs: a sandbox is an image (or the host's file system), a user, limits and mounts; a
+// program is an argv with an environment. The cut is that of Mesos' isolators: recover, prepare,
+// start, signal, usage, cleanup. Every call is asynchronous where it can take long; each answer comes
+// in a later turn of the caller's loop, exactly once. One sandbox may hold many programs; they share
+// its namespaces, /dev/shm and /tmp.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include <sys/types.h>
+
+#include "queues/base/result.hpp"
+#include "queues/base/time.hpp"
+#include "queues/base/units.hpp"
+
+namespace gangway::containers {
+
+enum class ImageSourceKind { OciLayout, OciArchive, DockerArchive };
+
+struct ImageSource {
+  ImageSourceKind kind = ImageSourceKind::OciLayout;
+  std::string path;
+  std::string manifest_digest;  // "sha256:<64 hex>"; docker-archive: of the config
+};
+
+struct UserIdentity {
+  uid_t uid = 0;
+  gid_t gid = 0;
+  std::vector<gid_t> groups;  // supplementary
+  std::string name;
+  std::string home;
+  std::string shell;
+};
+
+struct BindMount {
+  std::string source;       // opened with the user's rights
+  std::string destination;  // absolute, inside
+  bool read_only = false;
+};
+
+struct SandboxLimits {
+  std::vector<int> cores;              // logical cores it may use; empty: all
+  std::optional<Bytes> memory;
+  std::optional<std::int64_t> pids;
+  std::optional<Bytes> shm;            // size of /dev/shm; none: half of memory
+};
+
+struct SandboxRequest {
+  std::string name;        // unique on the node: "42.1"
+  std::string directory;   // exists, private to this sandbox, removed by cleanup
+  std::optional<ImageSource> image;
+  UserIdentity user;
+  std::string hostname;
+  std::vector<BindMount> binds;
+  std::string workdir;     // the directory programs start in; with an image: made visible inside by
+                           // a bind of its own unless a bind covers it
+  SandboxLimits limits;
+};
+
+struct SandboxReady {
+  std::vector<std::string> image_env;         // of the image's config
+  std::vector<std::string> image_entrypoint;  // Entrypoint, then Cmd is used if the caller has no argv
+  std::vector<std::string> image_cmd;
+  std::vector<std::string> waivers;           // what could not be enforced and was allowed to be missing
+};
+
+// Where a program's output goes. Paths are opened with the user's rights, outside the sandbox.
+struct ProgramOutput {
+  std::string path;
+  bool truncate = false;   // else append
+};
+
+struct ProgramRequest {
+  std::uint32_t id = 0;              // unique in the sandbox
+  std::vector<std::string> argv;     // argv[0] is looked up by PATH inside
+  std::vector<std::string> env;
+  std::string workdir;
+  std::string stdin_path;            // empty: /dev/null
+  ProgramOutput out;
+  std::optional<ProgramOutput> err;  // none: same as out
+  std::vector<int> cores;            // affinity; empty: the sandbox's
+  mode_t umask = 022;
+  bool host_files = false;           // runs in the sandbox's namespaces but sees the host's file system
+                                     // (the PMIx server); inherits `inherit_fd` as descriptor 3
+  int inherit_fd = -1;
+};
+
+struct ProgramEnd {
+  std::uint32_t id = 0;
+  bool started = true;       // false: exec failed; `message` says why
+  int wait_status = 0;       // as wait(2) gives it
+  std::string message;
+};
+
+struct SandboxUsage {
+  Duration cpu;
+  Bytes peak_memory;
+  bool out_of_memory = false;  // the kernel killed something in it for its memory limit
+};
+
+class ContainerRuntime {
+ public:
+  virtual ~ContainerRuntime() = default;
+
+  // Fetches, verifies and unpacks the image if the node has not got it, and sets the sandbox up,
+  // with nothing of the user's running in it. On failure nothing is left behind.
+  virtual void prepare(SandboxRequest request, std::function<void(Result<SandboxReady>)> done) = 0;
+  // Requires: prepare has succeeded. `on_end` is called once for each program.
+  virtual void start(std::vector<ProgramRequest> programs,
+                     std::function<void(ProgramEnd)> on_end) = 0;
+  // To every process of the user's in the sandbox (SIGKILL leaves none), or to program `id` only.
+  virtual void signal(int signal_number, std::optional<std::uint32_t> id) = 0;
+  [[nodiscard]] virtual SandboxUsage usage() const = 0;
+  // Kills what is left, takes the sandbox down, removes its directory and control groups. Also right
+  // after a failed or unfinished prepare, which it aborts. `done` after the last process is gone.
+  virtual void cleanup(std::function<void(SandboxUsage)> done) = 0;
+};
+
+}  // namespace gangway::containers

@@ -1,0 +1,85 @@
+// The cluster's configuration: one YAML file, read whole, all its errors at once with line numbers.
+//
+// People's programs never read it: they find the scheduler by --socket, GANGWAY_SOCKET or the default
+// path. Pure but for load_config(), which reads one file. docs/configuration.md lists every key.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <set>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "queues/base/result.hpp"
+#include "queues/base/strong_id.hpp"
+#include "queues/base/time.hpp"
+#include "queues/base/units.hpp"
+#include "queues/model/queue.hpp"
+
+namespace gangway::config {
+
+inline constexpr std::string_view kDefaultConfigPath = "/etc/gangway/gangway.yaml";
+inline constexpr std::string_view kDefaultSocketPath = "/run/gangway/jschedd.sock";
+
+// What an operator allows a node to leave unenforced. Everything else that cannot be applied stops
+// the job with the reason.
+enum class Waiver { CgroupMemory, CgroupCpus, CgroupPids, UserNamespace, Seccomp, OverlayFs };
+[[nodiscard]] std::string_view to_string(Waiver waiver);  // "cgroup-memory"
+
+struct SchedulerConfig {
+  std::string socket{kDefaultSocketPath};
+  std::string listen = "0.0.0.0:6810";   // for executors
+  std::string spool = "/var/lib/gangway/scheduler";
+};
+
+struct ExecutorConfig {
+  std::string scheduler = "127.0.0.1:6810";  // where jschedd listens
+  std::string spool = "/var/lib/gangway/executor";
+  std::string images;                    // image store; empty: <spool>/images
+  std::string scratch;                   // overlays' upper directories; empty: a tmpfs in each sandbox
+  std::string address;                   // reachable from the other nodes; empty: as the scheduler sees it
+  std::optional<std::int64_t> cores;     // else what the kernel shows
+  std::optional<Bytes> memory;
+  std::vector<std::pair<std::string, std::int64_t>> named;
+  std::string cgroup = "gangway";        // the control group below which jobs get theirs
+  std::set<Waiver> waivers;
+};
+
+struct MpiConfig {
+  std::string tcp_networks;              // "10.77.0.0/24": what Open MPI's TCP may use; empty: its choice
+};
+
+struct Config {
+  std::string cluster = "gangway";
+  std::string key_file = "/etc/gangway/cluster.key";  // readable by the daemons alone
+  Duration lease = minutes(10);
+  Duration heartbeat = seconds(5);
+  Duration prepare_timeout = minutes(30);
+  Duration kill_grace = seconds(30);
+  bool allow_root_jobs = false;
+  std::vector<std::string> operators{"root"};
+  SchedulerConfig scheduler;
+  ExecutorConfig executor;
+  MpiConfig mpi;
+  std::vector<Queue> queues;             // never empty: a queue "batch" if the file names none
+};
+
+struct ConfigError {
+  int line = 0;  // from 1; 0: the file as a whole
+  std::string message;
+};
+
+struct ParsedConfig {
+  Config config;                    // what could be read
+  std::vector<ConfigError> errors;  // empty: `config` may be used
+};
+
+[[nodiscard]] ParsedConfig parse_config(std::string_view yaml);
+// Errors: NotFound, Denied, Invalid: "<path>:<line>: <message>" for the first, and how many more.
+[[nodiscard]] Result<Config> load_config(const std::string& path);
+// YAML that parses back to the same configuration, with a comment for each key.
+[[nodiscard]] std::string render_config(const Config& config);
+
+}  // namespace gangway::config

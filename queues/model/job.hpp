@@ -1,0 +1,141 @@
+// A job: its immutable spec, its phase, and its times.
+//
+// Phase and outcome are variants, not flags; apply() in job_machine.hpp is the only writer.
+// Pure values.
+#pragma once
+
+#include <memory>
+#include <optional>
+#include <string>
+#include <variant>
+
+#include "queues/base/strong_id.hpp"
+#include "queues/base/time.hpp"
+#include "queues/model/allocation.hpp"
+#include "queues/model/job_spec.hpp"
+
+namespace gangway {
+
+// Why a job waits. Slurm's words where it has one.
+enum class PendingReason {
+  None,                      // not looked at yet
+  Priority,                  // others are before it
+  Resources,                 // next in line, waits for resources
+  Dependency,
+  DependencyNeverSatisfied,
+  BeginTime,
+  JobHeldUser,
+  JobHeldAdmin,
+  NodesUnavailable,          // enough nodes exist, too many of them are down, lost or drained
+  QueueDown,
+  Requeued,                  // waits for its old attempt to be over everywhere
+  LaunchFailedRequeued,      // its last start failed; it backs off
+};
+[[nodiscard]] std::string_view to_string(PendingReason reason);
+
+enum class OutcomeKind {
+  Completed, Failed, Signaled, Cancelled, TimedOut, OutOfMemory, NodeFailed, Preempted, LaunchFailed,
+};
+[[nodiscard]] std::string_view to_string(OutcomeKind kind);          // "COMPLETED"
+[[nodiscard]] std::string_view customary_letters(OutcomeKind kind);  // "CD"
+
+struct Outcome {
+  OutcomeKind kind = OutcomeKind::Completed;
+  std::int32_t exit_code = 0;  // 0..255 where a program ended by itself, also MPI_Abort's
+  std::int32_t signal = 0;     // the signal that ended it, 0 if none
+  std::string detail;          // one clause for people: who cancelled, what failed on which node
+  friend bool operator==(const Outcome&, const Outcome&) = default;
+  [[nodiscard]] bool is_success() const { return kind == OutcomeKind::Completed; }
+  // What `jwait` exits with: the job's own code, 128+n for a signal, 1 for the rest.
+  [[nodiscard]] int shell_code() const;
+};
+
+// Time spent running, pauses left out: never end = start + limit.
+struct RunClock {
+  Duration accumulated;
+  std::optional<Time> since;  // running now, since then
+  friend bool operator==(const RunClock&, const RunClock&) = default;
+  [[nodiscard]] Duration elapsed(Time now) const {
+    return since ? accumulated + (now - *since) : accumulated;
+  }
+};
+
+namespace phase {
+struct Waiting {
+  PendingReason reason = PendingReason::None;
+  friend bool operator==(const Waiting&, const Waiting&) = default;
+};
+struct Starting {  // allocated; its nodes prepare
+  Allocation allocation;
+  friend bool operator==(const Starting&, const Starting&) = default;
+};
+struct Running {
+  Allocation allocation;
+  RunClock clock;
+  friend bool operator==(const Running&, const Running&) = default;
+};
+struct Suspended {
+  Allocation allocation;
+  RunClock clock;
+  friend bool operator==(const Suspended&, const Suspended&) = default;
+};
+struct Completing {  // its outcome is known; some nodes still clean up
+  Allocation allocation;
+  Outcome outcome;
+  bool requeue = false;  // goes back to Waiting instead of Finished
+  friend bool operator==(const Completing&, const Completing&) = default;
+};
+struct Finished {
+  Outcome outcome;
+  friend bool operator==(const Finished&, const Finished&) = default;
+};
+}  // namespace phase
+
+using Phase = std::variant<phase::Waiting, phase::Starting, phase::Running, phase::Suspended,
+                           phase::Completing, phase::Finished>;
+[[nodiscard]] std::string_view phase_name(const Phase& phase);     // "Waiting"
+[[nodiscard]] std::string_view customary_letters(const Phase& p);  // "PD", "CF", "R", "S", "CG", or the outcome's
+
+struct Hold {
+  bool by_user = false;
+  bool by_operator = false;
+  friend bool operator==(const Hold&, const Hold&) = default;
+  [[nodiscard]] bool any() const { return by_user || by_operator; }
+};
+
+// Its place in a workflow.
+struct Membership {
+  WorkflowId workflow;
+  std::string member;  // its name in the DAG file
+  friend bool operator==(const Membership&, const Membership&) = default;
+};
+
+struct Job {
+  JobKey key;
+  Owner owner;
+  std::string spec_digest;
+  std::shared_ptr<const JobSpec> spec;  // shared because immutable; never null
+  std::optional<Membership> membership;
+
+  Phase phase = phase::Waiting{};
+  Hold hold;
+  Attempt attempt = 0;           // of the newest allocation; 0 before the first
+  std::uint32_t launch_failures = 0;  // in a row; bounded, see job_machine.hpp
+  Time submitted;
+  std::optional<Time> eligible;  // since when nothing but resources keeps it
+  std::optional<Time> started;   // of the newest attempt
+  std::optional<Time> ended;
+  std::uint64_t version = 0;     // rises with each event
+
+  [[nodiscard]] bool is_waiting() const { return std::holds_alternative<phase::Waiting>(phase); }
+  [[nodiscard]] bool is_finished() const { return std::holds_alternative<phase::Finished>(phase); }
+  // Of Starting, Running, Suspended, Completing; nullptr otherwise.
+  [[nodiscard]] const Allocation* allocation() const;
+  // Of Completing and Finished; nullptr otherwise.
+  [[nodiscard]] const Outcome* outcome() const;
+};
+
+// Equality by value of everything stored (spec by digest).
+[[nodiscard]] bool same_state(const Job& a, const Job& b);
+
+}  // namespace gangway

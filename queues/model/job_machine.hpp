@@ -1,0 +1,40 @@
+// The life of a job in one file. apply() is the only writer of a job's state.
+//
+//   Waiting  --Allocated-->        Starting
+//   Waiting  --CancelledWaiting--> Finished
+//   Starting --Launched-->         Running
+//   Starting --Ended-->            Completing
+//   Running  --Suspended-->        Suspended
+//   Running  --Ended-->            Completing
+//   Suspended --Resumed-->         Running
+//   Suspended --Ended-->           Completing
+//   Completing --Cleaned-->        Finished        (outcome stands)
+//   Completing --Cleaned-->        Waiting         (requeue)
+//
+// Eligible, ReasonChanged, Held and Released change a waiting job and leave it Waiting; Held and
+// Released are also noted on a running one, for the case that it is requeued. Events of an older
+// attempt are refused with Conflict; a pair that cannot be is refused with Internal. A test prints
+// this table from apply() and compares it with the picture above.
+//
+// Pure: `at` is the event's time.
+#pragma once
+
+#include "queues/base/result.hpp"
+#include "queues/model/job.hpp"
+#include "queues/model/job_event.hpp"
+
+namespace gangway {
+
+// The job after `event`. Errors: Conflict (older attempt), Internal (impossible pair); the caller's
+// job is unchanged then.
+[[nodiscard]] Result<Job> apply(const Job& job, const JobEvent& event, Time at);
+
+// The job that a Submitted event makes. `spec` is what `event.spec_digest` names.
+[[nodiscard]] Job make_job(JobKey key, const job_event::Submitted& event,
+                           std::shared_ptr<const JobSpec> spec, Time at);
+
+// A start that failed (image, sandbox, a node that refused) is tried again this often, then the job
+// ends as LaunchFailed.
+inline constexpr std::uint32_t kMaxLaunchFailures = 3;
+
+}  // namespace gangway

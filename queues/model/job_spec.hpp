@@ -1,0 +1,142 @@
+// What a user asked for: immutable once it is valid, stored once by the digest of its bytes.
+//
+// A spec has components: a gang may consist of parts of different shape; an ordinary job has one.
+// Pure values.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "queues/base/result.hpp"
+#include "queues/base/strong_id.hpp"
+#include "queues/base/time.hpp"
+#include "queues/base/units.hpp"
+#include "queues/model/resources.hpp"
+
+namespace gangway {
+
+enum class JobKind { Batch, Service };
+// Batch: the program is started once, on the first node of the allocation (a script).
+// Tasks: the program is started as every task of the allocation (a command, MPI ranks).
+enum class LaunchMode { Batch, Tasks };
+enum class MpiMode { None, Pmix };
+
+// One part of a gang: `nodes` nodes of one shape.
+struct Component {
+  std::int32_t nodes = 1;
+  std::int32_t tasks = 1;           // in all of the component; tasks >= nodes
+  std::int32_t cpus_per_task = 1;   // cores
+  Bytes memory_per_node;            // 0: the queue's default
+  Resources named_per_node;         // only `named` is used: gpu:1 and the like
+  bool exclusive = false;           // whole nodes
+  std::vector<NodeName> only_nodes; // --nodelist: placed on these and no others, if not empty
+  std::vector<NodeName> not_nodes;  // --exclude
+  friend bool operator==(const Component&, const Component&) = default;
+
+  // The most tasks that one node of this component gets (block distribution).
+  [[nodiscard]] std::int32_t tasks_on_fullest_node() const { return (tasks + nodes - 1) / nodes; }
+  // What each node must have for it: cores for its tasks, memory, named resources. Nodes are asked
+  // for the fullest node's share, so that any of them can take any part.
+  [[nodiscard]] Resources per_node() const;
+};
+
+// `%j`-patterns are expanded on the executor. An empty path means the default.
+struct StdioSpec {
+  std::string out;   // default job-%j.out
+  std::string err;   // default: joined with out
+  std::string in;    // default /dev/null
+  bool append = false;
+  friend bool operator==(const StdioSpec&, const StdioSpec&) = default;
+};
+
+enum class ImageKind { OciLayout, OciArchive, DockerArchive };
+[[nodiscard]] std::string_view to_string(ImageKind kind);
+
+// Resolved by the submitting program with the user's rights.
+struct ImageSpec {
+  ImageKind kind = ImageKind::OciLayout;
+  std::string path;             // absolute: directory or archive
+  std::string reference;        // tag inside it, may be empty
+  std::string manifest_digest;  // "sha256:<64 hex>": what will run, whatever the tag means by then
+                                // (docker-archive: the digest of its config)
+  friend bool operator==(const ImageSpec&, const ImageSpec&) = default;
+};
+
+// A host directory or file made visible inside the sandbox, opened with the user's rights.
+struct BindSpec {
+  std::string source;
+  std::string destination;
+  bool read_only = false;
+  friend bool operator==(const BindSpec&, const BindSpec&) = default;
+};
+
+// When a dependency counts as fulfilled, in Slurm's words.
+enum class DependencyKind { After, AfterAny, AfterOk, AfterNotOk, Singleton };
+[[nodiscard]] std::string_view to_string(DependencyKind kind);
+
+struct Dependency {
+  DependencyKind kind = DependencyKind::AfterOk;
+  JobId on;          // unused for Singleton
+  Duration delay;    // After only: this long after the start
+  friend bool operator==(const Dependency&, const Dependency&) = default;
+};
+
+struct JobSpec {
+  std::string name;
+  JobKind kind = JobKind::Batch;
+  QueueName queue;        // empty: the default queue
+  AccountName account;    // empty: the user's name
+  std::int32_t nice = 0;  // higher is later
+  bool held = false;      // --hold
+  std::optional<Duration> time_limit;  // none: the queue's default, which may be "no limit"
+  Duration kill_grace = seconds(30);   // between TERM and KILL
+  bool requeue = true;    // run again after a lost node
+  std::optional<Time> not_before;      // --begin
+
+  std::vector<Component> components;   // at least one
+  LaunchMode launch = LaunchMode::Batch;
+  MpiMode mpi = MpiMode::None;
+
+  std::string script;                // text of a job script; empty for a command
+  std::vector<std::string> argv;     // the command, or the script's arguments
+  std::vector<std::string> env;      // "NAME=value"
+  std::string workdir;               // absolute
+  StdioSpec stdio;
+  std::uint32_t umask = 022;
+
+  std::optional<ImageSpec> image;    // none: the host's file system
+  std::vector<BindSpec> binds;
+
+  std::vector<Dependency> dependencies;  // pairwise, all must hold
+  bool kill_on_invalid_dependency = false;
+  std::string comment;
+
+  friend bool operator==(const JobSpec&, const JobSpec&) = default;
+
+  [[nodiscard]] std::int32_t total_nodes() const;
+  [[nodiscard]] std::int32_t total_tasks() const;
+};
+
+// Who submitted it, as the kernel told the scheduler.
+struct Owner {
+  std::uint32_t uid = 0;
+  std::uint32_t gid = 0;
+  std::string user;  // name on the scheduler's host, or the uid in digits
+  friend bool operator==(const Owner&, const Owner&) = default;
+};
+
+// Everything that can be checked without knowing the cluster: counts positive, tasks >= nodes, a
+// script or a command but not an empty one, absolute paths, sizes within the stated bounds.
+// Errors: Invalid, naming the option and the value.
+[[nodiscard]] Result<void> validate(const JobSpec& spec);
+
+// Bounds of one job.
+inline constexpr std::size_t kMaxScriptBytes = 4 << 20;
+inline constexpr std::size_t kMaxEnvBytes = 1 << 20;
+inline constexpr std::size_t kMaxArgvBytes = 1 << 20;
+inline constexpr std::int32_t kMaxNodesPerJob = 100'000;
+inline constexpr std::int32_t kMaxTasksPerJob = 10'000'000;
+
+}  // namespace gangway

@@ -1,0 +1,43 @@
+// A workflow: a DAG of jobs that is submitted, listed, cancelled and resumed as one thing.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "queues/base/strong_id.hpp"
+#include "queues/base/time.hpp"
+#include "queues/model/job_spec.hpp"
+
+namespace gangway {
+
+// Which ends of the job needed let the needing job run.
+enum class NeedOutcome { Success, Failure, Any };
+[[nodiscard]] std::string_view to_string(NeedOutcome outcome);
+
+struct Need {
+  std::string member;
+  NeedOutcome outcome = NeedOutcome::Success;
+  friend bool operator==(const Need&, const Need&) = default;
+};
+
+struct WorkflowMember {
+  std::string name;
+  JobId job;
+  std::vector<Need> needs;
+  friend bool operator==(const WorkflowMember&, const WorkflowMember&) = default;
+};
+
+struct Workflow {
+  WorkflowId id;
+  std::uint32_t generation = 1;  // resuming one makes a new generation
+  std::string name;
+  Owner owner;
+  Time submitted;
+  std::optional<Time> ended;
+  std::vector<WorkflowMember> members;  // in the order of the file
+  std::uint64_t version = 0;
+  friend bool operator==(const Workflow&, const Workflow&) = default;
+};
+
+}  // namespace gangway

@@ -1,0 +1,53 @@
+// Message <-> model. Pure; the from_wire side takes bytes of strangers and is fuzzed: it checks
+// every enumerator and bound and never trusts a count.
+//
+// Only this header names both worlds; generated types go no further than io, controller and agent.
+#pragma once
+
+#include "queues/base/result.hpp"
+#include "queues/base/strong_id.hpp"
+#include "queues/model/allocation.hpp"
+#include "queues/model/job.hpp"
+#include "queues/model/job_event.hpp"
+#include "queues/model/job_spec.hpp"
+#include "queues/model/node.hpp"
+#include "queues/model/workflow.hpp"
+#include "queues/wire/gangway.pb.h"
+
+namespace gangway::wire {
+
+void to_wire(gangway::JobKey key, JobKey* out);
+void to_wire(const gangway::Resources& r, Resources* out);
+void to_wire(const gangway::JobSpec& spec, JobSpec* out);
+void to_wire(const gangway::Owner& owner, Owner* out);
+void to_wire(const gangway::Allocation& allocation, Allocation* out);
+void to_wire(const gangway::Outcome& outcome, Outcome* out);
+void to_wire(const gangway::Membership& membership, Membership* out);
+void to_wire(const gangway::WorkflowMember& member, WorkflowMember* out);
+void to_wire(const gangway::Job& job, JobState* out);
+void to_wire(const gangway::Workflow& workflow, WorkflowState* out);
+void to_wire(const gangway::Node& node, NodeState* out);
+void to_wire(const gangway::Event& event, Event* out);
+void to_wire(const gangway::Error& error, Error* out);
+
+// Errors: Corrupt, naming the field.
+[[nodiscard]] gangway::JobKey from_wire(const JobKey& m);
+[[nodiscard]] gangway::Result<gangway::Resources> from_wire(const Resources& m);
+[[nodiscard]] gangway::Result<gangway::JobSpec> from_wire(const JobSpec& m);
+[[nodiscard]] gangway::Owner from_wire(const Owner& m);
+[[nodiscard]] gangway::Result<gangway::Allocation> from_wire(const Allocation& m);
+[[nodiscard]] gangway::Result<gangway::Outcome> from_wire(const Outcome& m);
+[[nodiscard]] gangway::Result<gangway::WorkflowMember> from_wire(const WorkflowMember& m);
+// `spec` is what the state's spec_digest names.
+[[nodiscard]] gangway::Result<gangway::Job> from_wire(const JobState& m,
+                                                      std::shared_ptr<const gangway::JobSpec> spec);
+[[nodiscard]] gangway::Result<gangway::Workflow> from_wire(const WorkflowState& m);
+[[nodiscard]] gangway::Result<gangway::Node> from_wire(const NodeState& m);
+[[nodiscard]] gangway::Result<gangway::Event> from_wire(const Event& m);
+[[nodiscard]] gangway::Error from_wire(const Error& m);  // an unknown kind becomes Internal
+
+// The bytes of a spec as they are stored and digested (deterministic), and back.
+[[nodiscard]] std::string encode_spec(const gangway::JobSpec& spec);
+[[nodiscard]] gangway::Result<gangway::JobSpec> decode_spec(std::string_view bytes);
+
+}  // namespace gangway::wire

@@ -1,0 +1,80 @@
+// Controller: the scheduler as a function from what happened to what to do. No I/O, no clock, no
+// threads; the daemon (daemon.hpp) performs what it returns, and the simulator does the same.
+//
+// It owns the cluster's state in memory (cluster_state.hpp), asks the planner, keeps the gang
+// protocol of PROTOCOL.md and decides on leases. Memory is ahead of the store by the turns not yet
+// durable; nobody sees them before (Turn). If a commit fails the daemon stops and is started again
+// from the store.
+//
+// A gang starts in two phases: every node of the allocation prepares; when all are Prepared, all are
+// told to launch; one refusal, failure or timeout releases them all.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "queues/base/rng.hpp"
+#include "queues/base/time.hpp"
+#include "queues/io/transport.hpp"
+#include "queues/model/queue.hpp"
+#include "queues/store/job_store.hpp"
+#include "queues/wire/gangway.pb.h"
+#include "scheduler/cluster_state.hpp"
+#include "scheduler/effect.hpp"
+
+namespace gangway::scheduler {
+
+struct ControllerConfig {
+  std::string cluster = "gangway";
+  std::vector<Queue> queues;                    // at least one, exactly one of them the default
+  Duration lease = minutes(10);                 // an attempt lives this long without contact
+  Duration lease_drift = seconds(2);            // allowed difference of two boot clocks over a lease
+  Duration heartbeat_every = seconds(5);
+  Duration suspect_after = seconds(15);
+  Duration prepare_timeout = minutes(30);       // unpacking a large image included
+  Duration requeue_backoff = seconds(5);        // after a failed start, doubled each time
+  bool allow_root_jobs = false;
+  std::vector<std::string> operators;           // user names that may drain, confirm, see to all jobs
+  std::size_t max_jobs = 2'000'000;
+  std::size_t max_jobs_per_submission = 1'000'000;
+  int pass_work_budget = 10'000;                // jobs looked at in one pass
+};
+
+// Where users' names come from; the daemon asks the host, the simulator makes them up.
+class UserDirectory {
+ public:
+  virtual ~UserDirectory() = default;
+  [[nodiscard]] virtual std::string name_of(std::uint32_t uid) const = 0;  // digits if unknown
+};
+
+class Controller {
+ public:
+  // `loaded` is what the store held at start. `rng` makes the gangs' secrets in the simulator;
+  // the daemon passes a source of true random bytes.
+  using SecretSource = std::function<std::string()>;
+  Controller(ControllerConfig config, Epoch epoch, store::LiveState loaded, const UserDirectory& users,
+             SecretSource make_secret, Now now);
+  ~Controller();
+
+  // The first turn: orders to repeat, timers to arm.
+  [[nodiscard]] Turn start(Now now);
+
+  [[nodiscard]] Turn on_client_request(io::PeerId from, const io::LocalUser& user,
+                                       std::uint32_t stream, wire::Request request, Now now);
+  [[nodiscard]] Turn on_client_closed(io::PeerId peer, Now now);
+  [[nodiscard]] Turn on_node_connected(io::PeerId peer, const NodeName& node, Now now);
+  [[nodiscard]] Turn on_node_message(io::PeerId from, wire::FromNode message, Now now);
+  [[nodiscard]] Turn on_node_closed(io::PeerId peer, Now now);
+  [[nodiscard]] Turn on_timer(std::uint64_t token, Now now);
+
+  // For invariants and tests.
+  [[nodiscard]] const ClusterState& state() const;
+
+ private:
+  struct Impl;
+  std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace gangway::scheduler

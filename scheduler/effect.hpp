@@ -1,0 +1,33 @@
+// What a turn of the controller wants done: values, performed by the daemon after the commit.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <variant>
+#include <vector>
+
+#include "queues/base/time.hpp"
+#include "queues/io/transport.hpp"
+#include "queues/store/job_store.hpp"
+#include "queues/wire/gangway.pb.h"
+
+namespace gangway::scheduler {
+
+namespace effect {
+struct Reply { io::PeerId to; std::uint32_t stream = 0; wire::Response response; };
+struct SendNode { io::PeerId to; wire::ToNode message; };
+struct ClosePeer { io::PeerId peer; };
+// Calls Controller::on_timer(token) at `at`; a later ArmTimer with the same token replaces it.
+struct ArmTimer { std::uint64_t token = 0; BootTime at; };
+}  // namespace effect
+
+using Effect = std::variant<effect::Reply, effect::SendNode, effect::ClosePeer, effect::ArmTimer>;
+
+// One turn. Everything but ArmTimer waits until `batch` and all batches before it are durable, and
+// is performed in this order, also across turns.
+struct Turn {
+  store::Batch batch;
+  std::vector<Effect> effects;
+};
+
+}  // namespace gangway::scheduler

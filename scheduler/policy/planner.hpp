@@ -1,0 +1,100 @@
+// Planner: whom to start now, where, and why the others wait.
+//
+// Deltas in, deltas out: the caller tells it every change of jobs, nodes and queues, and asks for a
+// pass. Deterministic: no clock, no I/O, no threads, no random numbers; ties are broken by JobKey;
+// the budget is counted in jobs looked at. A start that pass() returns is not assumed: the caller
+// applies it (or not) and says so with JobStarted.
+//
+// Policy of this version: one queue order (priority, then eligible time, then id), EASY backfilling
+// with one reservation over all resources at once (backfill.hpp).
+// Source: D. Lifka, "The ANL/IBM SP Scheduling System", 1995; A. Mu'alem, D. Feitelson, IEEE TPDS
+// 12(6), 2001.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <utility>
+#include <variant>
+#include <vector>
+
+#include "queues/base/strong_id.hpp"
+#include "queues/base/time.hpp"
+#include "queues/model/allocation.hpp"
+#include "queues/model/job.hpp"
+#include "queues/model/job_spec.hpp"
+#include "queues/model/queue.hpp"
+
+namespace gangway::scheduler {
+
+// What the policy sees of a job that nothing but resources keeps waiting.
+struct Candidate {
+  JobKey key;
+  QueueName queue;
+  std::int64_t nice = 0;
+  Time eligible;
+  std::optional<Duration> limit;       // none: unlimited
+  std::vector<Component> components;   // memory filled in from the queue's default
+  friend bool operator==(const Candidate&, const Candidate&) = default;
+};
+
+namespace delta {
+struct QueuesAre { std::vector<Queue> queues; };
+struct NodeIs { NodeName name; Resources capacity; bool usable = true; };
+struct NodeGone { NodeName name; };
+struct Waits { Candidate job; };       // new, or changed
+struct WaitsNoMore { JobKey key; };    // held, cancelled
+struct Started { JobKey key; Allocation allocation; Time expected_end; };  // infinity(): unlimited
+struct Ended { JobKey key; };          // its resources are free on all its nodes
+}  // namespace delta
+using Delta = std::variant<delta::QueuesAre, delta::NodeIs, delta::NodeGone, delta::Waits,
+                           delta::WaitsNoMore, delta::Started, delta::Ended>;
+
+struct Start { JobKey key; Allocation allocation; };
+struct Reason { JobKey key; PendingReason reason = PendingReason::None; };
+// The reservation of the first job that could not start: it starts then at the latest, if everybody
+// keeps to their limits.
+struct Promise { JobKey key; Time start; std::vector<NodeName> nodes; };
+
+struct PlanDelta {
+  std::vector<Start> starts;     // in the order of priority
+  std::vector<Reason> reasons;   // only those that changed since the last pass
+  std::optional<Promise> promise;
+  bool complete = true;          // false: the budget ended the pass; ask again
+  int looked_at = 0;
+};
+
+struct Explanation {
+  PendingReason reason = PendingReason::None;
+  int rank = 0;                  // 1 is next
+  int ahead = 0;                 // waiting jobs before it
+  std::int64_t priority = 0;
+  std::optional<Time> expected_start;  // by playing the plan forward; none: not within the horizon
+  std::string waits_for;         // one clause for people
+};
+
+class Planner {
+ public:
+  Planner();
+  ~Planner();
+  Planner(Planner&&) noexcept;
+  Planner& operator=(Planner&&) noexcept;
+
+  void apply(const Delta& delta);
+  [[nodiscard]] PlanDelta pass(Time now, int budget);
+  // nullopt if the job is not waiting here.
+  [[nodiscard]] std::optional<Explanation> explain(JobKey key, Time now) const;
+  [[nodiscard]] std::int64_t priority_of(JobKey key) const;  // 0 if unknown
+
+ private:
+  struct Impl;
+  std::unique_ptr<Impl> impl_;
+};
+
+// Whether `components` could ever run on these nodes if all were free and up. Errors: Invalid, naming
+// what is asked and the most there is ("5 nodes asked, queue batch has 4").
+[[nodiscard]] Result<void> can_ever_run(const std::vector<Component>& components, const Queue& queue,
+                                        const std::vector<std::pair<NodeName, Resources>>& nodes);
+
+}  // namespace gangway::scheduler
