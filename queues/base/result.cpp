@@ -14,15 +14,24 @@ void check_failed(const char* condition, const char* file, int line) {
 
 std::string_view to_string(ErrorKind kind) {
   switch (kind) {
-    case ErrorKind::Invalid: return "invalid";
-    case ErrorKind::NotFound: return "not found";
-    case ErrorKind::Denied: return "denied";
-    case ErrorKind::Conflict: return "conflict";
-    case ErrorKind::Unavailable: return "unavailable";
-    case ErrorKind::Exhausted: return "exhausted";
-    case ErrorKind::Unsupported: return "unsupported";
-    case ErrorKind::Corrupt: return "corrupt";
-    case ErrorKind::Internal: return "internal";
+    case ErrorKind::Invalid:
+      return "invalid";
+    case ErrorKind::NotFound:
+      return "not found";
+    case ErrorKind::Denied:
+      return "denied";
+    case ErrorKind::Conflict:
+      return "conflict";
+    case ErrorKind::Unavailable:
+      return "unavailable";
+    case ErrorKind::Exhausted:
+      return "exhausted";
+    case ErrorKind::Unsupported:
+      return "unsupported";
+    case ErrorKind::Corrupt:
+      return "corrupt";
+    case ErrorKind::Internal:
+      return "internal";
   }
   return "internal";
 }
@@ -39,30 +48,38 @@ ErrorKind kind_of_errno(int value) {
   switch (value) {
     case EACCES:
     case EPERM:
-    case EROFS: return ErrorKind::Denied;
+    case EROFS:
+      return ErrorKind::Denied;
     case ENOENT:
     case ENOTDIR:
-    case ESRCH: return ErrorKind::NotFound;
+    case ESRCH:
+      return ErrorKind::NotFound;
     case EEXIST:
-    case EBUSY: return ErrorKind::Conflict;
+    case EBUSY:
+      return ErrorKind::Conflict;
     case ENOSPC:
     case EDQUOT:
     case EMFILE:
     case ENFILE:
-    case ENOMEM: return ErrorKind::Exhausted;
+    case ENOMEM:
+      return ErrorKind::Exhausted;
     case EAGAIN:
     case ECONNREFUSED:
     case ECONNRESET:
     case EPIPE:
     case ETIMEDOUT:
     case EHOSTUNREACH:
-    case ENETUNREACH: return ErrorKind::Unavailable;
+    case ENETUNREACH:
+      return ErrorKind::Unavailable;
     case ENOSYS:
-    case EOPNOTSUPP: return ErrorKind::Unsupported;
+    case EOPNOTSUPP:
+      return ErrorKind::Unsupported;
     case EINVAL:
     case ENAMETOOLONG:
-    case EISDIR: return ErrorKind::Invalid;
-    default: return ErrorKind::Internal;
+    case EISDIR:
+      return ErrorKind::Invalid;
+    default:
+      return ErrorKind::Internal;
   }
 }
 }  // namespace
