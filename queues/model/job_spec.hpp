@@ -138,5 +138,10 @@ inline constexpr std::size_t kMaxEnvBytes = 1 << 20;
 inline constexpr std::size_t kMaxArgvBytes = 1 << 20;
 inline constexpr std::int32_t kMaxNodesPerJob = 100'000;
 inline constexpr std::int32_t kMaxTasksPerJob = 10'000'000;
+inline constexpr std::size_t kMaxNameBytes = 255;  // of a job, a queue, an account, a node
+inline constexpr std::size_t kMaxCommentBytes = 64 << 10;
+inline constexpr std::size_t kMaxNamedResources = 64;
+inline constexpr std::size_t kMaxBinds = 1000;
+inline constexpr std::size_t kMaxDependencies = 10'000;
 
 }  // namespace gangway

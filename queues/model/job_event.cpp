@@ -1,0 +1,27 @@
+#include "queues/model/job_event.hpp"
+
+#include "queues/base/overloaded.hpp"
+
+namespace gangway {
+
+std::string_view event_name(const JobEvent& event) {
+  using std::string_view;
+  return std::visit(
+      overloaded{
+          [](const job_event::Submitted&) -> string_view { return "Submitted"; },
+          [](const job_event::Eligible&) -> string_view { return "Eligible"; },
+          [](const job_event::ReasonChanged&) -> string_view { return "ReasonChanged"; },
+          [](const job_event::Held&) -> string_view { return "Held"; },
+          [](const job_event::Released&) -> string_view { return "Released"; },
+          [](const job_event::Allocated&) -> string_view { return "Allocated"; },
+          [](const job_event::Launched&) -> string_view { return "Launched"; },
+          [](const job_event::Suspended&) -> string_view { return "Suspended"; },
+          [](const job_event::Resumed&) -> string_view { return "Resumed"; },
+          [](const job_event::Ended&) -> string_view { return "Ended"; },
+          [](const job_event::Cleaned&) -> string_view { return "Cleaned"; },
+          [](const job_event::CancelledWaiting&) -> string_view { return "CancelledWaiting"; },
+      },
+      event);
+}
+
+}  // namespace gangway

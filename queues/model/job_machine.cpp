@@ -1,0 +1,190 @@
+#include "queues/model/job_machine.hpp"
+
+#include <utility>
+
+#include "queues/base/overloaded.hpp"
+#include "queues/base/text.hpp"
+
+namespace gangway {
+namespace {
+namespace event = job_event;
+
+// The attempt that an event is about, if it is about one.
+std::optional<Attempt> attempt_of(const JobEvent& what) {
+  using Answer = std::optional<Attempt>;
+  return std::visit(overloaded{
+                        [](const event::Ended& e) -> Answer { return e.attempt; },
+                        [](const event::Cleaned& e) -> Answer { return e.attempt; },
+                        [](const auto&) -> Answer { return std::nullopt; },
+                    },
+                    what);
+}
+
+// News of an attempt that is over already is nobody's mistake: it was late.
+Result<void> check_attempt(const Job& job, const JobEvent& what) {
+  const auto refuse = [&](ErrorKind kind, Attempt attempt) {
+    return Error(kind,
+                 cat("job ", to_string(job.key), ": ", event_name(what), " of attempt ", attempt,
+                     ", its newest is ", job.attempt, " (", phase_name(job.phase), ")"));
+  };
+  if (const auto* allocated = std::get_if<event::Allocated>(&what)) {
+    if (allocated->attempt <= job.attempt) return refuse(ErrorKind::Conflict, allocated->attempt);
+    if (allocated->attempt != job.attempt + 1) {
+      return refuse(ErrorKind::Internal, allocated->attempt);
+    }
+    return {};
+  }
+  const auto attempt = attempt_of(what);
+  if (!attempt) return {};
+  const bool newest_is_over = job.is_waiting() || job.is_finished();
+  if (*attempt < job.attempt || (*attempt == job.attempt && newest_is_over)) {
+    return refuse(ErrorKind::Conflict, *attempt);
+  }
+  if (*attempt > job.attempt) return refuse(ErrorKind::Internal, *attempt);
+  return {};
+}
+
+PendingReason reason_of(Hold hold) {
+  if (hold.by_operator) return PendingReason::JobHeldAdmin;
+  return hold.by_user ? PendingReason::JobHeldUser : PendingReason::None;
+}
+
+void set_hold(Job& job, bool by_operator, bool on) {
+  (by_operator ? job.hold.by_operator : job.hold.by_user) = on;
+}
+
+// A failed start counts towards kMaxLaunchFailures; only an attempt that ran ends the row. A node
+// lost while a gang prepares says nothing about the job, one way or the other.
+void count_launch_failure(Job& job, const Outcome& outcome, bool launched) {
+  if (outcome.kind == OutcomeKind::LaunchFailed) {
+    ++job.launch_failures;
+  } else if (launched) {
+    job.launch_failures = 0;
+  }
+}
+
+// Each lambda is an arrow of the picture in the header; false: there is no such arrow. A lambda
+// makes the next phase whole before it assigns it, because its argument lives in the old one.
+class Step {
+ public:
+  Step(Job& job, Time at) : job_(job), at_(at) {}
+
+  bool operator()(phase::Waiting&, const event::Eligible&) {
+    job_.eligible = at_;
+    return true;
+  }
+  bool operator()(phase::Waiting& from, const event::ReasonChanged& e) {
+    from.reason = e.reason;
+    return true;
+  }
+  bool operator()(phase::Waiting& from, const event::Held& e) {
+    set_hold(job_, e.by_operator, true);
+    job_.eligible.reset();
+    from.reason = reason_of(job_.hold);
+    return true;
+  }
+  bool operator()(phase::Waiting& from, const event::Released& e) {
+    set_hold(job_, e.by_operator, false);
+    from.reason = reason_of(job_.hold);
+    return true;
+  }
+  bool operator()(phase::Waiting&, const event::Allocated& e) {
+    job_.attempt = e.attempt;
+    job_.started.reset();
+    return enter(phase::Starting{e.allocation});
+  }
+  bool operator()(phase::Waiting&, const event::CancelledWaiting& e) {
+    job_.ended = at_;
+    return enter(phase::Finished{e.outcome});
+  }
+  bool operator()(phase::Starting& from, const event::Launched&) {
+    job_.started = at_;
+    return enter(phase::Running{std::move(from.allocation), {.accumulated = {}, .since = at_}});
+  }
+  bool operator()(phase::Starting& from, const event::Ended& e) {
+    return complete(std::move(from.allocation), e, false);
+  }
+  bool operator()(phase::Running& from, const event::Suspended&) {
+    const RunClock paused{.accumulated = from.clock.elapsed(at_), .since = std::nullopt};
+    return enter(phase::Suspended{std::move(from.allocation), paused});
+  }
+  bool operator()(phase::Running& from, const event::Ended& e) {
+    return complete(std::move(from.allocation), e, true);
+  }
+  bool operator()(phase::Suspended& from, const event::Resumed&) {
+    const RunClock going{.accumulated = from.clock.accumulated, .since = at_};
+    return enter(phase::Running{std::move(from.allocation), going});
+  }
+  bool operator()(phase::Suspended& from, const event::Ended& e) {
+    return complete(std::move(from.allocation), e, true);
+  }
+  bool operator()(phase::Completing& from, const event::Cleaned&) {
+    if (!from.requeue) return enter(phase::Finished{std::move(from.outcome)});
+    PendingReason reason = reason_of(job_.hold);
+    if (reason == PendingReason::None && from.outcome.kind == OutcomeKind::LaunchFailed) {
+      reason = PendingReason::LaunchFailedRequeued;
+    }
+    job_.eligible.reset();
+    job_.started.reset();
+    job_.ended.reset();
+    return enter(phase::Waiting{reason});
+  }
+  // Noted for the case that it is requeued; a finished job never is.
+  template <typename From>
+  requires(!std::same_as<From, phase::Finished>) bool operator()(From&, const event::Held& e) {
+    set_hold(job_, e.by_operator, true);
+    return true;
+  }
+  template <typename From>
+  requires(!std::same_as<From, phase::Finished>) bool operator()(From&, const event::Released& e) {
+    set_hold(job_, e.by_operator, false);
+    return true;
+  }
+  bool operator()(const auto&, const auto&) { return false; }
+
+ private:
+  bool enter(Phase next) {
+    job_.phase = std::move(next);
+    return true;
+  }
+  bool complete(Allocation allocation, const event::Ended& e, bool launched) {
+    count_launch_failure(job_, e.outcome, launched);
+    job_.ended = at_;
+    return enter(phase::Completing{std::move(allocation), e.outcome, e.requeue});
+  }
+
+  Job& job_;
+  Time at_;
+};
+}  // namespace
+
+Result<Job> apply(const Job& job, const JobEvent& what, Time at) {
+  GANGWAY_TRY(check_attempt(job, what));
+  Job next = job;
+  ++next.version;
+  if (!std::visit(Step(next, at), next.phase, what)) {
+    return Error(ErrorKind::Internal, cat("job ", to_string(job.key), ": ", event_name(what),
+                                          " cannot happen while ", phase_name(job.phase)));
+  }
+  return next;
+}
+
+Job make_job(JobKey key,
+             const job_event::Submitted& event,
+             std::shared_ptr<const JobSpec> spec,
+             Time at) {
+  CHECK(spec != nullptr);
+  Job job;
+  job.key = key;
+  job.owner = event.owner;
+  job.spec_digest = event.spec_digest;
+  job.spec = std::move(spec);
+  job.membership = event.membership;
+  job.hold.by_user = event.held;
+  job.phase = phase::Waiting{reason_of(job.hold)};
+  job.submitted = at;
+  job.version = 1;
+  return job;
+}
+
+}  // namespace gangway

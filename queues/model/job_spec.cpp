@@ -1,0 +1,313 @@
+#include "queues/model/job_spec.hpp"
+
+#include <algorithm>
+#include <set>
+
+#include "queues/base/text.hpp"
+
+namespace gangway {
+
+Resources Component::per_node() const {
+  Resources r;
+  r.cores = std::int64_t{tasks_on_fullest_node()} * cpus_per_task;
+  r.memory = memory_per_node;
+  r.named = named_per_node.named;
+  return r;
+}
+
+std::string_view to_string(ImageKind kind) {
+  switch (kind) {
+    case ImageKind::OciLayout:
+      return "oci";
+    case ImageKind::OciArchive:
+      return "oci-archive";
+    case ImageKind::DockerArchive:
+      return "docker-archive";
+  }
+  return "oci";
+}
+
+std::string_view to_string(DependencyKind kind) {
+  switch (kind) {
+    case DependencyKind::After:
+      return "after";
+    case DependencyKind::AfterAny:
+      return "afterany";
+    case DependencyKind::AfterOk:
+      return "afterok";
+    case DependencyKind::AfterNotOk:
+      return "afternotok";
+    case DependencyKind::Singleton:
+      return "singleton";
+  }
+  return "afterok";
+}
+
+std::int32_t JobSpec::total_nodes() const {
+  std::int32_t sum = 0;
+  for (const auto& component : components) sum += component.nodes;
+  return sum;
+}
+
+std::int32_t JobSpec::total_tasks() const {
+  std::int32_t sum = 0;
+  for (const auto& component : components) sum += component.tasks;
+  return sum;
+}
+
+namespace {
+// The kernel takes no argument or variable longer than this (MAX_ARG_STRLEN, 32 pages).
+constexpr std::size_t kMaxStringBytes = (128 << 10) - 1;
+constexpr std::size_t kMaxPathBytes = 4095;
+
+Error invalid(std::string message) { return {ErrorKind::Invalid, std::move(message)}; }
+
+// A value as an error shows it: short, on one line.
+std::string shown(std::string_view value) {
+  constexpr std::size_t kLongest = 80;
+  std::string out = "\"";
+  for (const char c : value.substr(0, kLongest)) {
+    out.push_back(static_cast<unsigned char>(c) < ' ' || c == 0x7f ? '?' : c);
+  }
+  out.append(value.size() > kLongest ? "...\"" : "\"");
+  return out;
+}
+
+bool has_nul(std::string_view text) { return text.find('\0') != std::string_view::npos; }
+
+Result<void> check_label(std::string_view option, std::string_view value, std::size_t longest) {
+  if (value.size() > longest) {
+    return invalid(cat(option, ": ", shown(value), " is longer than ", longest, " bytes"));
+  }
+  const bool has_control = std::ranges::any_of(
+      value, [](char c) { return static_cast<unsigned char>(c) < ' ' || c == 0x7f; });
+  if (has_control) return invalid(cat(option, ": ", shown(value), " has a control character"));
+  return {};
+}
+
+Result<void> check_path(std::string_view option, std::string_view path) {
+  if (path.size() > kMaxPathBytes) {
+    return invalid(cat(option, ": ", shown(path), " is longer than ", kMaxPathBytes, " bytes"));
+  }
+  if (has_nul(path)) return invalid(cat(option, ": ", shown(path), " has a zero byte"));
+  return {};
+}
+
+Result<void> check_absolute(std::string_view option, std::string_view path) {
+  GANGWAY_TRY(check_path(option, path));
+  if (!path.starts_with('/')) {
+    return invalid(cat(option, ": ", shown(path), " is not an absolute path"));
+  }
+  return {};
+}
+
+Result<void> check_node_names(std::string_view option, const std::vector<NodeName>& names) {
+  if (names.size() > static_cast<std::size_t>(kMaxNodesPerJob)) {
+    return invalid(cat(option, ": more than ", kMaxNodesPerJob, " nodes"));
+  }
+  for (const auto& name : names) {
+    if (name.empty()) return invalid(cat(option, ": a node's name is empty"));
+    GANGWAY_TRY(check_label(option, name.value, kMaxNameBytes));
+  }
+  return {};
+}
+
+Result<void> check_component(const Component& c) {
+  if (c.nodes < 1 || c.nodes > kMaxNodesPerJob) {
+    return invalid(cat("--nodes=", c.nodes, ": between 1 and ", kMaxNodesPerJob, " are possible"));
+  }
+  if (c.tasks < 1 || c.tasks > kMaxTasksPerJob) {
+    return invalid(cat("--ntasks=", c.tasks, ": between 1 and ", kMaxTasksPerJob, " are possible"));
+  }
+  if (c.tasks < c.nodes) {
+    return invalid(cat("--ntasks=", c.tasks, " is less than --nodes=", c.nodes,
+                       ": each node gets at least one task"));
+  }
+  constexpr std::int32_t kMaxCpus = 1'000'000;
+  if (c.cpus_per_task < 1 || c.cpus_per_task > kMaxCpus) {
+    return invalid(
+        cat("--cpus-per-task=", c.cpus_per_task, ": between 1 and ", kMaxCpus, " are possible"));
+  }
+  if (c.memory_per_node < Bytes{}) {
+    return invalid(cat("--mem=", c.memory_per_node.value, ": less than nothing"));
+  }
+  const auto& named = c.named_per_node.named;
+  if (named.size() > kMaxNamedResources) {
+    return invalid(cat("--gres: more than ", kMaxNamedResources, " kinds"));
+  }
+  for (const auto& [name, amount] : named) {
+    GANGWAY_TRY(check_label("--gres", name, kMaxNameBytes));
+    if (name.empty()) return invalid("--gres: a name is missing");
+    if (amount <= 0) return invalid(cat("--gres=", name, ':', amount, ": the amount is below 1"));
+  }
+  GANGWAY_TRY(check_node_names("--nodelist", c.only_nodes));
+  GANGWAY_TRY(check_node_names("--exclude", c.not_nodes));
+  if (!c.only_nodes.empty()) {
+    std::set<NodeName> usable(c.only_nodes.begin(), c.only_nodes.end());
+    for (const auto& name : c.not_nodes) usable.erase(name);
+    if (usable.size() < static_cast<std::size_t>(c.nodes)) {
+      return invalid(cat("--nodes=", c.nodes, ": --nodelist leaves only ", usable.size()));
+    }
+  }
+  return {};
+}
+
+Result<void> check_components(const JobSpec& spec) {
+  if (spec.components.empty()) return invalid("a job has at least one component");
+  std::int64_t nodes = 0;
+  std::int64_t tasks = 0;
+  for (const auto& component : spec.components) {
+    GANGWAY_TRY(check_component(component));
+    nodes += component.nodes;
+    tasks += component.tasks;
+  }
+  if (nodes > kMaxNodesPerJob) {
+    return invalid(cat("--nodes: ", nodes, " in all, at most ", kMaxNodesPerJob, " are possible"));
+  }
+  if (tasks > kMaxTasksPerJob) {
+    return invalid(cat("--ntasks: ", tasks, " in all, at most ", kMaxTasksPerJob, " are possible"));
+  }
+  return {};
+}
+
+// Each string within what the kernel takes, all together within `bound`.
+Result<void> check_strings(std::string_view what,
+                           const std::vector<std::string>& strings,
+                           std::size_t bound) {
+  std::size_t total = 0;
+  for (const auto& string : strings) {
+    if (has_nul(string)) return invalid(cat(what, ": ", shown(string), " has a zero byte"));
+    if (string.size() > kMaxStringBytes) {
+      return invalid(cat(what, ": ", shown(string), " has ", string.size(), " bytes, at most ",
+                         kMaxStringBytes, " are possible"));
+    }
+    total += string.size() + 1;
+  }
+  if (total > bound) {
+    return invalid(cat(what, ": ", total, " bytes in all, at most ", bound, " are possible"));
+  }
+  return {};
+}
+
+Result<void> check_program(const JobSpec& spec) {
+  if (spec.script.empty() && spec.argv.empty()) {
+    return invalid("nothing to run: neither a script nor a command");
+  }
+  if (spec.script.empty() && spec.argv.front().empty()) return invalid("the command is empty");
+  if (!spec.script.empty()) {
+    if (trim(spec.script).empty()) return invalid("the script is empty");
+    if (spec.script.size() > kMaxScriptBytes) {
+      return invalid(cat("the script has ", spec.script.size(), " bytes, at most ", kMaxScriptBytes,
+                         " are possible"));
+    }
+    if (has_nul(spec.script)) return invalid("the script has a zero byte: it is not a text");
+    if (spec.launch == LaunchMode::Tasks) {
+      return invalid("a script is started once; only a command is started as every task");
+    }
+  }
+  if (spec.mpi != MpiMode::None && spec.launch != LaunchMode::Tasks) {
+    return invalid("--mpi: only a command that is started as every task can use it");
+  }
+  GANGWAY_TRY(check_strings("command", spec.argv, kMaxArgvBytes));
+  GANGWAY_TRY(check_strings("--export", spec.env, kMaxEnvBytes));
+  for (const auto& variable : spec.env) {
+    const auto equals = variable.find('=');
+    if (equals == std::string::npos || equals == 0) {
+      return invalid(cat("--export: ", shown(variable), " is not NAME=value"));
+    }
+  }
+  return {};
+}
+
+Result<void> check_files(const JobSpec& spec) {
+  GANGWAY_TRY(check_absolute("--chdir", spec.workdir));
+  GANGWAY_TRY(check_path("--output", spec.stdio.out));
+  GANGWAY_TRY(check_path("--error", spec.stdio.err));
+  GANGWAY_TRY(check_path("--input", spec.stdio.in));
+  if (spec.umask > 0777) return invalid(cat("umask ", spec.umask, " has more than nine bits"));
+  return {};
+}
+
+bool is_sha256(std::string_view digest) {
+  constexpr std::string_view kPrefix = "sha256:";
+  return digest.size() == kPrefix.size() + 64 && digest.starts_with(kPrefix) &&
+         digest.find_first_not_of("0123456789abcdef", kPrefix.size()) == std::string_view::npos;
+}
+
+Result<void> check_image(const ImageSpec& image) {
+  GANGWAY_TRY(check_absolute("--image", image.path));
+  GANGWAY_TRY(check_label("--image", image.reference, kMaxNameBytes));
+  if (!is_sha256(image.manifest_digest)) {
+    return invalid(
+        cat("--image: ", shown(image.manifest_digest), " is not sha256:<64 hex digits>"));
+  }
+  return {};
+}
+
+Result<void> check_bind(const BindSpec& bind) {
+  GANGWAY_TRY(check_absolute("--bind", bind.source));
+  GANGWAY_TRY(check_absolute("--bind", bind.destination));
+  for (const auto part : split(bind.destination, '/')) {
+    if (part == "..") {
+      return invalid(cat("--bind: ", shown(bind.destination), " leads out by \"..\""));
+    }
+  }
+  if (bind.destination.find_first_not_of('/') == std::string::npos) {
+    return invalid("--bind: nothing can be bound over the root directory");
+  }
+  return {};
+}
+
+Result<void> check_dependency(const Dependency& dependency) {
+  const bool names_a_job = dependency.kind != DependencyKind::Singleton;
+  if (names_a_job && dependency.on.value == 0) {
+    return invalid(cat("--dependency=", to_string(dependency.kind), ": the job is missing"));
+  }
+  if (dependency.delay < Duration{}) {
+    return invalid(cat("--dependency=", to_string(dependency.kind), ": the delay is negative"));
+  }
+  if (dependency.delay > Duration{} && dependency.kind != DependencyKind::After) {
+    return invalid(
+        cat("--dependency=", to_string(dependency.kind), ": only \"after\" takes a delay"));
+  }
+  return {};
+}
+
+Result<void> check_times(const JobSpec& spec) {
+  if (spec.time_limit && *spec.time_limit <= Duration{}) {
+    return invalid(cat("--time=", render_duration(*spec.time_limit), ": must be above 0"));
+  }
+  constexpr Duration kMaxGrace = hours(24);
+  if (spec.kill_grace < Duration{} || spec.kill_grace > kMaxGrace) {
+    return invalid(cat("kill grace of ", render_duration(spec.kill_grace), ": between 0 and ",
+                       render_duration(kMaxGrace), " is possible"));
+  }
+  if (spec.not_before && *spec.not_before < Time{}) return invalid("--begin: before 1970");
+  return {};
+}
+}  // namespace
+
+Result<void> validate(const JobSpec& spec) {
+  GANGWAY_TRY(check_label("--job-name", spec.name, kMaxNameBytes));
+  GANGWAY_TRY(check_label("--partition", spec.queue.value, kMaxNameBytes));
+  GANGWAY_TRY(check_label("--account", spec.account.value, kMaxNameBytes));
+  GANGWAY_TRY(check_label("--comment", spec.comment, kMaxCommentBytes));
+  GANGWAY_TRY(check_components(spec));
+  GANGWAY_TRY(check_program(spec));
+  GANGWAY_TRY(check_files(spec));
+  GANGWAY_TRY(check_times(spec));
+  if (spec.image) GANGWAY_TRY(check_image(*spec.image));
+  if (spec.binds.size() > kMaxBinds) {
+    return invalid(
+        cat("--bind: ", spec.binds.size(), " of them, at most ", kMaxBinds, " are possible"));
+  }
+  for (const auto& bind : spec.binds) GANGWAY_TRY(check_bind(bind));
+  if (spec.dependencies.size() > kMaxDependencies) {
+    return invalid(cat("--dependency: ", spec.dependencies.size(), " of them, at most ",
+                       kMaxDependencies, " are possible"));
+  }
+  for (const auto& dependency : spec.dependencies) GANGWAY_TRY(check_dependency(dependency));
+  return {};
+}
+
+}  // namespace gangway
