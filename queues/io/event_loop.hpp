@@ -1,12 +1,12 @@
 // EventLoop: descriptors, timers and the ends of children; the second of the five faces.
 //
-// One thread. A callback is a turn: it runs to its end before the next one, and `now()` of the loop's
-// clock is the same all through it. Callbacks may arm, cancel and watch, also themselves.
+// One thread. A callback is a turn: it runs to its end before the next one, and `now()` of the
+// loop's clock is the same all through it. Callbacks may arm, cancel and watch, also themselves.
 #pragma once
 
-#include <functional>
-
 #include <sys/types.h>
+
+#include <functional>
 
 #include "queues/base/strong_id.hpp"
 #include "queues/base/time.hpp"
@@ -37,7 +37,7 @@ class EventLoop {
   // Calls `then` at each arrival of `signal_number`, which is blocked for ordinary delivery.
   virtual void watch_signal(int signal_number, std::function<void()> then) = 0;
 
-  virtual void run() = 0;   // until stop()
+  virtual void run() = 0;  // until stop()
   virtual void stop() = 0;
 };
 
