@@ -52,6 +52,20 @@ struct SandboxLimits {
   std::optional<Bytes> shm;            // size of /dev/shm; none: half of memory
 };
 
+// A small file that the programs inside can read (and run), whatever the host's directories on the
+// way to it allow: a job script. Seen as SandboxReady::files_directory + "/" + name.
+struct SandboxFile {
+  std::string name;        // without '/'
+  std::string bytes;
+  bool executable = false;
+};
+
+// Where a program's output goes. Paths are opened with the user's rights, outside the sandbox.
+struct ProgramOutput {
+  std::string path;
+  bool truncate = false;   // else append
+};
+
 struct SandboxRequest {
   std::string name;        // unique on the node: "42.1"
   std::string directory;   // exists, private to this sandbox, removed by cleanup
@@ -62,6 +76,10 @@ struct SandboxRequest {
   std::string workdir;     // the directory programs start in; with an image: made visible inside by
                            // a bind of its own unless a bind covers it
   SandboxLimits limits;
+  std::vector<SandboxFile> files;
+  // Made (and truncated) once, with the user's rights, as the last act of prepare: an output that
+  // cannot be written fails the job before anything runs, and programs that share one only append.
+  std::vector<ProgramOutput> outputs;
 };
 
 struct SandboxReady {
@@ -69,12 +87,7 @@ struct SandboxReady {
   std::vector<std::string> image_entrypoint;  // Entrypoint, then Cmd is used if the caller has no argv
   std::vector<std::string> image_cmd;
   std::vector<std::string> waivers;           // what could not be enforced and was allowed to be missing
-};
-
-// Where a program's output goes. Paths are opened with the user's rights, outside the sandbox.
-struct ProgramOutput {
-  std::string path;
-  bool truncate = false;   // else append
+  std::string files_directory;                // where SandboxRequest::files are, as seen inside
 };
 
 struct ProgramRequest {
@@ -116,6 +129,7 @@ class ContainerRuntime {
   virtual void start(std::vector<ProgramRequest> programs,
                      std::function<void(ProgramEnd)> on_end) = 0;
   // To every process of the user's in the sandbox (SIGKILL leaves none), or to program `id` only.
+  // Programs with host_files are ours: they get only what is sent to their id, and SIGKILL.
   virtual void signal(int signal_number, std::optional<std::uint32_t> id) = 0;
   [[nodiscard]] virtual SandboxUsage usage() const = 0;
   // Kills what is left, takes the sandbox down, removes its directory and control groups. Also right
