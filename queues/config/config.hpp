@@ -25,8 +25,17 @@ inline constexpr std::string_view kDefaultSocketPath = "/run/gangway/jschedd.soc
 
 // What an operator allows a node to leave unenforced. Everything else that cannot be applied stops
 // the job with the reason.
-enum class Waiver { CgroupMemory, CgroupCpus, CgroupPids, UserNamespace, Seccomp, OverlayFs };
-[[nodiscard]] std::string_view to_string(Waiver waiver);  // "cgroup-memory"
+enum class Waiver {
+  CgroupMemory,
+  CgroupCpus,
+  CgroupPids,
+  UserNamespace,
+  Seccomp,
+  OverlayFs,
+  ProcMount,
+};
+// "cgroup-memory"; the same words as containers/waiver.hpp, which says what each means.
+[[nodiscard]] std::string_view to_string(Waiver waiver);
 
 struct SchedulerConfig {
   std::string socket{kDefaultSocketPath};
