@@ -27,9 +27,9 @@ struct Endpoint {
 [[nodiscard]] Result<Endpoint> parse_endpoint(std::string_view text);
 [[nodiscard]] std::string to_string(const Endpoint& endpoint);
 
-// A listening, non-blocking socket. A unix socket is made beside its path and renamed over it, so
-// that nobody meets it without its `mode`; its directory is made (0755) if it is missing.
-// Errors: Conflict (somebody listens there), Denied, Invalid.
+// A listening, non-blocking socket. A unix socket's file gets `mode`; its directory is made (0755)
+// if it is missing, and a file that nobody listens on any more is replaced. Errors: Conflict
+// (somebody listens there), Denied, Invalid.
 [[nodiscard]] Result<Fd> open_listener(const Endpoint& endpoint, unsigned mode, int backlog);
 
 // The number of the port that a TCP socket got.

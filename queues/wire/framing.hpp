@@ -45,6 +45,8 @@ void encode_to(const Frame& frame, std::string& out);
 class FrameReader {
  public:
   explicit FrameReader(std::size_t max_payload = kMaxPayloadBytes) : max_payload_(max_payload) {}
+  // From now on; for a stream whose other side has just proved who it is.
+  void set_max_payload(std::size_t max_payload) { max_payload_ = max_payload; }
   void feed(std::string_view bytes) { buffer_.append(bytes); }
   // The next whole frame; nullopt if more bytes are needed. Errors: Corrupt (too long, unknown type
   // or flags); the stream cannot be continued then.
