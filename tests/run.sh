@@ -1,0 +1,63 @@
+#!/bin/bash
+# Installs what is missing, builds, and runs every test through ctest: unit, sim, e2e.
+#
+#   tests/run.sh          at most 15 minutes on 2 cores
+#   tests/run.sh --all    and the long ones: sanitizers, seeds by the hundred, benchmarks
+#   tests/run.sh -R name  further arguments go to ctest
+#
+# Run it as root to have missing Debian packages installed and the tests of network namespaces run;
+# as an ordinary user it runs what an ordinary user can, and says what it skips. Everything it makes
+# is below build/.
+set -euo pipefail
+root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
+cd "$root"
+
+all=no
+ctest_args=()
+for argument in "$@"; do
+  case $argument in
+    --all) all=yes ;;
+    *) ctest_args+=("$argument") ;;
+  esac
+done
+jobs=$(nproc)
+
+say() { printf '\n== %s\n' "$*"; }
+
+say "packages"
+"$root/.ci/install-packages.sh" build test
+
+build() {  # preset
+  say "build ($1)"
+  cmake --preset "$1" --log-level=WARNING
+  cmake --build "build/$1" --parallel "$jobs"
+}
+
+run_tests() {  # preset, further arguments of ctest
+  local preset=$1
+  shift
+  say "tests ($preset)"
+  ctest --test-dir "build/$preset" --parallel "$jobs" --output-on-failure "$@"
+}
+
+build ci
+if [[ -x examples/images/make-images.sh ]]; then
+  say "images for the tests"
+  examples/images/make-images.sh build/images
+fi
+
+if [[ $all == yes ]]; then
+  failed=()
+  run_tests ci --no-tests=error "${ctest_args[@]}" || failed+=(ci)
+  for preset in asan tsan; do
+    build "$preset"
+    run_tests "$preset" -L 'unit|sim' "${ctest_args[@]}" || failed+=("$preset")
+  done
+  if ((${#failed[@]})); then
+    echo "tests/run.sh: failed: ${failed[*]}" >&2
+    exit 1
+  fi
+else
+  # ctest's own last lines are the last lines.
+  run_tests ci --no-tests=error -LE long "${ctest_args[@]}"
+fi
