@@ -43,6 +43,29 @@ std::string to_hex(std::string_view bytes) {
   return out;
 }
 
+bool is_utf8(std::string_view text) {
+  while (!text.empty()) {
+    const auto lead = static_cast<unsigned char>(text.front());
+    if (lead < 0x80) {
+      text.remove_prefix(1);
+      continue;
+    }
+    const std::size_t more = lead >= 0xf0 ? 3 : lead >= 0xe0 ? 2 : 1;
+    if (lead < 0xc2 || lead > 0xf4 || text.size() <= more) return false;
+    std::uint32_t code = lead & (0x3fU >> more);
+    for (const char c : text.substr(1, more)) {
+      const auto byte = static_cast<unsigned char>(c);
+      if ((byte & 0xc0) != 0x80) return false;
+      code = code << 6 | (byte & 0x3fU);
+    }
+    constexpr std::uint32_t kLeast[] = {0, 0x80, 0x800, 0x10000};
+    const bool surrogate = code >= 0xd800 && code <= 0xdfff;
+    if (code < kLeast[more] || code > 0x10ffff || surrogate) return false;
+    text.remove_prefix(more + 1);
+  }
+  return true;
+}
+
 namespace {
 // Optimal string alignment: insertions, deletions, substitutions and swaps of neighbours, the slips
 // that fingers make. Quadratic; words here are short.

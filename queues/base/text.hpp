@@ -50,6 +50,8 @@ template <std::integral T>
 [[nodiscard]] std::string join(const std::vector<std::string>& parts, std::string_view separator);
 [[nodiscard]] std::string_view trim(std::string_view text);
 [[nodiscard]] std::string to_hex(std::string_view bytes);
+// Well-formed UTF-8 (RFC 3629: no surrogates, nothing overlong).
+[[nodiscard]] bool is_utf8(std::string_view text);
 // For a misspelled `word`: the candidate with the least edit distance, if it is at most 2 (or a
 // third of the length); "" otherwise. For "did you mean" lines.
 [[nodiscard]] std::string nearest(std::string_view word, const std::vector<std::string>& candidates);

@@ -82,6 +82,7 @@ Result<void> check_label(std::string_view option, std::string_view value, std::s
   const bool has_control = std::ranges::any_of(
       value, [](char c) { return static_cast<unsigned char>(c) < ' ' || c == 0x7f; });
   if (has_control) return invalid(cat(option, ": ", shown(value), " has a control character"));
+  if (!is_utf8(value)) return invalid(cat(option, ": ", shown(value), " is not UTF-8"));
   return {};
 }
 
@@ -123,13 +124,16 @@ Result<void> check_component(const Component& c) {
     return invalid(cat("--ntasks=", c.tasks, " is less than --nodes=", c.nodes,
                        ": each node gets at least one task"));
   }
-  constexpr std::int32_t kMaxCpus = 1'000'000;
-  if (c.cpus_per_task < 1 || c.cpus_per_task > kMaxCpus) {
-    return invalid(
-        cat("--cpus-per-task=", c.cpus_per_task, ": between 1 and ", kMaxCpus, " are possible"));
+  if (c.cpus_per_task < 1 || c.cpus_per_task > kMaxCpusPerTask) {
+    return invalid(cat("--cpus-per-task=", c.cpus_per_task, ": between 1 and ", kMaxCpusPerTask,
+                       " are possible"));
   }
   if (c.memory_per_node < Bytes{}) {
     return invalid(cat("--mem=", c.memory_per_node.value, ": less than nothing"));
+  }
+  if (c.memory_per_node > kMaxMemoryPerNode) {
+    return invalid(cat("--mem=", render_bytes(c.memory_per_node), ": at most ",
+                       render_bytes(kMaxMemoryPerNode), " per node are possible"));
   }
   const auto& named = c.named_per_node.named;
   if (named.size() > kMaxNamedResources) {
@@ -138,7 +142,10 @@ Result<void> check_component(const Component& c) {
   for (const auto& [name, amount] : named) {
     GANGWAY_TRY(check_label("--gres", name, kMaxNameBytes));
     if (name.empty()) return invalid("--gres: a name is missing");
-    if (amount <= 0) return invalid(cat("--gres=", name, ':', amount, ": the amount is below 1"));
+    if (amount < 1 || amount > kMaxNamedAmount) {
+      return invalid(
+          cat("--gres=", name, ':', amount, ": between 1 and ", kMaxNamedAmount, " are possible"));
+    }
   }
   GANGWAY_TRY(check_node_names("--nodelist", c.only_nodes));
   GANGWAY_TRY(check_node_names("--exclude", c.not_nodes));
@@ -263,8 +270,9 @@ Result<void> check_dependency(const Dependency& dependency) {
   if (names_a_job && dependency.on.value == 0) {
     return invalid(cat("--dependency=", to_string(dependency.kind), ": the job is missing"));
   }
-  if (dependency.delay < Duration{}) {
-    return invalid(cat("--dependency=", to_string(dependency.kind), ": the delay is negative"));
+  if (dependency.delay < Duration{} || dependency.delay > kMaxDuration) {
+    return invalid(cat("--dependency=", to_string(dependency.kind),
+                       ": the delay is negative or above 146 years"));
   }
   if (dependency.delay > Duration{} && dependency.kind != DependencyKind::After) {
     return invalid(
@@ -277,12 +285,18 @@ Result<void> check_times(const JobSpec& spec) {
   if (spec.time_limit && *spec.time_limit <= Duration{}) {
     return invalid(cat("--time=", render_duration(*spec.time_limit), ": must be above 0"));
   }
+  if (spec.time_limit && *spec.time_limit > kMaxDuration) {
+    return invalid(
+        cat("--time=", render_duration(*spec.time_limit), ": at most 146 years are possible"));
+  }
   constexpr Duration kMaxGrace = hours(24);
   if (spec.kill_grace < Duration{} || spec.kill_grace > kMaxGrace) {
     return invalid(cat("kill grace of ", render_duration(spec.kill_grace), ": between 0 and ",
                        render_duration(kMaxGrace), " is possible"));
   }
-  if (spec.not_before && *spec.not_before < Time{}) return invalid("--begin: before 1970");
+  if (spec.not_before && (*spec.not_before < Time{} || spec.not_before->ns > kMaxDuration.ns)) {
+    return invalid("--begin: not between the years 1970 and 2116");
+  }
   return {};
 }
 }  // namespace

@@ -141,6 +141,11 @@ inline constexpr std::int32_t kMaxTasksPerJob = 10'000'000;
 inline constexpr std::size_t kMaxNameBytes = 255;  // of a job, a queue, an account, a node
 inline constexpr std::size_t kMaxCommentBytes = 64 << 10;
 inline constexpr std::size_t kMaxNamedResources = 64;
+inline constexpr std::int64_t kMaxNamedAmount = 1'000'000'000;
+inline constexpr std::int32_t kMaxCpusPerTask = 1'000'000;
+inline constexpr Bytes kMaxMemoryPerNode = gibibytes(64 << 10);  // times kMaxNodesPerJob: no overflow
+// Any time of a job and any amount of time (146 years): the sum of two does not overflow.
+inline constexpr Duration kMaxDuration{(std::int64_t{1} << 62) - 1};
 inline constexpr std::size_t kMaxBinds = 1000;
 inline constexpr std::size_t kMaxDependencies = 10'000;
 
