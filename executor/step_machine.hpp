@@ -8,12 +8,18 @@
 //
 // Sans-I/O: on() takes what happened and returns what to do; shepherd.hpp does it and tells what came
 // of it. The lease is counted on the boot clock: when it ends without contact the attempt ends by
-// itself. The walltime limit is enforced here too, so that it holds without the scheduler.
+// itself, at once, because the scheduler may start the next one then. The walltime limit is enforced
+// here too, so that it holds without the scheduler. The table of all pairs stands in the .cpp.
+//
+// The first reason for an end is the outcome; what follows from it (tasks that our TERM ended) is not
+// counted. A program that cannot be started is the job's failure (Failed, 127, with the reason); a
+// sandbox that cannot be made is LaunchFailed, exit_code 75 (EX_TEMPFAIL) if another try may help.
 #pragma once
 
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <variant>
 #include <vector>
 
@@ -38,7 +44,11 @@ struct StepOrder {
 struct RankEnvironment { std::uint32_t rank = 0; std::vector<std::string> env; };
 struct PeerAddress { std::string node; std::string address; std::uint16_t port = 0; };
 
-enum class StepTimer { Grace, Limit, Lease, Retry };
+// Grace: from TERM to KILL, and from KILL to giving up on the programs' ends. Limit: the walltime.
+// Start: until the PMIx server must be ready.
+enum class StepTimer { Grace, Limit, Lease, Start };
+inline constexpr Duration kStartPatience = seconds(60);
+inline constexpr Duration kKillPatience = seconds(10);
 
 namespace step_event {
 struct Begin { BootTime lease_until; };
@@ -48,13 +58,14 @@ struct Launch { std::vector<PeerAddress> peers; };
 struct PmixReady { std::vector<RankEnvironment> ranks; };
 struct PmixFailed { std::string message; };
 struct PmixAborted { std::uint32_t rank = 0; std::int32_t status = 0; };
-struct PeerLost { std::string node; };                     // a shepherd of the gang is gone
+struct PeerLost { std::string node; };  // a shepherd of the gang that is needed cannot be reached
 struct ProgramEnded { std::uint32_t task = 0; bool started = true; int wait_status = 0; std::string message; };
 struct Stop { Outcome outcome; bool at_once = false; };
 struct Signal { int number = 0; };
 struct LeaseRenewed { BootTime until; };
 struct TimerFired { StepTimer timer = StepTimer::Grace; };
 struct CleanedUp { Duration cpu; Bytes peak_memory; bool out_of_memory = false; };
+struct AgentConnected {};  // again, after its restart or ours: it has to be told how things stand
 struct Released {};
 }  // namespace step_event
 using StepEvent =
@@ -62,7 +73,8 @@ using StepEvent =
                  step_event::Launch, step_event::PmixReady, step_event::PmixFailed,
                  step_event::PmixAborted, step_event::PeerLost, step_event::ProgramEnded,
                  step_event::Stop, step_event::Signal, step_event::LeaseRenewed,
-                 step_event::TimerFired, step_event::CleanedUp, step_event::Released>;
+                 step_event::TimerFired, step_event::CleanedUp, step_event::AgentConnected,
+                 step_event::Released>;
 
 struct FailedTask { std::uint32_t task = 0; std::int32_t exit_code = 0; std::int32_t signal = 0; };
 struct StepReport {
@@ -85,13 +97,14 @@ struct ReportPrepared { std::uint16_t peer_port = 0; };
 struct ReportFinished { StepReport report; };   // durably noted in the spool first, sent until released
 struct ArmTimer { StepTimer timer = StepTimer::Grace; BootTime at; };  // replaces an armed one
 struct CancelTimer { StepTimer timer = StepTimer::Grace; };
-struct Leave {};                          // the shepherd's process ends, its spool directory goes
+struct Leave {};                          // the shepherd's process ends; the agent removes its records
+struct Note { std::string text; };        // for the log: news that fits no phase
 }  // namespace step_action
 using StepAction =
     std::variant<step_action::PrepareSandbox, step_action::StartPmix, step_action::StartPrograms,
                  step_action::SignalPrograms, step_action::CleanUp, step_action::ReportPrepared,
                  step_action::ReportFinished, step_action::ArmTimer, step_action::CancelTimer,
-                 step_action::Leave>;
+                 step_action::Leave, step_action::Note>;
 using StepActions = std::vector<StepAction>;
 
 enum class StepPhase { New, Preparing, Ready, Launching, Running, CleaningUp, Done, Released };
@@ -102,23 +115,57 @@ class StepMachine {
   [[nodiscard]] StepActions on(const StepEvent& event, Now now);
   [[nodiscard]] StepPhase phase() const { return phase_; }
   [[nodiscard]] const StepOrder& order() const { return order_; }
+  [[nodiscard]] bool has_launched() const { return launched_; }
 
  private:
-  StepActions clean_up(Outcome outcome);
-  StepActions begin_stop(const step_event::Stop& stop, Now now);
+  StepActions handle(const step_event::Begin& e, Now now);
+  StepActions handle(const step_event::SandboxReady& e, Now now);
+  StepActions handle(const step_event::SandboxFailed& e, Now now);
+  StepActions handle(const step_event::Launch& e, Now now);
+  StepActions handle(const step_event::PmixReady& e, Now now);
+  StepActions handle(const step_event::PmixFailed& e, Now now);
+  StepActions handle(const step_event::PmixAborted& e, Now now);
+  StepActions handle(const step_event::PeerLost& e, Now now);
+  StepActions handle(const step_event::ProgramEnded& e, Now now);
+  StepActions handle(const step_event::Stop& e, Now now);
+  StepActions handle(const step_event::Signal& e, Now now);
+  StepActions handle(const step_event::LeaseRenewed& e, Now now);
+  StepActions handle(const step_event::TimerFired& e, Now now);
+  StepActions handle(const step_event::CleanedUp& e, Now now);
+  StepActions handle(const step_event::AgentConnected& e, Now now);
+  StepActions handle(const step_event::Released& e, Now now);
+
+  StepActions start_programs(std::vector<RankEnvironment> ranks, Now now);
+  StepActions clean_up(Outcome outcome, Now now);
+  // Ends the programs: TERM, grace, KILL; or KILL `at_once`.
+  StepActions stop_programs(Outcome outcome, bool at_once, Now now);
+  StepActions kill_programs(Now now);
+  StepActions on_lease_over(Now now);
+  void note_failed(const step_event::ProgramEnded& e);
+  StepActions unexpected(std::string_view what) const;
+  [[nodiscard]] bool ends_with_first_failure() const;
+  [[nodiscard]] Outcome outcome_of_programs() const;
   [[nodiscard]] std::uint32_t programs_here() const;
 
   StepOrder order_;
   StepPhase phase_ = StepPhase::New;
   std::optional<Outcome> outcome_;        // the first reason counts
   bool stopping_ = false;
+  bool killed_ = false;
   bool launched_ = false;
+  bool released_ = false;                 // before its end: nobody waits for the report
   std::uint32_t running_programs_ = 0;
   std::optional<BootTime> launched_at_;
   std::optional<Duration> wall_;
   BootTime lease_until_;
   std::uint16_t peer_port_ = 0;
   std::vector<FailedTask> failed_;
+  std::string failed_detail_;             // of the task that decides
+  std::int32_t failed_code_ = 0;          // its shell code
+  FailedTask deciding_;
+  std::optional<StepReport> report_;
 };
+
+[[nodiscard]] std::string_view to_string(StepPhase phase);  // "Preparing"
 
 }  // namespace gangway::executor
