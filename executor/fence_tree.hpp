@@ -1,37 +1,80 @@
 // FenceTree: the collective exchange between the shepherds of a gang, behind PMIx fences.
 //
 // Each node gives its ranks' bytes; all participants get the bytes of all. The nodes that take part
-// form a tree of a fixed fan-out by position in the sorted list; bytes go up to the first and the
-// whole comes down: 2 log n messages deep, not all-to-one. A fence is known by its sorted
-// participating ranks and a counter for each such set, so that fences of subsets may overlap in any
-// order. Sans-I/O.
+// form a tree of a fixed fan-out by their position in the sorted list (the children of position p
+// are f*p+1 .. f*p+f); bytes go up to the first and the whole comes down: 2 log n messages deep,
+// not all-to-one. A fence is known by its participating ranks and a counter for each such set, so
+// that fences of different sets may overlap in any order. The bytes of a fence are in the tree's
+// order, whatever the order of arrival.
+//
+// Failure: when a shepherd is lost, or a bound is passed, the fences of that node end with a status
+// on every node that takes part, each when its own ranks have arrived. A node tells its neighbours
+// in the tree, so it is enough that the neighbours notice a loss.
+//
+// Sans-I/O. Requires links that are FIFO or lost. Our own server's fences are not trusted: ranks
+// out of range are refused, open fences and held bytes are bounded.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <map>
 #include <string>
+#include <utility>
 #include <variant>
 #include <vector>
 
+#include "queues/base/result.hpp"
+#include "queues/wire/framing.hpp"
 #include "queues/wire/node.pb.h"
 
 namespace gangway::executor {
 
-struct RankRange { std::uint32_t first = 0; std::uint32_t count = 0; };  // of one node
+struct RankRange {  // of one node
+  std::uint32_t first = 0;
+  std::uint32_t count = 0;
+};
 
-struct FenceSend { std::uint32_t node_index = 0; wire::Peer message; };
-struct FenceComplete { std::uint64_t local_id = 0; int status = 0; std::string data; };  // PMIx status
+// The few of PMIx's status codes that are spoken between shepherds; its numbers are fixed by the
+// standard, and pmix_server.cpp asserts that they are these.
+inline constexpr std::int32_t kPmixSuccess = 0;
+inline constexpr std::int32_t kPmixUnreachable = -25;
+inline constexpr std::int32_t kPmixBadParameter = -27;
+inline constexpr std::int32_t kPmixOutOfResource = -29;
+inline constexpr std::int32_t kPmixNotFound = -46;
+inline constexpr std::int32_t kPmixLostConnection = -61;
+
+struct FenceSend {
+  std::uint32_t node_index = 0;
+  wire::Peer message;
+};
+struct FenceComplete {
+  std::uint64_t local_id = 0;
+  std::int32_t status = kPmixSuccess;
+  std::string data;  // empty unless the status is success
+};
 using FenceAction = std::variant<FenceSend, FenceComplete>;
 using FenceActions = std::vector<FenceAction>;
 
+// The bytes of all ranks of one fence, so that they fit into one frame with room for its envelope.
+inline constexpr std::size_t kMaxFenceBytes = wire::kMaxPayloadBytes - (64 << 10);
+inline constexpr std::size_t kMaxOpenFences = 1024;
+inline constexpr std::size_t kMaxFenceSets = 1 << 16;  // different sets of ranks in a job's life
+inline constexpr std::size_t kMaxHeldBytes = 4 * kMaxFenceBytes;  // of all open fences
+
 class FenceTree {
  public:
-  // `nodes[i]` are the ranks on node i.
+  // `nodes[i]` are the ranks on node i; ranges do not overlap. Requires: self < nodes.size(),
+  // fan_out >= 1.
   FenceTree(std::uint32_t self, std::vector<RankRange> nodes, std::uint32_t fan_out = 8);
+
+  // This node's ranks have arrived. Answered by a FenceComplete with the same id, now or later.
   [[nodiscard]] FenceActions on_local(const wire::PmixFence& fence);
+  // FenceUp and FenceDown; others are ignored, as is what belongs to no fence under way.
   [[nodiscard]] FenceActions on_peer(std::uint32_t from, const wire::Peer& message);
-  // Every fence under way that it takes part in fails.
+  // Every fence that it takes part in fails, under way or later.
   [[nodiscard]] FenceActions on_peer_lost(std::uint32_t node_index);
+
+  [[nodiscard]] std::size_t open_fences() const { return open_.size(); }
 
  private:
   struct Id {
@@ -40,17 +83,34 @@ class FenceTree {
     friend auto operator<=>(const Id&, const Id&) = default;
   };
   struct Fence {
-    std::vector<std::uint32_t> nodes;  // participating node indices, sorted
-    bool here = false;                 // our ranks have arrived
+    bool here = false;  // our ranks have arrived: what follows is known only then
     std::uint64_t local_id = 0;
-    std::string data;
-    std::uint32_t children_in = 0;
+    std::string own_data;
+    std::vector<std::uint32_t> nodes;  // participants, sorted
+    std::size_t position = 0;          // ours among them
+    bool sent_up = false;
+    // What has come from neighbours, perhaps before our own ranks.
+    std::map<std::uint32_t, std::string> up;  // by child; data of its whole subtree
+    std::int32_t status = kPmixSuccess;       // the first failure
   };
+  using Open = std::map<Id, Fence>;
+
+  [[nodiscard]] Result<std::vector<std::uint32_t>> participants(const wire::PmixFence& fence) const;
+  [[nodiscard]] std::vector<std::uint32_t> children(const Fence& fence) const;
+  [[nodiscard]] std::size_t held(const Fence& fence) const;
+  void on_up(std::uint32_t from, const wire::FenceUp& up, FenceActions& actions);
+  void on_down(std::uint32_t from, const wire::FenceDown& down, FenceActions& actions);
+  // Does what the state of the fence allows; it may be closed afterwards.
+  void advance(Open::iterator fence, FenceActions& actions);
+  void finish(Open::iterator fence, std::string data, FenceActions& actions);
+
   std::uint32_t self_;
   std::vector<RankRange> nodes_;
   std::uint32_t fan_out_;
-  std::map<std::string, std::uint64_t> counters_;
-  std::map<Id, Fence> open_;
+  std::vector<bool> lost_;
+  std::map<std::string, std::uint64_t> counters_;  // the next fence of our ranks, by signature
+  Open open_;
+  std::size_t held_bytes_ = 0;
 };
 
 }  // namespace gangway::executor

@@ -1,0 +1,68 @@
+// GangExchange: what one node's PMIx server and the other shepherds of the gang say to each other,
+// as a function from what was heard to what to say. Fences go through the FenceTree; a request for
+// one rank's data (direct modex) goes to the shepherd of that rank's node and its answer comes
+// back.
+//
+// Sans-I/O. The PMIx server is not trusted: ranks out of range are refused, and what waits is
+// bounded. Messages to a peer may wait for its connection; they arrive in order or the peer is
+// lost.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <utility>
+#include <variant>
+#include <vector>
+
+#include "executor/fence_tree.hpp"
+#include "queues/wire/node.pb.h"
+
+namespace gangway::executor {
+
+namespace exchange_action {
+struct TellPeer {
+  std::uint32_t node_index = 0;
+  wire::Peer message;
+};
+struct TellPmix {
+  wire::ToPmix message;
+};
+}  // namespace exchange_action
+using ExchangeAction = std::variant<exchange_action::TellPeer, exchange_action::TellPmix>;
+using ExchangeActions = std::vector<ExchangeAction>;
+
+class GangExchange {
+ public:
+  // `nodes[i]` are the ranks of node i; `self` is this node.
+  GangExchange(std::uint32_t self, std::vector<RankRange> nodes);
+
+  // A fence, a modex question or a modex answer of this node's server; others are ignored.
+  [[nodiscard]] ExchangeActions on_pmix(const wire::FromPmix& message);
+  [[nodiscard]] ExchangeActions on_peer(std::uint32_t from, const wire::Peer& message);
+  // The shepherd of that node is gone: fences with it and questions to it fail.
+  [[nodiscard]] ExchangeActions on_peer_lost(std::uint32_t node_index);
+
+ private:
+  struct Question {
+    std::uint32_t node = 0;  // who asked (served_) or is asked (asked_)
+    std::uint64_t id = 0;
+  };
+  ExchangeActions translate(FenceActions actions);
+  ExchangeActions ask(const wire::PmixModexAsk& ask);
+  ExchangeActions serve(std::uint32_t from, const wire::ModexAsk& ask);
+  [[nodiscard]] std::optional<std::uint32_t> node_of(std::uint32_t rank) const;
+
+  std::uint32_t self_;
+  std::vector<RankRange> nodes_;
+  FenceTree fences_;
+  std::map<std::uint64_t, Question> asked_;   // by our server's id
+  std::map<std::uint64_t, Question> served_;  // by the id we gave to our server
+  std::uint64_t next_served_ = 1;
+  std::vector<bool> lost_;
+};
+
+inline constexpr std::size_t kMaxOpenModex = 1 << 16;
+
+}  // namespace gangway::executor
