@@ -1,0 +1,25 @@
+// Images are resolved when a job is submitted, with the submitting user's rights, by running
+// `jimage resolve PATH[:TAG]`: so that jsubmit itself reads no archives, and a tag that moves later
+// does not change what runs.
+//
+// jimage prints one line: kind, absolute path, reference, digest, separated by tabs.
+#pragma once
+
+#include <string>
+
+#include "queues/base/result.hpp"
+#include "queues/model/job_spec.hpp"
+
+namespace gangway::submit {
+
+// The path of a program of ours: in GANGWAY_LIBEXEC, beside this program, or in ../libexec/gangway.
+[[nodiscard]] std::string find_program(const std::string& name);
+
+// Errors: NotFound (no such image), Corrupt (no image, or a broken one), Denied, Internal (jimage
+// is missing or failed otherwise); the message is jimage's own line.
+[[nodiscard]] Result<ImageSpec> resolve_image(const std::string& image);
+
+// The line that jimage prints. Errors: Internal.
+[[nodiscard]] Result<ImageSpec> parse_resolved(std::string_view line);
+
+}  // namespace gangway::submit

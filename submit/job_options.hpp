@@ -1,0 +1,105 @@
+// The options of a job: one table of name, letter, kind of argument, meaning and handler, for the
+// command line, the environment and the directives of scripts. Names and meanings are Slurm's where
+// it has them; ours are --image, --bind, --queue, --key, --retry, --socket and --format.
+//
+// Handlers write a JobDraft. Sources are applied from the weakest to the strongest, so the last one
+// counts. Pure: what depends on the directory, the time or the environment comes in by
+// DraftContext.
+#pragma once
+
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "queues/base/result.hpp"
+#include "queues/base/time.hpp"
+#include "queues/base/units.hpp"
+#include "queues/model/job_spec.hpp"
+#include "submit/options.hpp"
+
+namespace gangway::submit {
+
+enum class OptionSource { Default, Script, Environment, CommandLine };
+
+// What jsubmit is to do beside the job itself.
+struct SubmitChoices {
+  bool parsable = false;
+  bool quiet = false;
+  bool wait = false;
+  bool test_only = false;
+  bool help = false;
+  bool version = false;
+  bool list_options = false;
+  std::string key;     // empty: make one
+  std::string socket;  // empty: the usual one
+  std::string format;  // "", "script" or "workflow"
+  Duration retry = seconds(60);
+};
+
+enum class MemoryPer { Node, Cpu, Gpu };
+struct MemoryRequest {
+  Bytes amount;
+  MemoryPer per = MemoryPer::Node;
+  OptionSource source = OptionSource::Default;
+  std::string spelled;  // with its place, for messages
+};
+
+// What was asked so far, not yet put together.
+struct JobDraft {
+  OptionSource source = OptionSource::Default;  // of what is being applied
+  Now now;                                      // for --begin
+
+  std::optional<std::string> name, queue, account, output, error, input, chdir, comment, wrap,
+      image;
+  std::optional<std::string> export_list;
+  std::optional<std::int32_t> nodes, tasks, tasks_per_node, cpus_per_task, nice;
+  std::optional<std::int64_t> gpus, gpus_per_node, gpus_per_task;
+  std::vector<std::pair<std::string, std::int64_t>> named;  // --gres, per node
+  std::optional<MemoryRequest> memory;
+  std::optional<Duration> time_limit;  // 0: no limit asked
+  std::optional<Time> begin;
+  std::optional<std::uint32_t> umask;
+  std::vector<NodeName> only_nodes, not_nodes;
+  std::vector<Dependency> dependencies;
+  std::vector<BindSpec> binds;
+  std::optional<MpiMode> mpi;
+  bool hold = false;
+  bool exclusive = false;
+  bool requeue = true;
+  bool append = false;
+  bool kill_on_invalid_dependency = false;
+  bool join_output = false;  // PBS -j oe: errors go with the output whatever -e says
+
+  SubmitChoices choices;
+  std::vector<std::string> ignored;   // known options without effect here, as spelled
+  std::vector<std::string> warnings;  // whole lines
+};
+
+struct JobOption {
+  OptionName name;
+  Result<void> (*apply)(JobDraft&, const GivenOption&) = nullptr;
+};
+
+[[nodiscard]] std::span<const JobOption> job_options();
+// The names of job_options(), in the same order, as parse_options() takes them.
+[[nodiscard]] std::span<const OptionName> job_option_names();
+
+// Applies what parse_options(job_option_names(), …) returned.
+[[nodiscard]] Result<void> apply_options(JobDraft& draft, std::span<const GivenOption> options);
+
+// The options that the environment sets: SBATCH_* and, stronger, GANGWAY_*. `environment` is
+// "NAME=value" strings.
+[[nodiscard]] Result<void> apply_environment(JobDraft& draft,
+                                             std::span<const std::string> environment);
+
+// `name` (without dashes) with a value, as if given at `place`. Requires: the option exists.
+[[nodiscard]] Result<void> apply_named(JobDraft& draft,
+                                       std::string_view name,
+                                       std::optional<std::string> value,
+                                       std::string spelled,
+                                       const Place& place);
+
+}  // namespace gangway::submit

@@ -1,0 +1,55 @@
+// The values of job options: counts, lists, dependencies, starting times. Each says what is wrong
+// in one clause, without the option's name, which the caller adds.
+//
+// Pure; parse_begin() reads the time zone as localtime(3) does.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "queues/base/result.hpp"
+#include "queues/base/time.hpp"
+#include "queues/model/job_spec.hpp"
+
+namespace gangway::submit {
+
+// A whole number from `low` up to `high`; "k" and "m" multiply by 1024 and 1024².
+[[nodiscard]] std::optional<std::int64_t> parse_count(std::string_view text,
+                                                      std::int64_t low,
+                                                      std::int64_t high);
+
+// "gpu", "gpu:2", "gpu:a100:2", "gpu:2,nic:1", "none". A type is reported in `types`, since nodes
+// are not told apart by it. Amounts of 0 are left out.
+struct NamedRequest {
+  std::vector<std::pair<std::string, std::int64_t>> amounts;
+  std::vector<std::string> types;
+};
+[[nodiscard]] Result<NamedRequest> parse_named(std::string_view text);
+
+// "2", "a100:2" as --gpus and its kin take it.
+[[nodiscard]] std::optional<std::int64_t> parse_gpu_count(std::string_view text);
+
+// "afterok:12:13,afterany:14", "after:12+5", "singleton".
+[[nodiscard]] Result<std::vector<Dependency>> parse_dependencies(std::string_view text);
+
+// "now", "now+90", "now+2hours", "today", "tomorrow", "midnight", "noon", "16:30", "2026-11-24",
+// "2026-11-24T16:30:00", in local time. A time of day without a date is its next occurrence.
+[[nodiscard]] std::optional<Time> parse_begin(std::string_view text, Time now);
+
+// "SRC", "SRC:DST", "SRC:DST:ro", several with commas. A relative source stays relative here.
+[[nodiscard]] Result<std::vector<BindSpec>> parse_binds(std::string_view text);
+
+// "USR1", "SIGUSR1", "10" -> the number; nullopt if there is none of that name.
+[[nodiscard]] std::optional<int> parse_signal(std::string_view text);
+
+// "[R|B:]SIGNAL[@SECONDS]" as --signal takes it.
+[[nodiscard]] bool is_signal_request(std::string_view text);
+
+// "yes", "no" and their kin.
+[[nodiscard]] std::optional<bool> parse_yes_no(std::string_view text);
+
+}  // namespace gangway::submit

@@ -1,0 +1,250 @@
+#include "submit/jobspec_parse.hpp"
+
+#include <algorithm>
+
+#include "queues/base/text.hpp"
+#include "submit/pbs_options.hpp"
+
+namespace gangway::submit {
+
+namespace {
+
+Error invalid(std::string message) { return Error(ErrorKind::Invalid, std::move(message)); }
+
+struct Counts {
+  std::int32_t nodes = 1;
+  std::int32_t tasks = 1;
+};
+
+Result<Counts> count_tasks(JobDraft& draft) {
+  const std::int64_t listed = static_cast<std::int64_t>(draft.only_nodes.size());
+  std::int64_t nodes = draft.nodes.value_or(0);
+  std::int64_t tasks = draft.tasks.value_or(0);
+  const std::int64_t per_node = draft.tasks_per_node.value_or(0);
+  if (nodes == 0 && tasks > 0 && per_node > 0) nodes = (tasks + per_node - 1) / per_node;
+  if (nodes == 0) nodes = std::max<std::int64_t>(listed, 1);
+  if (tasks == 0) tasks = nodes * std::max<std::int64_t>(per_node, 1);
+  if (per_node > 0 && tasks > nodes * per_node) {
+    return invalid(cat("--ntasks=", tasks, " does not fit: --nodes=", nodes,
+                       " with --ntasks-per-node=", per_node, " have room for ", nodes * per_node));
+  }
+  if (tasks < nodes) {
+    draft.warnings.push_back(
+        cat("--ntasks=", tasks, " on --nodes=", nodes, " leaves nodes idle; using ", tasks));
+    nodes = tasks;
+  }
+  if (tasks > kMaxTasksPerJob) {
+    return invalid(cat(tasks, " tasks are too many; a job has at most ", kMaxTasksPerJob));
+  }
+  return Counts{static_cast<std::int32_t>(nodes), static_cast<std::int32_t>(tasks)};
+}
+
+// Named resources of each node: --gres, then the GPUs that the --gpus family asks for.
+Result<Resources> count_named(const JobDraft& draft, const Component& component) {
+  Resources named;
+  for (const auto& [name, amount] : draft.named) named.set_named(name, amount);
+  std::optional<std::int64_t> gpus = draft.gpus_per_node;
+  if (!gpus && draft.gpus_per_task) gpus = *draft.gpus_per_task * component.tasks_on_fullest_node();
+  if (!gpus && draft.gpus) gpus = (*draft.gpus + component.nodes - 1) / component.nodes;
+  if (gpus) named.set_named("gpu", *gpus);
+  return named;
+}
+
+Result<Bytes> count_memory(const MemoryRequest& request, const Component& component) {
+  std::int64_t factor = 1;
+  if (request.per == MemoryPer::Cpu) {
+    factor = std::int64_t{component.tasks_on_fullest_node()} * component.cpus_per_task;
+  } else if (request.per == MemoryPer::Gpu) {
+    factor = component.named_per_node.amount_of("gpu");
+    if (factor == 0) return invalid(cat(request.spelled, ": the job asks for no GPUs"));
+  }
+  std::int64_t total = 0;
+  if (__builtin_mul_overflow(request.amount.value, factor, &total)) {
+    return invalid(cat(request.spelled, ": this is more memory than a number can say"));
+  }
+  return Bytes{total};
+}
+
+// The variables that --export lets through.
+std::vector<std::string> exported(const JobDraft& draft, const std::vector<std::string>& all) {
+  const std::string_view list = draft.export_list ? std::string_view(*draft.export_list) : "ALL";
+  std::vector<std::string> chosen;
+  std::vector<std::string_view> names;
+  std::vector<std::string_view> assignments;
+  bool everything = list.empty();
+  for (const std::string_view item : split(list, ',')) {
+    if (item == "ALL" || item == "all") {
+      everything = true;
+    } else if (item == "NONE" || item == "none" || item == "NIL" || item == "nil") {
+      // nothing by this name
+    } else if (item.find('=') != std::string_view::npos) {
+      assignments.push_back(item);
+    } else if (!item.empty()) {
+      names.push_back(item);
+    }
+  }
+  const auto name_of = [](std::string_view entry) { return entry.substr(0, entry.find('=')); };
+  for (const std::string& entry : all) {
+    const std::string_view name = name_of(entry);
+    if (name.empty() || name.size() == entry.size()) continue;
+    const bool assigned =
+        std::ranges::any_of(assignments, [&](std::string_view a) { return name_of(a) == name; });
+    const bool wanted = everything || std::ranges::find(names, name) != names.end();
+    if (wanted && !assigned) chosen.push_back(entry);
+  }
+  for (const std::string_view assignment : assignments) chosen.emplace_back(assignment);
+  return chosen;
+}
+
+Result<Component> make_component(JobDraft& draft) {
+  Component component;
+  GANGWAY_ASSIGN(const Counts counts, count_tasks(draft));
+  component.nodes = counts.nodes;
+  component.tasks = counts.tasks;
+  component.cpus_per_task = draft.cpus_per_task.value_or(1);
+  component.exclusive = draft.exclusive;
+  component.only_nodes = draft.only_nodes;
+  component.not_nodes = draft.not_nodes;
+  GANGWAY_ASSIGN(component.named_per_node, count_named(draft, component));
+  if (draft.memory) {
+    GANGWAY_ASSIGN(component.memory_per_node, count_memory(*draft.memory, component));
+    // Slurm's --mem=0 is all of a node's memory; with it gone nobody else could start there.
+    if (draft.memory->per == MemoryPer::Node && draft.memory->amount.value == 0) {
+      component.exclusive = true;
+    }
+  }
+  return component;
+}
+
+}  // namespace
+
+std::string absolute_path(std::string_view path, std::string_view directory) {
+  if (path.starts_with('/')) return std::string(path);
+  while (path.starts_with("./")) path.remove_prefix(2);
+  if (path.empty() || path == ".") return std::string(directory);
+  return cat(directory, directory.ends_with('/') ? "" : "/", path);
+}
+
+std::string ignored_warning(std::vector<std::string> ignored) {
+  std::vector<std::string> names;
+  for (std::string& name : ignored) {
+    if (std::ranges::find(names, name) == names.end()) names.push_back(std::move(name));
+  }
+  if (names.empty()) return {};
+  return cat("without effect here: ", join(names, ", "));
+}
+
+Result<void> check_script(std::string_view script, std::string_view name) {
+  if (trim(script).empty()) return invalid(cat(name, ": the script is empty"));
+  if (!script.starts_with("#!")) {
+    return invalid(cat(name,
+                       ":1: a job script begins with \"#!\" and the path of its interpreter, "
+                       "such as #!/bin/sh"));
+  }
+  if (const std::size_t at = script.find("\r\n"); at != std::string_view::npos) {
+    const auto line =
+        1 + std::count(script.begin(), script.begin() + static_cast<std::ptrdiff_t>(at), '\n');
+    return invalid(cat(name, ":", line,
+                       ": the line ends with a carriage return (DOS); repair the "
+                       "file with: sed -i 's/\\r$//' ",
+                       name));
+  }
+  if (script.find('\0') != std::string_view::npos) {
+    return invalid(cat(name, ": this is no text file; run a program with: jsubmit -- ", name));
+  }
+  return {};
+}
+
+Result<void> apply_script(JobDraft& draft, std::string_view script, const std::string& name) {
+  const ScriptDirectives found = parse_directives(script);
+  for (const ScriptWarning& warning : found.warnings) {
+    draft.warnings.push_back(cat(name, ":", warning.line, ": ", warning.message));
+  }
+  for (const Directive& directive : found.directives) {
+    const Place place{.file = name, .line = directive.line};
+    if (directive.dialect == Dialect::Pbs) {
+      GANGWAY_TRY(apply_pbs(draft, directive.words, place));
+      continue;
+    }
+    GANGWAY_ASSIGN(const ParsedOptions parsed,
+                   parse_options(job_option_names(), directive.words, Operands::Anywhere, place));
+    if (!parsed.operands.empty()) {
+      return invalid(cat(prefix_of(place), "\"", parsed.operands.front(),
+                         "\" is not an option; a value with blanks needs quotes, and a comment "
+                         "begins with #"));
+    }
+    GANGWAY_TRY(apply_options(draft, parsed.options));
+  }
+  return {};
+}
+
+Result<JobSpec> make_spec(JobDraft& draft, const ProgramText& program, const Surroundings& around) {
+  JobSpec spec;
+  spec.name = draft.name.value_or(program.default_name);
+  spec.queue = QueueName(draft.queue.value_or(""));
+  spec.account = AccountName(draft.account.value_or(""));
+  spec.comment = draft.comment.value_or("");
+  spec.nice = draft.nice.value_or(0);
+  spec.held = draft.hold;
+  spec.requeue = draft.requeue;
+  spec.not_before = draft.begin;
+  if (draft.time_limit && draft.time_limit->ns > 0) spec.time_limit = draft.time_limit;
+  GANGWAY_ASSIGN(Component component, make_component(draft));
+
+  spec.script = program.script;
+  spec.argv = program.argv;
+  const bool is_command = program.script.empty();
+  if (is_command && (component.tasks > 1 || draft.mpi == MpiMode::Pmix)) {
+    spec.launch = LaunchMode::Tasks;
+    spec.mpi = draft.mpi.value_or(MpiMode::Pmix);
+  } else if (!is_command && draft.mpi == MpiMode::Pmix) {
+    draft.warnings.emplace_back(
+        "--mpi has no effect on a script, which is started once; it is for: jsubmit -- COMMAND");
+  }
+  spec.components.push_back(std::move(component));
+
+  spec.env = exported(draft, around.environment);
+  spec.workdir = absolute_path(draft.chdir.value_or(""), around.directory);
+  spec.umask = draft.umask.value_or(around.umask);
+  spec.stdio.out = draft.output.value_or("");
+  spec.stdio.err = draft.join_output ? std::string() : draft.error.value_or("");
+  spec.stdio.in = draft.input.value_or("");
+  spec.stdio.append = draft.append;
+  for (BindSpec bind : draft.binds) {
+    bind.source = absolute_path(bind.source, around.directory);
+    bind.destination = absolute_path(bind.destination, around.directory);
+    spec.binds.push_back(std::move(bind));
+  }
+  spec.dependencies = draft.dependencies;
+  spec.kill_on_invalid_dependency = draft.kill_on_invalid_dependency;
+  GANGWAY_TRY(validate(spec));
+  return spec;
+}
+
+Result<ParsedJob> parse_job(std::span<const GivenOption> command_line,
+                            ProgramText program,
+                            const std::string& script_name,
+                            const Surroundings& around) {
+  JobDraft draft;
+  draft.now = around.now;
+  if (!script_name.empty()) {
+    draft.source = OptionSource::Script;
+    GANGWAY_TRY(apply_script(draft, program.script, script_name));
+  }
+  draft.source = OptionSource::Environment;
+  GANGWAY_TRY(apply_environment(draft, around.environment));
+  draft.source = OptionSource::CommandLine;
+  GANGWAY_TRY(apply_options(draft, command_line));
+
+  ParsedJob job;
+  GANGWAY_ASSIGN(job.spec, make_spec(draft, program, around));
+  job.image = draft.image;
+  job.choices = std::move(draft.choices);
+  job.warnings = std::move(draft.warnings);
+  if (std::string line = ignored_warning(std::move(draft.ignored)); !line.empty()) {
+    job.warnings.push_back(std::move(line));
+  }
+  return job;
+}
+
+}  // namespace gangway::submit

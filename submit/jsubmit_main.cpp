@@ -1,0 +1,220 @@
+// jsubmit: submits a script, a command or a workflow. One process, one round trip.
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cerrno>
+
+#include "queues/base/text.hpp"
+#include "queues/wire/convert.hpp"
+#include "submit/client.hpp"
+#include "submit/console.hpp"
+#include "submit/image_resolve.hpp"
+#include "submit/jobspec_parse.hpp"
+#include "submit/submission.hpp"
+
+extern char** environ;
+
+namespace gangway::submit {
+namespace {
+
+constexpr std::string_view kProgram = "jsubmit";
+
+constexpr std::string_view kHelp =
+    R"(usage: jsubmit [options] SCRIPT [arguments]      a job script (with #JOB, #SBATCH or #PBS lines)
+       jsubmit [options] -- COMMAND [arguments]  a command; with -n, as every task
+       jsubmit [options] --wrap 'SHELL COMMAND'
+       jsubmit [options] WORKFLOW.yaml           a workflow of jobs (docs/workflow.md)
+       ... | jsubmit [options]                   a job script from standard input
+
+  -J, --job-name NAME      -p, --queue QUEUE        -A, --account NAME
+  -N, --nodes N            -n, --ntasks N           --ntasks-per-node N
+  -c, --cpus-per-task N    --mem SIZE               --mem-per-cpu SIZE
+  -t, --time LIMIT         --gres NAME:N            --gpus-per-node N
+  -o, --output FILE        -e, --error FILE         -i, --input FILE
+  -D, --chdir DIR          --export ALL|NONE|NAMES  --exclusive
+  -d, --dependency KIND:ID -H, --hold               --begin TIME
+      --image PATH[:TAG]   run in this container image (a directory or an archive)
+      --bind SRC[:DST]     show a host directory inside the container
+      --mpi pmix|none      how tasks find each other; default pmix for more than one
+  -W, --wait               wait for the end and exit with the job's code
+      --parsable           print the id alone
+      --test-only          check everything, submit nothing
+      --retry TIME         keep trying while the scheduler is away; default 60s
+      --socket PATH        the scheduler's socket; default $GANGWAY_SOCKET
+  -h, --help    -V, --version    --list-options
+
+Options on the command line win over SBATCH_* and GANGWAY_* variables, those over the script's lines.
+
+examples:
+  jsubmit job.sh
+  jsubmit -N 4 -n 8 -t 10 --image mpi.oci -- ./solver --steps 1000
+  id=$(jsubmit --parsable prepare.sh) && jsubmit -d afterok:$id solve.sh
+)";
+
+// The table of options, for people and for the test that compares the manual page with it.
+std::string list_options() {
+  std::string text;
+  for (const OptionName& option : job_option_names()) {
+    std::string line = option.letter == 0 ? std::string("      ") : cat("  -", option.letter, ", ");
+    line += cat("--", option.name);
+    if (option.takes == Takes::Value) line += cat("=", option.value_name);
+    if (option.takes == Takes::OptionalValue) line += cat("[=", option.value_name, "]");
+    const std::string meaning = !option.same_as.empty() ? cat("same as --", option.same_as)
+                                : option.meaning.empty()
+                                    ? std::string("(known from sbatch, without effect or refused)")
+                                    : std::string(option.meaning);
+    line.append(line.size() < 38 ? 38 - line.size() : 2, ' ');
+    text += cat(line, meaning, "\n");
+  }
+  return text;
+}
+
+Result<Surroundings> look_around() {
+  Surroundings around;
+  char directory[4096];
+  if (::getcwd(directory, sizeof directory) == nullptr) {
+    return errno_error("cannot find the current directory", errno);
+  }
+  around.directory = directory;
+  for (char** entry = environ; *entry != nullptr; ++entry) around.environment.emplace_back(*entry);
+  const mode_t mask = ::umask(022);
+  ::umask(mask);
+  around.umask = mask;
+  around.now = SystemClock().now();
+  return around;
+}
+
+std::string base_name(const std::string& path) {
+  const std::size_t slash = path.find_last_of('/');
+  return slash == std::string::npos ? path : path.substr(slash + 1);
+}
+
+bool is_workflow(const ParsedOptions& parsed, const SubmitChoices& choices) {
+  if (!choices.format.empty()) return choices.format == "workflow";
+  if (parsed.saw_dashes || parsed.operands.empty()) return false;
+  const std::string& file = parsed.operands.front();
+  return file.ends_with(".yaml") || file.ends_with(".yml");
+}
+
+// What to run, and the script's name (empty for a command).
+struct Program {
+  ProgramText text;
+  std::string script_name;
+};
+
+Result<Program> find_what_to_run(const ParsedOptions& parsed, const JobDraft& glance) {
+  Program program;
+  if (glance.wrap) {
+    if (!parsed.operands.empty()) {
+      return Error(ErrorKind::Unsupported,
+                   cat("--wrap and \"", parsed.operands.front(), "\" exclude each other"));
+    }
+    program.text.script = cat("#!/bin/sh\n", *glance.wrap, "\n");
+    program.text.default_name = "wrap";
+    program.script_name = "--wrap";
+    return program;
+  }
+  if (parsed.saw_dashes && parsed.operands_before_dashes == 0 && !parsed.operands.empty()) {
+    program.text.argv = parsed.operands;
+    program.text.default_name = base_name(parsed.operands.front());
+    return program;
+  }
+  const std::string file = parsed.operands.empty() ? std::string("-") : parsed.operands.front();
+  if (parsed.operands.empty() && (parsed.saw_dashes || ::isatty(STDIN_FILENO) != 0)) {
+    return Error(ErrorKind::Unsupported,
+                 "nothing to submit: give a script, a workflow file, or -- and a command");
+  }
+  GANGWAY_ASSIGN(program.text.script, read_file(file, kMaxScriptBytes));
+  program.script_name = file == "-" ? std::string("standard input") : file;
+  program.text.default_name = file == "-" ? std::string("stdin") : base_name(file);
+  if (!parsed.operands.empty()) {
+    program.text.argv.assign(parsed.operands.begin() + 1, parsed.operands.end());
+  }
+  GANGWAY_TRY(check_script(program.text.script, program.script_name));
+  return program;
+}
+
+// The exit code for a job that cannot be put together: its script is bad data, a bad option on the
+// command line or in the environment is usage.
+int code_of_bad_job(const Error& error, const std::string& script_name) {
+  const bool in_script = !script_name.empty() && error.message().starts_with(cat(script_name, ":"));
+  return in_script ? kExitBadData : kExitUsage;
+}
+
+int run(int argc, char** argv) {
+  const std::vector<std::string> words = words_of(argc, argv);
+  const Result<ParsedOptions> parsed =
+      parse_options(job_option_names(), words, Operands::EndTheOptions);
+  if (!parsed) return complain_usage(kProgram, parsed.error());
+  // A first look at the command line alone: what kind of thing is submitted.
+  JobDraft glance;
+  glance.source = OptionSource::CommandLine;
+  glance.now = SystemClock().now();
+  if (Result<void> ok = apply_options(glance, parsed->options); !ok) {
+    return complain_usage(kProgram, ok.error());
+  }
+  if (glance.choices.help) finish(kExitOk, kHelp);
+  if (glance.choices.version) finish(kExitOk, version_line(kProgram));
+  if (glance.choices.list_options) finish(kExitOk, list_options());
+  if (is_workflow(*parsed, glance.choices)) {
+    const std::string program = find_program("jsubmit-workflow");
+    ::execv(program.c_str(), argv);
+    complain(kProgram, errno_error(cat("cannot run ", program), errno).message());
+    return kExitInternal;
+  }
+
+  const Result<Program> program = find_what_to_run(*parsed, glance);
+  if (!program) {
+    complain(kProgram, program.error().message());
+    return program.error().kind() == ErrorKind::Unsupported ? kExitUsage
+                                                            : exit_code_of(program.error().kind());
+  }
+  const Result<Surroundings> around = look_around();
+  if (!around) return complain(kProgram, around.error());
+  Result<ParsedJob> job = parse_job(parsed->options, program->text, program->script_name, *around);
+  if (!job) {
+    complain(kProgram, job.error().message());
+    return code_of_bad_job(job.error(), program->script_name);
+  }
+  if (!job->choices.quiet) {
+    for (const std::string& warning : job->warnings) complain(kProgram, warning);
+  }
+  if (job->image) {
+    Result<ImageSpec> image = resolve_image(*job->image);
+    if (!image) return complain(kProgram, image.error());
+    job->spec.image = *std::move(image);
+  }
+
+  wire::Request request;
+  wire::Submit& submission = *request.mutable_submit();
+  submission.set_key(job->choices.key.empty() ? make_key() : job->choices.key);
+  submission.set_test_only(job->choices.test_only);
+  wire::to_wire(job->spec, submission.add_jobs()->mutable_spec());
+  Client client(std::string(kProgram), find_socket(job->choices.socket));
+  const Result<wire::Submitted> submitted =
+      submit(client, kProgram, {&request, 1}, job->choices.retry, job->choices.quiet);
+  if (!submitted) return complain(kProgram, submitted.error());
+  if (job->choices.test_only) {
+    finish(kExitOk, job->choices.parsable ? "" : "The job would be accepted\n");
+  }
+  if (submitted->jobs_size() != 1) {
+    complain(kProgram, cat("the scheduler answered with ", submitted->jobs_size(), " ids"));
+    return kExitInternal;
+  }
+  const std::uint64_t id = submitted->jobs(0);
+  const std::string line =
+      job->choices.parsable ? cat(id, "\n") : cat("Submitted batch job ", id, "\n");
+  if (!job->choices.wait) finish(kExitOk, line);
+  print(line);
+  wire::WaitFor what;
+  wire::to_wire(JobKey{.job = {id}}, what.add_keys());
+  const Result<wire::Waited> waited =
+      wait_for(client, kProgram, what, job->choices.retry, job->choices.quiet);
+  if (!waited) return complain(kProgram, waited.error());
+  return report_ends(kProgram, *waited, job->choices.quiet);
+}
+
+}  // namespace
+}  // namespace gangway::submit
+
+int main(int argc, char** argv) { gangway::submit::finish(gangway::submit::run(argc, argv)); }

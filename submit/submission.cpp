@@ -1,0 +1,117 @@
+#include "submit/submission.hpp"
+
+#include <sys/random.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <ctime>
+
+#include "queues/base/text.hpp"
+#include "queues/wire/convert.hpp"
+#include "submit/console.hpp"
+
+namespace gangway::submit {
+
+std::string make_key() {
+  unsigned char bytes[16];
+  // Not digest.hpp's random_bytes(): that would pull a cryptographic library into a small program.
+  CHECK(::getrandom(bytes, sizeof bytes, 0) == static_cast<ssize_t>(sizeof bytes));
+  return to_hex({reinterpret_cast<const char*>(bytes), sizeof bytes});
+}
+
+Result<void> retry_while_unavailable(std::string_view program,
+                                     Duration window,
+                                     bool quiet,
+                                     const std::function<Result<void>()>& attempt) {
+  const BootTime until = SystemClock().now().boot + window;
+  Duration pause = milliseconds(50);
+  bool said = false;
+  for (;;) {
+    Result<void> done = attempt();
+    if (done || done.error().kind() != ErrorKind::Unavailable) return done;
+    const Duration left = until - SystemClock().now().boot;
+    if (left <= Duration{}) return done;
+    if (!said && !quiet) {
+      complain(program,
+               cat(done.error().message(), "; trying again for ", render_duration(window)));
+    }
+    said = true;
+    const Duration nap = std::min(pause, left);
+    timespec rest{.tv_sec = nap.ns / 1'000'000'000, .tv_nsec = nap.ns % 1'000'000'000};
+    while (::nanosleep(&rest, &rest) != 0 && errno == EINTR) {
+    }
+    pause = std::min(pause * 2, seconds(2));
+  }
+}
+
+Result<wire::Submitted> submit(Client& client,
+                               std::string_view program,
+                               std::span<const wire::Request> parts,
+                               Duration retry,
+                               bool quiet) {
+  wire::Submitted submitted;
+  GANGWAY_TRY(retry_while_unavailable(program, retry, quiet, [&]() -> Result<void> {
+    return client.exchange(parts, kReplyDeadline, [&](wire::Response&& response) {
+      if (response.has_submitted()) submitted = std::move(*response.mutable_submitted());
+    });
+  }));
+  return submitted;
+}
+
+Result<wire::Waited> wait_for(Client& client,
+                              std::string_view program,
+                              const wire::WaitFor& what,
+                              Duration retry,
+                              bool quiet) {
+  wire::Request request;
+  *request.mutable_wait_for() = what;
+  wire::Waited waited;
+  // A connection that held for a while and then broke begins a new window.
+  for (;;) {
+    bool connected = false;
+    const Result<void> done = retry_while_unavailable(program, retry, quiet, [&]() -> Result<void> {
+      wire::Request ping;
+      ping.mutable_ping();
+      Result<wire::Response> alive = client.call(ping);
+      if (!alive) return alive.error();
+      connected = true;
+      waited.Clear();
+      return client.exchange({&request, 1}, kNoDeadline, [&](wire::Response&& response) {
+        if (response.has_waited()) waited.MergeFrom(response.waited());
+      });
+    });
+    if (done) return waited;
+    if (done.error().kind() != ErrorKind::Unavailable || !connected || retry == Duration{}) {
+      return done.error();
+    }
+  }
+}
+
+int report_ends(std::string_view program, const wire::Waited& waited, bool quiet) {
+  int code = kExitOk;
+  for (const wire::Waited::One& one : waited.results()) {
+    const std::string id = to_string(wire::from_wire(one.key()));
+    if (one.has_error()) {
+      const Error error = wire::from_wire(one.error());
+      complain(program, cat("job ", id, ": ", error.message()));
+      if (code == kExitOk) code = exit_code_of(error.kind());
+      continue;
+    }
+    const Result<Outcome> outcome = wire::from_wire(one.outcome());
+    if (!outcome) {
+      complain(program, cat("job ", id, ": ", outcome.error().message()));
+      if (code == kExitOk) code = kExitInternal;
+      continue;
+    }
+    if (code == kExitOk) code = outcome->shell_code();
+    const bool by_itself =
+        outcome->kind == OutcomeKind::Completed || outcome->kind == OutcomeKind::Failed;
+    if (quiet || by_itself) continue;
+    complain(program,
+             cat("job ", id, one.member().empty() ? "" : cat(" (", one.member(), ")"), ": ",
+                 to_string(outcome->kind), outcome->detail.empty() ? "" : ", ", outcome->detail));
+  }
+  return code;
+}
+
+}  // namespace gangway::submit
