@@ -6,14 +6,16 @@
 //          lease over                 over                                                    v
 //                       Released <--Release-- Done <--CleanedUp-- CleaningUp <---------------'
 //
-// Sans-I/O: on() takes what happened and returns what to do; shepherd.hpp does it and tells what came
-// of it. The lease is counted on the boot clock: when it ends without contact the attempt ends by
-// itself, at once, because the scheduler may start the next one then. The walltime limit is enforced
-// here too, so that it holds without the scheduler. The table of all pairs stands in the .cpp.
+// Sans-I/O: on() takes what happened and returns what to do; shepherd.hpp does it and tells what
+// came of it. The lease is counted on the boot clock: when it ends without contact the attempt ends
+// by itself, at once, because the scheduler may start the next one then. The walltime limit is
+// enforced here too, so that it holds without the scheduler. The table of all pairs stands in the
+// .cpp.
 //
-// The first reason for an end is the outcome; what follows from it (tasks that our TERM ended) is not
-// counted. A program that cannot be started is the job's failure (Failed, 127, with the reason); a
-// sandbox that cannot be made is LaunchFailed, exit_code 75 (EX_TEMPFAIL) if another try may help.
+// The first reason for an end is the outcome; what follows from it (tasks that our TERM ended) is
+// not counted. A program that cannot be started is the job's failure (Failed, 127, with the
+// reason); a sandbox that cannot be made is LaunchFailed, exit_code 75 (EX_TEMPFAIL) if another try
+// may help.
 #pragma once
 
 #include <cstdint>
@@ -36,13 +38,20 @@ struct StepOrder {
   JobKey key;
   Attempt attempt = 0;
   JobSpec spec;
-  Allocation allocation;         // of the whole gang
+  Allocation allocation;  // of the whole gang
   std::uint32_t node_index = 0;
   bool leased = false;
 };
 
-struct RankEnvironment { std::uint32_t rank = 0; std::vector<std::string> env; };
-struct PeerAddress { std::string node; std::string address; std::uint16_t port = 0; };
+struct RankEnvironment {
+  std::uint32_t rank = 0;
+  std::vector<std::string> env;
+};
+struct PeerAddress {
+  std::string node;
+  std::string address;
+  std::uint16_t port = 0;
+};
 
 // Grace: from TERM to KILL, and from KILL to giving up on the programs' ends. Limit: the walltime.
 // Start: until the PMIx server must be ready.
@@ -51,32 +60,80 @@ inline constexpr Duration kStartPatience = seconds(60);
 inline constexpr Duration kKillPatience = seconds(10);
 
 namespace step_event {
-struct Begin { BootTime lease_until; };
-struct SandboxReady { std::uint16_t peer_port = 0; };
-struct SandboxFailed { Error error; };
-struct Launch { std::vector<PeerAddress> peers; };
-struct PmixReady { std::vector<RankEnvironment> ranks; };
-struct PmixFailed { std::string message; };
-struct PmixAborted { std::uint32_t rank = 0; std::int32_t status = 0; };
-struct PeerLost { std::string node; };  // a shepherd of the gang that is needed cannot be reached
-struct ProgramEnded { std::uint32_t task = 0; bool started = true; int wait_status = 0; std::string message; };
-struct Stop { Outcome outcome; bool at_once = false; };
-struct Signal { int number = 0; };
-struct LeaseRenewed { BootTime until; };
-struct TimerFired { StepTimer timer = StepTimer::Grace; };
-struct CleanedUp { Duration cpu; Bytes peak_memory; bool out_of_memory = false; };
+struct Begin {
+  BootTime lease_until;
+};
+struct SandboxReady {
+  std::uint16_t peer_port = 0;
+};
+struct SandboxFailed {
+  Error error;
+};
+struct Launch {
+  std::vector<PeerAddress> peers;
+};
+struct PmixReady {
+  std::vector<RankEnvironment> ranks;
+};
+struct PmixFailed {
+  std::string message;
+};
+struct PmixAborted {
+  std::uint32_t rank = 0;
+  std::int32_t status = 0;
+};
+struct PeerLost {
+  std::string node;
+};  // a shepherd of the gang that is needed cannot be reached
+struct ProgramEnded {
+  std::uint32_t task = 0;
+  bool started = true;
+  int wait_status = 0;
+  std::string message;
+};
+struct Stop {
+  Outcome outcome;
+  bool at_once = false;
+};
+struct Signal {
+  int number = 0;
+};
+struct LeaseRenewed {
+  BootTime until;
+};
+struct TimerFired {
+  StepTimer timer = StepTimer::Grace;
+};
+struct CleanedUp {
+  Duration cpu;
+  Bytes peak_memory;
+  bool out_of_memory = false;
+};
 struct AgentConnected {};  // again, after its restart or ours: it has to be told how things stand
 struct Released {};
 }  // namespace step_event
-using StepEvent =
-    std::variant<step_event::Begin, step_event::SandboxReady, step_event::SandboxFailed,
-                 step_event::Launch, step_event::PmixReady, step_event::PmixFailed,
-                 step_event::PmixAborted, step_event::PeerLost, step_event::ProgramEnded,
-                 step_event::Stop, step_event::Signal, step_event::LeaseRenewed,
-                 step_event::TimerFired, step_event::CleanedUp, step_event::AgentConnected,
-                 step_event::Released>;
+using StepEvent = std::variant<step_event::Begin,
+                               step_event::SandboxReady,
+                               step_event::SandboxFailed,
+                               step_event::Launch,
+                               step_event::PmixReady,
+                               step_event::PmixFailed,
+                               step_event::PmixAborted,
+                               step_event::PeerLost,
+                               step_event::ProgramEnded,
+                               step_event::Stop,
+                               step_event::Signal,
+                               step_event::LeaseRenewed,
+                               step_event::TimerFired,
+                               step_event::CleanedUp,
+                               step_event::AgentConnected,
+                               step_event::Released>;
 
-struct FailedTask { std::uint32_t task = 0; std::int32_t exit_code = 0; std::int32_t signal = 0; };
+struct FailedTask {
+  std::uint32_t task = 0;
+  std::int32_t exit_code = 0;
+  std::int32_t signal = 0;
+};
 struct StepReport {
   Outcome outcome;
   std::vector<FailedTask> failed_tasks;  // the first kMaxFailedTasks
@@ -88,23 +145,46 @@ struct StepReport {
 inline constexpr std::size_t kMaxFailedTasks = 16;
 
 namespace step_action {
-struct PrepareSandbox {};                 // and listen for the gang's other shepherds if there are any
-struct StartPmix { std::vector<PeerAddress> peers; };
-struct StartPrograms { std::vector<RankEnvironment> ranks; };  // this node's tasks, or the script
-struct SignalPrograms { int number = 0; };
+struct PrepareSandbox {};  // and listen for the gang's other shepherds if there are any
+struct StartPmix {
+  std::vector<PeerAddress> peers;
+};
+struct StartPrograms {
+  std::vector<RankEnvironment> ranks;
+};  // this node's tasks, or the script
+struct SignalPrograms {
+  int number = 0;
+};
 struct CleanUp {};
-struct ReportPrepared { std::uint16_t peer_port = 0; };
-struct ReportFinished { StepReport report; };   // durably noted in the spool first, sent until released
-struct ArmTimer { StepTimer timer = StepTimer::Grace; BootTime at; };  // replaces an armed one
-struct CancelTimer { StepTimer timer = StepTimer::Grace; };
-struct Leave {};                          // the shepherd's process ends; the agent removes its records
-struct Note { std::string text; };        // for the log: news that fits no phase
+struct ReportPrepared {
+  std::uint16_t peer_port = 0;
+};
+struct ReportFinished {
+  StepReport report;
+};  // durably noted in the spool first, sent until released
+struct ArmTimer {
+  StepTimer timer = StepTimer::Grace;
+  BootTime at;
+};  // replaces an armed one
+struct CancelTimer {
+  StepTimer timer = StepTimer::Grace;
+};
+struct Leave {};  // the shepherd's process ends; the agent removes its records
+struct Note {
+  std::string text;
+};  // for the log: news that fits no phase
 }  // namespace step_action
-using StepAction =
-    std::variant<step_action::PrepareSandbox, step_action::StartPmix, step_action::StartPrograms,
-                 step_action::SignalPrograms, step_action::CleanUp, step_action::ReportPrepared,
-                 step_action::ReportFinished, step_action::ArmTimer, step_action::CancelTimer,
-                 step_action::Leave, step_action::Note>;
+using StepAction = std::variant<step_action::PrepareSandbox,
+                                step_action::StartPmix,
+                                step_action::StartPrograms,
+                                step_action::SignalPrograms,
+                                step_action::CleanUp,
+                                step_action::ReportPrepared,
+                                step_action::ReportFinished,
+                                step_action::ArmTimer,
+                                step_action::CancelTimer,
+                                step_action::Leave,
+                                step_action::Note>;
 using StepActions = std::vector<StepAction>;
 
 enum class StepPhase { New, Preparing, Ready, Launching, Running, CleaningUp, Done, Released };
@@ -149,19 +229,19 @@ class StepMachine {
 
   StepOrder order_;
   StepPhase phase_ = StepPhase::New;
-  std::optional<Outcome> outcome_;        // the first reason counts
+  std::optional<Outcome> outcome_;  // the first reason counts
   bool stopping_ = false;
   bool killed_ = false;
   bool launched_ = false;
-  bool released_ = false;                 // before its end: nobody waits for the report
+  bool released_ = false;  // before its end: nobody waits for the report
   std::uint32_t running_programs_ = 0;
   std::optional<BootTime> launched_at_;
   std::optional<Duration> wall_;
   BootTime lease_until_;
   std::uint16_t peer_port_ = 0;
   std::vector<FailedTask> failed_;
-  std::string failed_detail_;             // of the task that decides
-  std::int32_t failed_code_ = 0;          // its shell code
+  std::string failed_detail_;     // of the task that decides
+  std::int32_t failed_code_ = 0;  // its shell code
   FailedTask deciding_;
   std::optional<StepReport> report_;
 };
