@@ -42,11 +42,7 @@ Error malformed(std::string_view name) {
 
 // The other side has refused; there is nothing to answer.
 HandshakeStep refused_by_peer(const Frame& frame) {
-  wire::Refused refused;
-  Error why = refused.ParseFromString(frame.payload)
-                  ? from_wire(refused.error()).with_context("refused by the other side")
-                  : malformed("Refused");
-  return {.send = {}, .failed = std::move(why), .done = false};
+  return {.send = {}, .failed = read_refusal(frame), .done = false};
 }
 
 Error too_slow() { return {ErrorKind::Unavailable, "the handshake took too long"}; }
@@ -68,6 +64,12 @@ Frame make_refusal(const Error& why) {
   wire::Refused refused;
   to_wire(why, refused.mutable_error());
   return frame_of(FrameType::Refused, refused);
+}
+
+Error read_refusal(const Frame& frame) {
+  wire::Refused refused;
+  if (!refused.ParseFromString(frame.payload)) return malformed("Refused");
+  return from_wire(refused.error()).with_context("refused by the other side");
 }
 
 ServerHandshake::ServerHandshake(Greeting self,

@@ -131,5 +131,7 @@ class ClientHandshake {
 
 // The frame that says why a connection is refused.
 [[nodiscard]] wire::Frame make_refusal(const Error& why);
+// What a Refused frame says, with the context "refused by the other side".
+[[nodiscard]] Error read_refusal(const wire::Frame& frame);
 
 }  // namespace gangway::io
