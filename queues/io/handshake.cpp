@@ -41,9 +41,7 @@ Error malformed(std::string_view name) {
 }
 
 // The other side has refused; there is nothing to answer.
-HandshakeStep refused_by_peer(const Frame& frame) {
-  return {.send = {}, .failed = read_refusal(frame), .done = false};
-}
+HandshakeStep refused_by_peer(const Frame& frame) { return {.failed = read_refusal(frame)}; }
 
 Error too_slow() { return {ErrorKind::Unavailable, "the handshake took too long"}; }
 
@@ -120,7 +118,7 @@ HandshakeStep ServerHandshake::on_hello(const Frame& frame) {
   challenge.set_nonce(nonce_);
   challenge.set_proof(prove(*key_, kServerLabel, client_nonce_, nonce_, node_));
   state_ = State::AwaitProof;
-  return {.send = {frame_of(FrameType::Challenge, challenge)}, .failed = {}, .done = false};
+  return {.send = {frame_of(FrameType::Challenge, challenge)}};
 }
 
 HandshakeStep ServerHandshake::on_proof(const Frame& frame) {
@@ -138,12 +136,12 @@ HandshakeStep ServerHandshake::welcome() {
   welcome.set_protocol(protocol_);
   welcome.set_version(self_.version);
   welcome.set_cluster(self_.cluster);
-  return {.send = {frame_of(FrameType::Welcome, welcome)}, .failed = {}, .done = true};
+  return {.send = {frame_of(FrameType::Welcome, welcome)}, .done = true};
 }
 
 HandshakeStep ServerHandshake::refuse(Error why) {
   state_ = State::Over;
-  return {.send = {make_refusal(why)}, .failed = std::move(why), .done = false};
+  return {.send = {make_refusal(why)}, .failed = std::move(why)};
 }
 
 ClientHandshake::ClientHandshake(Greeting self,
@@ -170,7 +168,7 @@ HandshakeStep ClientHandshake::start() {
     hello.set_node(node_.value);
     hello.set_nonce(nonce_);
   }
-  return {.send = {frame_of(FrameType::Hello, hello)}, .failed = {}, .done = false};
+  return {.send = {frame_of(FrameType::Hello, hello)}};
 }
 
 HandshakeStep ClientHandshake::on_frame(const Frame& frame) {
@@ -202,7 +200,7 @@ HandshakeStep ClientHandshake::on_challenge(const Frame& frame) {
   wire::Proof proof;
   proof.set_proof(prove(*key_, kClientLabel, nonce_, challenge.nonce(), node_));
   state_ = State::AwaitWelcome;
-  return {.send = {frame_of(FrameType::Proof, proof)}, .failed = {}, .done = false};
+  return {.send = {frame_of(FrameType::Proof, proof)}};
 }
 
 HandshakeStep ClientHandshake::on_welcome(const Frame& frame) {
@@ -216,12 +214,12 @@ HandshakeStep ClientHandshake::on_welcome(const Frame& frame) {
   protocol_ = welcome.protocol();
   cluster_ = welcome.cluster();
   server_version_ = welcome.version();
-  return {.send = {}, .failed = {}, .done = true};
+  return {.done = true};
 }
 
 HandshakeStep ClientHandshake::fail(Error why) {
   state_ = State::Over;
-  return {.send = {make_refusal(why)}, .failed = std::move(why), .done = false};
+  return {.send = {make_refusal(why)}, .failed = std::move(why)};
 }
 
 }  // namespace gangway::io

@@ -49,17 +49,17 @@ struct ProtocolRange {
 
 // Who we are.
 struct Greeting {
-  std::string program;  // "jexecd"
+  std::string program{};  // "jexecd"
   std::string version = GANGWAY_VERSION;
-  std::string cluster;  // told by servers
-  ProtocolRange protocol;
+  std::string cluster{};  // told by servers
+  ProtocolRange protocol{};
 };
 
 // What one input leads to.
 struct HandshakeStep {
-  std::vector<wire::Frame> send;
-  std::optional<Error> failed;  // close once `send` has gone out
-  bool done = false;            // the connection is open; frames that follow are the handler's
+  std::vector<wire::Frame> send{};
+  std::optional<Error> failed{};  // close once `send` has gone out
+  bool done = false;              // the connection is open; frames that follow are the handler's
 };
 
 class ServerHandshake {

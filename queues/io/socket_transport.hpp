@@ -43,11 +43,11 @@ struct ListenOptions {
   PeerHandler* handler = nullptr;
   // Required for TCP, where peers become ClusterMember; must be absent for unix, where they become
   // LocalUser.
-  std::optional<std::string> key;
+  std::optional<std::string> key{};
   Security security = Security::ClusterKey;
   // Pings default to none on unix sockets: the kernel tells of a peer's death, and a person's
   // stopped program (^Z) harms nobody.
-  TransportLimits limits;
+  TransportLimits limits{};
   bool ping_on_unix = false;
   unsigned socket_mode = 0666;  // of a unix socket's file; who may do what is the handler's matter
 };
@@ -60,11 +60,11 @@ struct Listening {
 
 struct ConnectOptions {
   PeerHandler* handler = nullptr;
-  NodeName node;                   // what we call ourselves (TCP)
-  std::optional<std::string> key;  // TCP
+  NodeName node{};                   // what we call ourselves (TCP)
+  std::optional<std::string> key{};  // TCP
   Security security = Security::ClusterKey;
-  NodeName peer;  // on_connected tells TCP handlers this name: whom they connect to
-  TransportLimits limits;
+  NodeName peer{};  // on_connected tells TCP handlers this name: whom they connect to
+  TransportLimits limits{};
   bool ping_on_unix = false;
   bool reconnect = true;  // else the connector is gone with its first loss or failure
   Duration first_backoff = milliseconds(100);  // doubled after each failure, +-25 % by chance
