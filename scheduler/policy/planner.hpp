@@ -34,44 +34,77 @@ struct Candidate {
   QueueName queue;
   std::int64_t nice = 0;
   Time eligible;
-  std::optional<Duration> limit;       // none: unlimited
-  std::vector<Component> components;   // memory filled in from the queue's default
+  std::optional<Duration> limit;      // none: unlimited
+  std::vector<Component> components;  // memory filled in from the queue's default
   friend bool operator==(const Candidate&, const Candidate&) = default;
 };
 
 namespace delta {
-struct QueuesAre { std::vector<Queue> queues; };
-struct NodeIs { NodeName name; Resources capacity; bool usable = true; };
-struct NodeGone { NodeName name; };
-struct Waits { Candidate job; };       // new, or changed
-struct WaitsNoMore { JobKey key; };    // held, cancelled
-struct Started { JobKey key; Allocation allocation; Time expected_end; };  // infinity(): unlimited
-struct Ended { JobKey key; };          // its resources are free on all its nodes
+struct QueuesAre {
+  std::vector<Queue> queues;
+};
+struct NodeIs {
+  NodeName name;
+  Resources capacity;
+  bool usable = true;
+};
+struct NodeGone {
+  NodeName name;
+};
+struct Waits {
+  Candidate job;
+};  // new, or changed
+struct WaitsNoMore {
+  JobKey key;
+};  // held, cancelled
+struct Started {
+  JobKey key;
+  Allocation allocation;
+  Time expected_end;
+};  // infinity(): unlimited
+struct Ended {
+  JobKey key;
+};  // its resources are free on all its nodes
 }  // namespace delta
-using Delta = std::variant<delta::QueuesAre, delta::NodeIs, delta::NodeGone, delta::Waits,
-                           delta::WaitsNoMore, delta::Started, delta::Ended>;
+using Delta = std::variant<delta::QueuesAre,
+                           delta::NodeIs,
+                           delta::NodeGone,
+                           delta::Waits,
+                           delta::WaitsNoMore,
+                           delta::Started,
+                           delta::Ended>;
 
-struct Start { JobKey key; Allocation allocation; };
-struct Reason { JobKey key; PendingReason reason = PendingReason::None; };
+struct Start {
+  JobKey key;
+  Allocation allocation;
+};
+struct Reason {
+  JobKey key;
+  PendingReason reason = PendingReason::None;
+};
 // The reservation of the first job that could not start: it starts then at the latest, if everybody
 // keeps to their limits.
-struct Promise { JobKey key; Time start; std::vector<NodeName> nodes; };
+struct Promise {
+  JobKey key;
+  Time start;
+  std::vector<NodeName> nodes;
+};
 
 struct PlanDelta {
-  std::vector<Start> starts;     // in the order of priority
-  std::vector<Reason> reasons;   // only those that changed since the last pass
+  std::vector<Start> starts;    // in the order of priority
+  std::vector<Reason> reasons;  // only those that changed since the last pass
   std::optional<Promise> promise;
-  bool complete = true;          // false: the budget ended the pass; ask again
+  bool complete = true;  // false: the budget ended the pass; ask again
   int looked_at = 0;
 };
 
 struct Explanation {
   PendingReason reason = PendingReason::None;
-  int rank = 0;                  // 1 is next
-  int ahead = 0;                 // waiting jobs before it
+  int rank = 0;   // 1 is next
+  int ahead = 0;  // waiting jobs before it
   std::int64_t priority = 0;
   std::optional<Time> expected_start;  // by playing the plan forward; none: not within the horizon
-  std::string waits_for;         // one clause for people
+  std::string waits_for;               // one clause for people
 };
 
 class Planner {
@@ -92,9 +125,10 @@ class Planner {
   std::unique_ptr<Impl> impl_;
 };
 
-// Whether `components` could ever run on these nodes if all were free and up. Errors: Invalid, naming
-// what is asked and the most there is ("5 nodes asked, queue batch has 4").
-[[nodiscard]] Result<void> can_ever_run(const std::vector<Component>& components, const Queue& queue,
+// Whether `components` could ever run on these nodes if all were free and up. Errors: Invalid,
+// naming what is asked and the most there is ("5 nodes asked, queue batch has 4").
+[[nodiscard]] Result<void> can_ever_run(const std::vector<Component>& components,
+                                        const Queue& queue,
                                         const std::vector<std::pair<NodeName, Resources>>& nodes);
 
 }  // namespace gangway::scheduler

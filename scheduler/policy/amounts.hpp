@@ -1,0 +1,68 @@
+// Amounts: resources as a dense vector, so that the fit test of the policy is one short loop.
+//
+// Kinds numbers the names: 0 is cores, 1 is memory in bytes, then named resources in the order in
+// which they were first heard of. The table is bounded; of a kind that found no place no node has
+// any, so a request for it never fits.
+//
+// Pure values.
+#pragma once
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "queues/model/resources.hpp"
+
+namespace gangway::scheduler {
+
+inline constexpr std::size_t kMaxKinds = 16;
+
+struct Amounts {
+  std::array<std::int64_t, kMaxKinds> of{};
+
+  [[nodiscard]] std::int64_t cores() const { return of[0]; }
+  [[nodiscard]] std::int64_t memory() const { return of[1]; }
+  [[nodiscard]] bool has_named() const {
+    for (std::size_t i = 2; i < kMaxKinds; ++i) {
+      if (of[i] != 0) return true;
+    }
+    return false;
+  }
+  Amounts& operator+=(const Amounts& other) {
+    for (std::size_t i = 0; i < kMaxKinds; ++i) of[i] += other.of[i];
+    return *this;
+  }
+  Amounts& operator-=(const Amounts& other) {
+    for (std::size_t i = 0; i < kMaxKinds; ++i) of[i] -= other.of[i];
+    return *this;
+  }
+  friend bool operator==(const Amounts&, const Amounts&) = default;
+};
+
+// Every amount of `want` is at most that of `have`. An amount of which nothing is wanted does not
+// count: a node that has less of it than it gave away can still take jobs that need none.
+[[nodiscard]] inline bool fits_in(const Amounts& want, const Amounts& have) {
+  for (std::size_t i = 0; i < kMaxKinds; ++i) {
+    if (want.of[i] > have.of[i] && want.of[i] > 0) return false;
+  }
+  return true;
+}
+
+class Kinds {
+ public:
+  // Names not heard of before get a number; when the table is full, what a node has of them is
+  // left out ...
+  [[nodiscard]] Amounts of_node(const Resources& capacity);
+  // ... and a request for them asks for more cores than any node has.
+  [[nodiscard]] Amounts of_request(const Resources& wanted);
+  [[nodiscard]] Resources to_resources(const Amounts& amounts) const;
+
+ private:
+  [[nodiscard]] std::size_t number_of(const std::string& name);  // kMaxKinds: no room
+
+  std::vector<std::string> names_;  // names_[i] has number i + 2
+};
+
+}  // namespace gangway::scheduler

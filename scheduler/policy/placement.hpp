@@ -1,0 +1,65 @@
+// Placement: on which nodes a request goes, now or at a moment of the future.
+//
+// Now: best fit, so that large holes stay for large jobs. In the future: nodes that are busy now
+// are taken first, so that those free now stay open for backfilling. Pure.
+#pragma once
+
+#include <optional>
+#include <set>
+#include <vector>
+
+#include "queues/base/time.hpp"
+#include "queues/model/allocation.hpp"
+#include "scheduler/policy/gang.hpp"
+#include "scheduler/policy/profile.hpp"
+#include "scheduler/policy/request.hpp"
+
+namespace gangway::scheduler {
+
+// For each part of the request its nodes, in the order of their names.
+using Placement = std::vector<std::vector<NodeIndex>>;
+
+// Nodes on which the request can start now and run to its end. `avoid` are taken last.
+[[nodiscard]] std::optional<Placement> place_now(const Profile& profile,
+                                                 const Request& request,
+                                                 Time now,
+                                                 const std::set<NodeIndex>& avoid = {});
+
+// Nodes on which it can start at `at`, a later moment.
+[[nodiscard]] std::optional<Placement> place_at(const Profile& profile,
+                                                const Request& request,
+                                                Time at,
+                                                Time now);
+
+// The earliest moment after `now` at which it can start, and where. nullopt: the usable nodes of
+// its queue would not suffice if all were free. Walks the ends of jobs once; a node is looked at
+// again only when something on it ends.
+struct EarliestPlacement {
+  Time at;
+  Placement placement;
+};
+[[nodiscard]] std::optional<EarliestPlacement> place_earliest(const Profile& profile,
+                                                              const Request& request,
+                                                              Time now);
+
+// Whether the nodes would suffice if all were free; `even_unusable` counts those that are down too.
+[[nodiscard]] bool would_fit_empty(const Profile& profile,
+                                   const Request& request,
+                                   bool even_unusable);
+
+// What the placement holds: of each node what its tasks need, with concrete cores if it starts now.
+[[nodiscard]] std::vector<NodeClaim> claims_of(const Profile& profile,
+                                               const Request& request,
+                                               const Placement& placement,
+                                               bool starts_now);
+
+// What a job that runs holds.
+[[nodiscard]] std::vector<NodeClaim> claims_of(Profile& profile, const Allocation& allocation);
+
+// The allocation in rank order: parts as they were asked, nodes by name, blocks of ranks.
+[[nodiscard]] Allocation make_allocation(const Profile& profile,
+                                         const Request& request,
+                                         const Placement& placement,
+                                         const std::vector<NodeClaim>& claims);
+
+}  // namespace gangway::scheduler

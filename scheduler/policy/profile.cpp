@@ -1,0 +1,196 @@
+#include "scheduler/policy/profile.hpp"
+
+#include <algorithm>
+#include <cstddef>
+#include <tuple>
+
+#include "queues/base/check.hpp"
+
+namespace gangway::scheduler {
+
+void Profile::set_queues(const std::vector<Queue>& queues) {
+  queues_.clear();
+  for (const Queue& queue : queues) {
+    const std::size_t number = queues_.size();
+    Queue sorted = queue;
+    std::sort(sorted.nodes.begin(), sorted.nodes.end());
+    queues_.emplace(queue.name, std::pair{number, std::move(sorted)});
+  }
+  for (Node& node : nodes_) refresh_queues(node);
+}
+
+void Profile::refresh_queues(Node& node) const {
+  node.in_queue.assign(queues_.size(), false);
+  for (const auto& [name, entry] : queues_) {
+    const auto& [number, queue] = entry;
+    node.in_queue[number] = queue.nodes.empty() ||
+                            std::binary_search(queue.nodes.begin(), queue.nodes.end(), node.name);
+  }
+}
+
+NodeIndex Profile::index_of(const NodeName& name) {
+  const auto [at, is_new] = numbers_.try_emplace(name, node_count());
+  if (is_new) {
+    Node& node = nodes_.emplace_back();
+    node.name = name;
+    refresh_queues(node);
+    settled_ = false;
+  }
+  return at->second;
+}
+
+void Profile::set_node(const NodeName& name, const Resources& capacity, bool usable) {
+  const NodeIndex number = index_of(name);
+  unindex(number);
+  Node& node = nodes_[number];
+  node.usable = usable;
+  const Amounts amounts = kinds_.of_node(capacity);
+  if (!(amounts == node.capacity)) {
+    node.free -= node.capacity;
+    node.free += amounts;
+    node.capacity = amounts;
+    node.cores = CoreSet(amounts.cores());
+    for (const Claim& claim : node.running) {
+      for (const NodeClaim& held : holders_.at(claim.key).claims) {
+        if (held.node == number) node.cores.take(held.cores);
+      }
+    }
+  }
+  index(number);
+}
+
+void Profile::drop_node(const NodeName& name) {
+  if (numbers_.contains(name)) set_node(name, Resources{}, false);
+}
+
+void Profile::settle() {
+  if (settled_) return;
+  by_fit_.clear();
+  std::uint32_t rank = 0;
+  for (const auto& [name, number] : numbers_) nodes_[number].rank = rank++;
+  settled_ = true;
+  for (NodeIndex node = 0; node < node_count(); ++node) index(node);
+}
+
+Profile::Fit Profile::fit_of(NodeIndex number) const {
+  const Node& node = nodes_[number];
+  return {node.capacity.has_named(), node.free.cores(), node.rank, number};
+}
+
+void Profile::index(NodeIndex number) {
+  if (settled_ && nodes_[number].usable) by_fit_.insert(fit_of(number));
+}
+
+void Profile::unindex(NodeIndex number) {
+  if (settled_ && nodes_[number].usable) by_fit_.erase(fit_of(number));
+}
+
+void Profile::start(JobKey key, Time end, std::vector<NodeClaim> claims) {
+  for (const NodeClaim& claim : claims) {
+    unindex(claim.node);
+    Node& node = nodes_[claim.node];
+    node.free -= claim.amounts;
+    node.cores.take(claim.cores);
+    node.running.push_back({key, Time{}, end, claim.amounts});
+    index(claim.node);
+  }
+  ends_.emplace(end, key);
+  CHECK(holders_.emplace(key, Holder{false, end, std::move(claims)}).second);
+}
+
+void Profile::reserve(JobKey key, Time from, Time to, std::vector<NodeClaim> claims) {
+  for (const NodeClaim& claim : claims) {
+    nodes_[claim.node].reserved.push_back({key, from, to, claim.amounts});
+  }
+  reserved_ends_.emplace(to, key);
+  CHECK(holders_.emplace(key, Holder{true, to, std::move(claims)}).second);
+}
+
+void Profile::end(JobKey key) {
+  const auto found = holders_.find(key);
+  if (found == holders_.end()) return;
+  const Holder holder = std::move(found->second);
+  holders_.erase(found);
+  (holder.reservation ? reserved_ends_ : ends_).erase({holder.end, key});
+  for (const NodeClaim& claim : holder.claims) {
+    Node& node = nodes_[claim.node];
+    const auto is_this = [&](const Claim& c) { return c.key == key; };
+    if (holder.reservation) {
+      std::erase_if(node.reserved, is_this);
+      continue;
+    }
+    unindex(claim.node);
+    std::erase_if(node.running, is_this);
+    node.free += claim.amounts;
+    node.cores.give(claim.cores);
+    index(claim.node);
+  }
+}
+
+std::optional<Profile::QueueNumber> Profile::find_queue(const QueueName& queue) const {
+  const auto found = queues_.find(queue);
+  if (found == queues_.end()) return std::nullopt;
+  return found->second.first;
+}
+
+bool Profile::may_serve(NodeIndex number,
+                        QueueNumber queue,
+                        const RequestPart& part,
+                        bool even_if_unusable) const {
+  const Node& node = nodes_[number];
+  if (!node.usable && !even_if_unusable) return false;
+  if (!node.in_queue[queue]) return false;
+  const auto& [only, never] = std::tie(part.only, part.never);
+  if (!only.empty() && !std::binary_search(only.begin(), only.end(), node.name)) return false;
+  if (!never.empty() && std::binary_search(never.begin(), never.end(), node.name)) return false;
+  return fits_in(part.per_node, node.capacity);
+}
+
+Amounts Profile::wanted_of(NodeIndex number, const RequestPart& part) const {
+  return part.exclusive ? nodes_[number].capacity : part.per_node;
+}
+
+Amounts Profile::free_at(NodeIndex number, Time at, Time now) const {
+  const Node& node = nodes_[number];
+  Amounts free = node.free;
+  if (at <= now) return free;
+  for (const Claim& claim : node.running) {
+    if (std::max(claim.to, now + kOverrun) <= at) free += claim.amounts;
+  }
+  for (const Claim& claim : node.reserved) {
+    if (claim.from <= at && at < claim.to) free -= claim.amounts;
+  }
+  return free;
+}
+
+bool Profile::is_free(
+    NodeIndex number, const RequestPart& part, Time from, Time to, Time now) const {
+  const Node& node = nodes_[number];
+  const Amounts& wanted = part.exclusive ? node.capacity : part.per_node;
+  if (from <= now ? !fits_in(wanted, node.free) : !fits_in(wanted, free_at(number, from, now))) {
+    return false;
+  }
+  // Free amounts only sink where a reservation begins.
+  return std::none_of(node.reserved.begin(), node.reserved.end(), [&](const Claim& claim) {
+    return from < claim.from && claim.from < to &&
+           !fits_in(wanted, free_at(number, claim.from, now));
+  });
+}
+
+std::vector<Profile::End> Profile::ends_after(Time now) const {
+  std::vector<End> out;
+  out.reserve(ends_.size() + reserved_ends_.size());
+  // Those past their end come first and all at the same moment.
+  for (const auto& [at, key] : ends_) out.push_back({std::max(at, now + kOverrun), key});
+  const auto middle = static_cast<std::ptrdiff_t>(out.size());
+  for (const auto& [at, key] : reserved_ends_) out.push_back({at, key});
+  std::inplace_merge(out.begin(), out.begin() + middle, out.end(),
+                     [](const End& a, const End& b) { return a.at < b.at; });
+  return out;
+}
+
+const std::vector<NodeClaim>& Profile::claims_of(JobKey key) const {
+  return holders_.at(key).claims;
+}
+
+}  // namespace gangway::scheduler

@@ -1,0 +1,149 @@
+// Profile: what is free on each node, now and in the future.
+//
+// A running job holds its parts of nodes until its expected end; a reservation holds them for a
+// span of the future. Each node knows its claims, so that "free at time t" is a sum over the few
+// claims of one node, and there is no table of time slots to split and merge.
+//
+// A job past its expected end that still runs is taken to go at any moment: kOverrun from now.
+// Nodes are numbered as they were first named; wherever an order can show, nodes are ordered by
+// name. Pure.
+#pragma once
+
+#include <compare>
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <set>
+#include <utility>
+#include <vector>
+
+#include "queues/base/strong_id.hpp"
+#include "queues/base/time.hpp"
+#include "queues/model/queue.hpp"
+#include "scheduler/policy/amounts.hpp"
+#include "scheduler/policy/core_set.hpp"
+#include "scheduler/policy/gang.hpp"
+#include "scheduler/policy/request.hpp"
+
+namespace gangway::scheduler {
+
+inline constexpr Duration kOverrun = seconds(1);
+
+// What a job holds, or is to hold, of one node.
+struct NodeClaim {
+  NodeIndex node = 0;
+  Amounts amounts;
+  std::vector<std::int32_t> cores;  // empty for a reservation
+};
+
+class Profile {
+ public:
+  // ---- what there is ----
+  void set_queues(const std::vector<Queue>& queues);
+  void set_node(const NodeName& name, const Resources& capacity, bool usable);
+  void drop_node(const NodeName& name);
+  // Puts nodes in their order after new ones were named; call before the questions below.
+  void settle();
+
+  [[nodiscard]] NodeIndex index_of(const NodeName& name);  // an unknown one gets a number
+  [[nodiscard]] const NodeName& name_of(NodeIndex node) const { return nodes_[node].name; }
+  [[nodiscard]] const Amounts& capacity_of(NodeIndex node) const { return nodes_[node].capacity; }
+  [[nodiscard]] std::uint32_t rank_of(NodeIndex node) const { return nodes_[node].rank; }
+  [[nodiscard]] const CoreSet& free_cores_of(NodeIndex node) const { return nodes_[node].cores; }
+  [[nodiscard]] NodeIndex node_count() const { return static_cast<NodeIndex>(nodes_.size()); }
+  [[nodiscard]] Kinds& kinds() { return kinds_; }
+  [[nodiscard]] const Kinds& kinds() const { return kinds_; }
+  using QueueNumber = std::size_t;
+  [[nodiscard]] std::optional<QueueNumber> find_queue(const QueueName& queue) const;
+
+  // ---- who holds what ----
+  void start(JobKey key, Time end, std::vector<NodeClaim> claims);
+  // Requires: `from` is in the future.
+  void reserve(JobKey key, Time from, Time to, std::vector<NodeClaim> claims);
+  void end(JobKey key);  // of either; an unknown key changes nothing
+  [[nodiscard]] bool is_claimed_by(JobKey key) const { return holders_.contains(key); }
+  [[nodiscard]] bool is_reserved(NodeIndex node) const { return !nodes_[node].reserved.empty(); }
+
+  // ---- what is free ----
+  // Whether `node` may serve `part` at all: it is there, usable if asked so, allowed by the part,
+  // in the queue, and large enough.
+  [[nodiscard]] bool may_serve(NodeIndex node,
+                               QueueNumber queue,
+                               const RequestPart& part,
+                               bool even_if_unusable = false) const;
+  // Whether what `part` wants of `node` is free all through [from, to), as seen at `now`.
+  [[nodiscard]] bool is_free(
+      NodeIndex node, const RequestPart& part, Time from, Time to, Time now) const;
+  // What `part` takes of `node`: the whole of it if it is exclusive.
+  [[nodiscard]] Amounts wanted_of(NodeIndex node, const RequestPart& part) const;
+  [[nodiscard]] Amounts free_at(NodeIndex node, Time at, Time now) const;
+
+  // Nodes with at least `cores` cores free now, best fit first: those without named resources
+  // before those with them, few free cores before many, then by name. Calls visit(node) until it
+  // returns false.
+  template <typename Visit>
+  void visit_by_best_fit(std::int64_t cores, Visit visit) const {
+    for (const bool named : {false, true}) {
+      for (auto at = by_fit_.lower_bound(Fit{named, cores, 0, 0});
+           at != by_fit_.end() && at->has_named == named; ++at) {
+        if (!visit(at->node)) return;
+      }
+    }
+  }
+
+  // The ends of claims in the order of time, from the first after `now`.
+  struct End {
+    Time at;
+    JobKey key;
+  };
+  [[nodiscard]] std::vector<End> ends_after(Time now) const;
+  [[nodiscard]] const std::vector<NodeClaim>& claims_of(JobKey key) const;
+
+ private:
+  struct Claim {
+    JobKey key;
+    Time from;
+    Time to;
+    Amounts amounts;
+  };
+  struct Node {
+    NodeName name;
+    bool usable = false;
+    Amounts capacity;
+    Amounts free;  // now: may be negative where the capacity shrank under running jobs
+    CoreSet cores;
+    std::vector<Claim> running;
+    std::vector<Claim> reserved;
+    std::vector<bool> in_queue;  // by number of the queue
+    std::uint32_t rank = 0;      // by name
+  };
+  struct Fit {
+    bool has_named = false;
+    std::int64_t free_cores = 0;
+    std::uint32_t rank = 0;
+    NodeIndex node = 0;
+    friend auto operator<=>(const Fit&, const Fit&) = default;
+  };
+  struct Holder {
+    bool reservation = false;
+    Time end;
+    std::vector<NodeClaim> claims;
+  };
+
+  void refresh_queues(Node& node) const;
+  [[nodiscard]] Fit fit_of(NodeIndex node) const;
+  void index(NodeIndex node);
+  void unindex(NodeIndex node);
+
+  Kinds kinds_;
+  std::vector<Node> nodes_;
+  std::map<NodeName, NodeIndex> numbers_;
+  std::map<QueueName, std::pair<QueueNumber, Queue>> queues_;
+  std::map<JobKey, Holder> holders_;
+  std::set<std::pair<Time, JobKey>> ends_;           // of running jobs
+  std::set<std::pair<Time, JobKey>> reserved_ends_;  // of reservations
+  std::set<Fit> by_fit_;                             // usable nodes
+  bool settled_ = true;                              // ranks are right and by_fit_ is complete
+};
+
+}  // namespace gangway::scheduler

@@ -1,0 +1,96 @@
+#include "scheduler/policy/schedule.hpp"
+
+#include <algorithm>
+#include <cstddef>
+#include <map>
+#include <string>
+#include <utility>
+
+#include "scheduler/policy/priority.hpp"
+
+namespace gangway::scheduler {
+
+namespace {
+
+Profile profile_of(const Snapshot& snapshot) {
+  Profile profile;
+  profile.set_queues(snapshot.queues);
+  for (const auto& node : snapshot.nodes) profile.set_node(node.name, node.capacity, node.usable);
+  for (const auto& job : snapshot.running) {
+    profile.start(job.key, planned_end(job.expected_end), claims_of(profile, job.allocation));
+  }
+  return profile;
+}
+
+std::int64_t points_of(const std::vector<Queue>& queues, const QueueName& name) {
+  for (const Queue& queue : queues) {
+    if (queue.name == name) return queue.priority;
+  }
+  return 0;
+}
+
+// The waiting jobs sorted by their places, each with a request of its own.
+class SortedLine final : public Line {
+ public:
+  SortedLine(const Snapshot& snapshot, Kinds& kinds) {
+    for (const Candidate& job : snapshot.waiting) {
+      jobs_.push_back(
+          {place_of(job.key, job.eligible, points_of(snapshot.queues, job.queue), job.nice),
+           make_request(job.queue, job.limit, job.components, kinds),
+           request_key(job.queue, job.limit, job.components)});
+    }
+    std::sort(jobs_.begin(), jobs_.end(),
+              [](const Waiting& a, const Waiting& b) { return a.place < b.place; });
+  }
+
+  std::optional<InLine> next() override {
+    while (next_ < jobs_.size() && passed_over_.contains(jobs_[next_].request_key)) ++next_;
+    if (next_ == jobs_.size()) return std::nullopt;
+    const Waiting& job = jobs_[next_++];
+    return InLine{job.place.key, &job.request};
+  }
+  void pass_over_equals(PendingReason reason) override {
+    passed_over_.emplace(jobs_[next_ - 1].request_key, reason);
+  }
+
+  [[nodiscard]] std::vector<Reason> reasons(const BackfillResult& result) const {
+    std::map<JobKey, bool> started;
+    for (const Start& start : result.starts) started[start.key] = true;
+    std::vector<Reason> out;
+    for (const Waiting& job : jobs_) {
+      const JobKey key = job.place.key;
+      if (started.contains(key)) continue;
+      const auto why = passed_over_.find(job.request_key);
+      const bool is_first = !result.reserved.empty() && result.reserved.front().key == key;
+      out.push_back({key, is_first                    ? PendingReason::Resources
+                          : why != passed_over_.end() ? why->second
+                                                      : PendingReason::Priority});
+    }
+    return out;
+  }
+
+ private:
+  struct Waiting {
+    Place place;
+    Request request;
+    std::string request_key;
+  };
+  std::vector<Waiting> jobs_;
+  std::size_t next_ = 0;
+  std::map<std::string, PendingReason> passed_over_;
+};
+
+}  // namespace
+
+PlanDelta schedule(const Snapshot& snapshot, Time now, const BackfillRules& rules) {
+  Profile profile = profile_of(snapshot);
+  SortedLine line(snapshot, profile.kinds());
+  const BackfillResult result = backfill(profile, line, now, rules);
+  return {.starts = result.starts,
+          .reasons = line.reasons(result),
+          .promise = promise_of(result, profile),
+          .complete = result.complete,
+          .looked_at = result.looked_at};
+}
+
+}  // namespace gangway::scheduler

@@ -1,0 +1,145 @@
+#include "scheduler/policy/placement.hpp"
+
+#include <gtest/gtest.h>
+
+#include "policy_builders.hpp"
+
+namespace gangway::scheduler {
+namespace {
+
+using Names = std::vector<std::string>;
+using Cores = std::vector<std::int32_t>;
+
+Allocation only_start(LittleCluster& cluster, Time now = at_s(0)) {
+  const PlanDelta plan = cluster.pass(now);
+  EXPECT_EQ(plan.starts.size(), 1u);
+  return plan.starts.empty() ? Allocation{} : plan.starts[0].allocation;
+}
+
+// n001 |####....|  n002 |######..|: a job of two cores goes where it leaves no hole.
+TEST(Placement, BestFitFillsTheFullestNodeFirst) {
+  LittleCluster cluster;
+  cluster.nodes(2, 8).waits(job(1).cores(4).only({1})).waits(job(2).cores(6).only({2}));
+  (void)cluster.pass(at_s(0));
+  cluster.waits(job(3).cores(2));
+  const Allocation allocation = only_start(cluster);
+  EXPECT_EQ(nodes_of(allocation), Names{"n002"});
+  EXPECT_EQ(allocation.shares[0].cores, (Cores{6, 7}));
+}
+
+TEST(Placement, RanksAreBlocksInTheOrderOfNodeNames) {
+  LittleCluster cluster;
+  cluster.nodes(3, 4).waits(job(1).nodes(3).tasks(8));
+  const Allocation allocation = only_start(cluster);
+  ASSERT_EQ(nodes_of(allocation), (Names{"n001", "n002", "n003"}));
+  EXPECT_EQ(allocation.shares[0].tasks, 3);
+  EXPECT_EQ(allocation.shares[1].first_task, 3);
+  EXPECT_EQ(allocation.shares[2].first_task, 6);
+  EXPECT_EQ(allocation.shares[2].tasks, 2);
+  EXPECT_EQ(allocation.shares[2].resources.cores, 2);
+  EXPECT_EQ(allocation.shares[2].cores, (Cores{0, 1}));
+}
+
+TEST(Placement, ExclusiveTakesWholeIdleNodes) {
+  LittleCluster cluster;
+  cluster.nodes(2, 4).waits(job(1).only({1})).waits(job(2).exclusive());
+  const PlanDelta plan = cluster.pass(at_s(0));
+  ASSERT_EQ(started(plan), (std::vector<std::uint64_t>{1, 2}));
+  EXPECT_EQ(nodes_of(plan.starts[1].allocation), Names{"n002"});
+  EXPECT_EQ(plan.starts[1].allocation.shares[0].resources, capacity(4));
+  cluster.waits(job(3).only({2}));
+  EXPECT_TRUE(cluster.pass(at_s(1)).starts.empty());
+}
+
+TEST(Placement, MemoryCountsAsWellAsCores) {
+  LittleCluster cluster;
+  cluster.nodes(1, 8).waits(job(1).memory(gibibytes(10))).waits(job(2).memory(gibibytes(10)));
+  EXPECT_EQ(started(cluster.pass(at_s(0))), std::vector<std::uint64_t>{1});
+}
+
+TEST(Placement, NamedResourcesCountAndOrdinaryJobsStayAwayFromThem) {
+  LittleCluster cluster;
+  Resources with_gpu = capacity(2);
+  with_gpu.set_named("gpu", 1);
+  cluster.node(1, with_gpu).node(2, capacity(8));
+  cluster.waits(job(1)).waits(job(2).named("gpu", 1)).waits(job(3).named("gpu", 1));
+  const PlanDelta plan = cluster.pass(at_s(0));
+  ASSERT_EQ(started(plan), (std::vector<std::uint64_t>{1, 2}));
+  EXPECT_EQ(nodes_of(plan.starts[0].allocation), Names{"n002"});
+  EXPECT_EQ(nodes_of(plan.starts[1].allocation), Names{"n001"});
+  EXPECT_EQ(plan.starts[1].allocation.shares[0].resources.amount_of("gpu"), 1);
+}
+
+TEST(Placement, NodeListsAreKept) {
+  LittleCluster cluster;
+  cluster.nodes(3, 1).waits(job(1).only({3})).waits(job(2).without({1, 3}));
+  const PlanDelta plan = cluster.pass(at_s(0));
+  ASSERT_EQ(plan.starts.size(), 2u);
+  EXPECT_EQ(nodes_of(plan.starts[0].allocation), Names{"n003"});
+  EXPECT_EQ(nodes_of(plan.starts[1].allocation), Names{"n002"});
+}
+
+TEST(Placement, AQueueHasItsNodes) {
+  Queue small = batch_queue();
+  small.name = QueueName("small");
+  small.nodes = {node_name(2)};
+  LittleCluster cluster({batch_queue(), small});
+  cluster.nodes(2, 1).waits(job(1).queue("small")).waits(job(2).queue("small"));
+  const PlanDelta plan = cluster.pass(at_s(0));
+  ASSERT_EQ(started(plan), std::vector<std::uint64_t>{1});
+  EXPECT_EQ(nodes_of(plan.starts[0].allocation), Names{"n002"});
+}
+
+TEST(Placement, ComponentsOfAGangGetDifferentNodes) {
+  LittleCluster cluster;
+  Resources with_gpu = capacity(4);
+  with_gpu.set_named("gpu", 2);
+  cluster.node(1, with_gpu).node(2, capacity(4)).node(3, capacity(4));
+  cluster.waits(job(1).nodes(2).tasks(4).and_component().named("gpu", 2));
+  const Allocation allocation = only_start(cluster);
+  EXPECT_EQ(nodes_of(allocation), (Names{"n002", "n003", "n001"}));
+  EXPECT_EQ(allocation.shares[2].component, 1u);
+  EXPECT_EQ(allocation.shares[2].first_task, 4);
+}
+
+TEST(Placement, UnusableNodesGetNothing) {
+  LittleCluster cluster;
+  cluster.node(1, capacity(4), false).node(2, capacity(4));
+  cluster.waits(job(1).nodes(2));
+  const PlanDelta plan = cluster.pass(at_s(0));
+  EXPECT_TRUE(plan.starts.empty());
+  EXPECT_EQ(reason_of(plan, 1), PendingReason::NodesUnavailable);
+}
+
+TEST(Placement, ANodeThatShrankUnderItsJobsTakesNoMore) {
+  LittleCluster cluster;
+  cluster.nodes(1, 4).waits(job(1).cores(2));
+  (void)cluster.pass(at_s(0));
+  cluster.node(1, capacity(2)).waits(job(2));
+  EXPECT_TRUE(cluster.pass(at_s(1)).starts.empty());
+  cluster.ends(1);
+  EXPECT_EQ(started(cluster.pass(at_s(2))), std::vector<std::uint64_t>{2});
+}
+
+TEST(CanEverRun, NamesWhatIsAskedAndTheMostThereIs) {
+  const std::vector<std::pair<NodeName, Resources>> nodes = {
+      {node_name(1), capacity(4)}, {node_name(2), capacity(4)}, {node_name(3), capacity(2)}};
+  const auto asks = [&](const CandidateBuilder& b) {
+    return can_ever_run(b.get().components, batch_queue(), nodes);
+  };
+  EXPECT_TRUE(asks(job(1).nodes(3)));
+  EXPECT_TRUE(asks(job(1).nodes(2).cores(4)));
+  const auto too_many = asks(job(1).nodes(5));
+  ASSERT_FALSE(too_many);
+  EXPECT_EQ(too_many.error().kind(), ErrorKind::Invalid);
+  EXPECT_EQ(too_many.error().message(), "5 nodes asked, queue batch has 3");
+  const auto too_large = asks(job(1).nodes(3).cores(4));
+  ASSERT_FALSE(too_large);
+  EXPECT_EQ(too_large.error().message(),
+            "3 nodes with 4 cores each asked, queue batch has 2 such nodes");
+  EXPECT_FALSE(asks(job(1).only({9})));
+  EXPECT_FALSE(asks(job(1).nodes(2).cores(4).and_component().cores(4)));
+}
+
+}  // namespace
+}  // namespace gangway::scheduler

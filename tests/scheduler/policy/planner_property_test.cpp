@@ -1,0 +1,243 @@
+// Random workloads in virtual time over unequal nodes and several resources, replayed through the
+// planner; what must always hold is checked after every pass.
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <map>
+#include <queue>
+#include <set>
+#include <string>
+
+#include "policy_builders.hpp"
+#include "queues/base/rng.hpp"
+#include "queues/base/text.hpp"
+#include "scheduler/policy/planner.hpp"
+
+namespace gangway::scheduler {
+namespace {
+
+struct Arrival {
+  Time at;
+  Candidate job;
+  Duration run;
+};
+
+struct Workload {
+  std::vector<delta::NodeIs> nodes;
+  std::vector<Arrival> arrivals;
+};
+
+Workload make_workload(std::uint64_t seed) {
+  Rng rng(seed);
+  Workload out;
+  const auto node_count = static_cast<int>(rng.between(2, 8));
+  const bool equal_nodes = rng.chance(300);
+  for (int i = 1; i <= node_count; ++i) {
+    Resources r = capacity(equal_nodes ? 4 : static_cast<int>(rng.between(1, 8)),
+                           gibibytes(rng.between(2, 8)));
+    if (rng.chance(300)) r.set_named("gpu", rng.between(1, 2));
+    out.nodes.push_back({node_name(i), r, true});
+  }
+  std::int64_t now = 0;
+  for (std::uint64_t id = 1; id <= 60; ++id) {
+    now += rng.between(0, 20);
+    CandidateBuilder b = job(id).eligible(at_s(now));
+    b.nodes(static_cast<int>(rng.between(1, std::min(node_count, 4))));
+    if (rng.chance(300)) b.tasks(static_cast<int>(rng.between(4, 8)));
+    b.cores(static_cast<int>(rng.between(1, 2)));
+    if (rng.chance(300)) b.memory(gibibytes(rng.between(1, 3)));
+    if (rng.chance(150)) b.named("gpu", 1);
+    if (rng.chance(100)) b.exclusive();
+    if (rng.chance(100)) b.without({static_cast<int>(rng.between(1, node_count))});
+    if (rng.chance(150)) b.and_component().cores(static_cast<int>(rng.between(1, 3)));
+    const Duration limit = seconds(rng.between(1, 100));
+    Duration run = seconds(rng.between(1, std::max<std::int64_t>(1, limit.ns / 1'000'000'000)));
+    if (rng.chance(900)) {
+      b.limit(limit);
+    }
+    std::vector<std::pair<NodeName, Resources>> nodes;
+    for (const auto& n : out.nodes) nodes.emplace_back(n.name, n.capacity);
+    if (!can_ever_run(b.get().components, batch_queue(), nodes)) continue;
+    out.arrivals.push_back({at_s(now), b, run});
+  }
+  return out;
+}
+
+// Plays the workload through a planner; with `shuffle` the deltas of one moment come in another
+// order. Returns one line for each start.
+class Replay {
+ public:
+  Replay(const Workload& workload, std::uint64_t shuffle) : workload_(workload), rng_(shuffle) {}
+
+  std::string run() {
+    std::vector<Delta> deltas{delta::QueuesAre{{batch_queue()}}};
+    for (const auto& node : workload_.nodes) deltas.push_back(node);
+    apply(std::move(deltas));
+    std::size_t next = 0;
+    Time now{};
+    while (next < workload_.arrivals.size() || !running_.empty()) {
+      now = Time::infinity();
+      if (next < workload_.arrivals.size()) now = workload_.arrivals[next].at;
+      for (const auto& [key, job] : running_) now = std::min(now, job.ends);
+      std::vector<Delta> changes;
+      for (auto job = running_.begin(); job != running_.end();) {
+        if (job->second.ends == now) {
+          changes.push_back(delta::Ended{job->first});
+          job = running_.erase(job);
+        } else {
+          ++job;
+        }
+      }
+      for (; next < workload_.arrivals.size() && workload_.arrivals[next].at == now; ++next) {
+        const Arrival& arrival = workload_.arrivals[next];
+        waiting_[arrival.job.key] = arrival;
+        changes.push_back(delta::Waits{arrival.job});
+      }
+      apply(std::move(changes));
+      if (::testing::Test::HasFatalFailure()) return trace_;
+      pass(now);
+      check_capacity();
+    }
+    EXPECT_TRUE(waiting_.empty()) << "jobs never started";
+    return trace_;
+  }
+
+ private:
+  struct Running {
+    Candidate job;
+    Allocation allocation;
+    Time expected;
+    Time ends;
+  };
+
+  void apply(std::vector<Delta> deltas) {
+    for (std::size_t i = deltas.size(); i > 1; --i) {
+      std::swap(
+          deltas[i - 1],
+          deltas[static_cast<std::size_t>(rng_.between(0, static_cast<std::int64_t>(i) - 1))]);
+    }
+    for (const Delta& d : deltas) planner_.apply(d);
+  }
+
+  void pass(Time now) {
+    const PlanDelta plan = planner_.pass(now, 10'000);
+    EXPECT_TRUE(plan.complete);
+    check_against_the_reference(plan, now);
+    std::vector<Delta> changes;
+    for (const Start& start : plan.starts) {
+      const Arrival arrival = waiting_.at(start.key);
+      waiting_.erase(start.key);
+      check_promise(start.key, now);
+      const Time expected = arrival.job.limit ? now + *arrival.job.limit : Time::infinity();
+      running_[start.key] = {arrival.job, start.allocation, expected, now + arrival.run};
+      changes.push_back(delta::Started{start.key, start.allocation, expected});
+      trace_ += cat(now.ns / 1'000'000'000, ' ', to_string(start.key));
+      for (const NodeShare& share : start.allocation.shares) {
+        trace_ += cat(' ', share.node.value);
+        for (const auto core : share.cores) trace_ += cat(',', core);
+      }
+      trace_ += '\n';
+    }
+    apply(std::move(changes));
+    if (plan.promise) {
+      const auto promised = promises_.find(plan.promise->key);
+      if (promised != promises_.end()) {
+        EXPECT_LE(plan.promise->start, promised->second)
+            << "the promise to job " << to_string(plan.promise->key) << " moved back";
+      }
+      promises_[plan.promise->key] = plan.promise->start;
+    }
+    trace_ += cat("looked at ", plan.looked_at, '\n');
+  }
+
+  // Jobs are of one priority, so the first in line stays first until it starts.
+  void check_promise(JobKey key, Time now) {
+    const auto promised = promises_.find(key);
+    if (promised != promises_.end()) {
+      EXPECT_LE(now, promised->second) << "job " << to_string(key) << " started late";
+    }
+  }
+
+  void check_against_the_reference(const PlanDelta& plan, Time now) {
+    Snapshot snapshot{
+        .queues = {batch_queue()}, .nodes = workload_.nodes, .running = {}, .waiting = {}};
+    for (const auto& [key, job] : running_) {
+      snapshot.running.push_back({key, job.allocation, job.expected});
+    }
+    for (const auto& [key, arrival] : waiting_) snapshot.waiting.push_back(arrival.job);
+    const PlanDelta reference = schedule(snapshot, now);
+    ASSERT_EQ(plan.starts.size(), reference.starts.size());
+    for (std::size_t i = 0; i < plan.starts.size(); ++i) {
+      EXPECT_EQ(plan.starts[i].key, reference.starts[i].key);
+      EXPECT_EQ(plan.starts[i].allocation, reference.starts[i].allocation);
+    }
+    ASSERT_EQ(plan.promise.has_value(), reference.promise.has_value());
+    if (plan.promise) {
+      EXPECT_EQ(plan.promise->key, reference.promise->key);
+      EXPECT_EQ(plan.promise->start, reference.promise->start);
+      EXPECT_EQ(plan.promise->nodes, reference.promise->nodes);
+    }
+    for (const Reason& reason : plan.reasons) told_[reason.key] = reason.reason;
+    for (const Reason& reason : reference.reasons) {
+      EXPECT_EQ(told_[reason.key], reason.reason) << "job " << to_string(reason.key);
+    }
+  }
+
+  void check_capacity() {
+    std::map<NodeName, Resources> used;
+    std::map<NodeName, std::set<std::int32_t>> cores;
+    for (const auto& [key, job] : running_) {
+      std::set<NodeName> of_job;
+      std::int32_t next_task = 0;
+      for (const NodeShare& share : job.allocation.shares) {
+        EXPECT_TRUE(of_job.insert(share.node).second) << "a node twice in one job";
+        EXPECT_EQ(share.cores.size(), static_cast<std::size_t>(share.resources.cores));
+        EXPECT_EQ(share.first_task, next_task);
+        next_task += share.tasks;
+        used[share.node] = used[share.node] + share.resources;
+        for (const auto core : share.cores) {
+          EXPECT_TRUE(cores[share.node].insert(core).second)
+              << "core " << core << " of " << share.node.value << " given twice";
+        }
+      }
+    }
+    for (const auto& node : workload_.nodes) {
+      EXPECT_TRUE(gangway::fits_in(used[node.name], node.capacity)) << node.name.value;
+      for (const auto core : cores[node.name]) {
+        EXPECT_LT(core, node.capacity.cores);
+      }
+    }
+  }
+
+  const Workload& workload_;
+  Rng rng_;
+  Planner planner_;
+  std::map<JobKey, Arrival> waiting_;
+  std::map<JobKey, Running> running_;
+  std::map<JobKey, Time> promises_;
+  std::map<JobKey, PendingReason> told_;
+  std::string trace_;
+};
+
+TEST(PlannerProperty, RandomWorkloadsKeepEveryPromiseAndGiveNothingTwice) {
+  for (std::uint64_t seed = 1; seed <= 150; ++seed) {
+    SCOPED_TRACE(cat("seed ", seed));
+    const Workload workload = make_workload(seed);
+    (void)Replay(workload, 1).run();
+    if (::testing::Test::HasFailure()) return;
+  }
+}
+
+TEST(PlannerProperty, TheOrderOfDeltasDoesNotMatter) {
+  for (std::uint64_t seed = 1; seed <= 40; ++seed) {
+    SCOPED_TRACE(cat("seed ", seed));
+    const Workload workload = make_workload(seed);
+    const std::string once = Replay(workload, 1).run();
+    EXPECT_EQ(once, Replay(workload, 2).run());
+    EXPECT_EQ(once, Replay(workload, 3).run());
+    if (::testing::Test::HasFailure()) return;
+  }
+}
+
+}  // namespace
+}  // namespace gangway::scheduler
