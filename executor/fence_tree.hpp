@@ -18,12 +18,12 @@
 #include <cstddef>
 #include <cstdint>
 #include <map>
+#include <optional>
 #include <string>
 #include <utility>
 #include <variant>
 #include <vector>
 
-#include "queues/base/result.hpp"
 #include "queues/wire/framing.hpp"
 #include "queues/wire/node.pb.h"
 
@@ -74,6 +74,8 @@ class FenceTree {
   // Every fence that it takes part in fails, under way or later.
   [[nodiscard]] FenceActions on_peer_lost(std::uint32_t node_index);
 
+  // The node that `rank` is on; nullopt if there is no such rank.
+  [[nodiscard]] std::optional<std::uint32_t> node_of(std::uint32_t rank) const;
   [[nodiscard]] std::size_t open_fences() const { return open_.size(); }
 
  private:
@@ -90,23 +92,37 @@ class FenceTree {
     std::size_t position = 0;          // ours among them
     bool sent_up = false;
     // What has come from neighbours, perhaps before our own ranks.
-    std::map<std::uint32_t, std::string> up;  // by child; data of its whole subtree
+    std::map<std::uint32_t, std::string> up;  // by child: data of its whole subtree
     std::int32_t status = kPmixSuccess;       // the first failure
   };
   using Open = std::map<Id, Fence>;
+  struct Participants {
+    std::string signature;
+    std::vector<std::uint32_t> nodes;  // sorted, ours among them
+  };
 
-  [[nodiscard]] Result<std::vector<std::uint32_t>> participants(const wire::PmixFence& fence) const;
+  // nullopt if a rank does not exist or none of them is ours.
+  [[nodiscard]] std::optional<Participants> participants(const wire::PmixFence& fence) const;
   [[nodiscard]] std::vector<std::uint32_t> children(const Fence& fence) const;
-  [[nodiscard]] std::size_t held(const Fence& fence) const;
+  [[nodiscard]] std::optional<std::uint32_t> parent(const Fence& fence) const;
+
+  // The fence of a neighbour's message, opened if ours have not yet arrived; end() if it is over
+  // here or a bound is reached.
+  Open::iterator find_or_expect(const wire::FenceId& id);
   void on_up(std::uint32_t from, const wire::FenceUp& up, FenceActions& actions);
   void on_down(std::uint32_t from, const wire::FenceDown& down, FenceActions& actions);
-  // Does what the state of the fence allows; it may be closed afterwards.
-  void advance(Open::iterator fence, FenceActions& actions);
-  void finish(Open::iterator fence, std::string data, FenceActions& actions);
+  // Does what the state of the fence allows; a fence that ends is closed.
+  void advance(Open::iterator entry, FenceActions& actions);
+  void finish(Open::iterator entry, std::string data, FenceActions& actions);
+  static void fail(Fence& fence, std::int32_t status);
+  void hold(Fence& fence, std::string& place, const std::string& data);  // fails it at the bound
+  void let_go(Fence& fence);
 
   std::uint32_t self_;
   std::vector<RankRange> nodes_;
   std::uint32_t fan_out_;
+  std::uint64_t total_ranks_ = 0;
+  std::vector<std::uint32_t> by_first_rank_;  // nodes that have ranks
   std::vector<bool> lost_;
   std::map<std::string, std::uint64_t> counters_;  // the next fence of our ranks, by signature
   Open open_;

@@ -11,7 +11,6 @@
 #include <cstddef>
 #include <cstdint>
 #include <map>
-#include <optional>
 #include <utility>
 #include <variant>
 #include <vector>
@@ -46,23 +45,22 @@ class GangExchange {
 
  private:
   struct Question {
-    std::uint32_t node = 0;  // who asked (served_) or is asked (asked_)
-    std::uint64_t id = 0;
+    std::uint32_t node = 0;  // who is asked (asked_), or has asked (served_)
+    std::uint64_t id = 0;    // the asking server's number
   };
-  ExchangeActions translate(FenceActions actions);
-  ExchangeActions ask(const wire::PmixModexAsk& ask);
-  ExchangeActions serve(std::uint32_t from, const wire::ModexAsk& ask);
-  [[nodiscard]] std::optional<std::uint32_t> node_of(std::uint32_t rank) const;
+  void tell(FenceActions from, ExchangeActions& actions);
+  void ask(const wire::PmixModexAsk& question, ExchangeActions& actions);
+  void serve(std::uint32_t from, const wire::ModexAsk& question, ExchangeActions& actions);
 
   std::uint32_t self_;
-  std::vector<RankRange> nodes_;
   FenceTree fences_;
-  std::map<std::uint64_t, Question> asked_;   // by our server's id
-  std::map<std::uint64_t, Question> served_;  // by the id we gave to our server
-  std::uint64_t next_served_ = 1;
   std::vector<bool> lost_;
+  std::map<std::uint64_t, Question> asked_;   // by our server's number
+  std::map<std::uint64_t, Question> served_;  // by the number we gave to our server
+  std::uint64_t next_served_ = 1;
 };
 
+// Questions under way, of each direction.
 inline constexpr std::size_t kMaxOpenModex = 1 << 16;
 
 }  // namespace gangway::executor
