@@ -65,7 +65,7 @@ Resources operator-(const Resources& a, const Resources& b) {
 }
 
 Resources operator*(const Resources& a, std::int64_t k) {
-  Resources out{.cores = a.cores * k, .memory = a.memory * k, .named = {}};
+  Resources out{.cores = a.cores * k, .memory = a.memory * k};
   if (k == 0) return out;
   out.named = a.named;
   for (auto& [name, amount] : out.named) amount *= k;
