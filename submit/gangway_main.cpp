@@ -1,0 +1,236 @@
+// gangway: a whole cluster on one machine. up, down, status, doctor.
+#include <fcntl.h>
+#include <time.h>
+#include <unistd.h>
+
+#include <CLI/CLI.hpp>
+#include <algorithm>
+#include <cerrno>
+#include <csignal>
+#include <cstdio>
+#include <exception>
+#include <filesystem>
+#include <functional>
+#include <optional>
+#include <string>
+
+#include "containers/kernel_probe.hpp"
+#include "queues/base/text.hpp"
+#include "queues/base/time.hpp"
+#include "queues/base/units.hpp"
+#include "submit/console.hpp"
+#include "submit/exit_code.hpp"
+#include "submit/one_machine/doctor.hpp"
+#include "submit/one_machine/one_machine_cluster.hpp"
+
+namespace gangway::one_machine {
+namespace {
+
+constexpr const char* kProgram = "gangway";
+
+struct Options {
+  std::string directory;
+  ClusterWishes wishes;
+  bool foreground = false;
+  bool purge = false;
+};
+
+// Reports once, in one line.
+int fail(const Error& error) { return submit::complain(kProgram, error); }
+
+void print_line(const std::string& line) { submit::print(line + "\n"); }
+
+void print_next_steps(const ClusterLayout& layout, const UpReport& report) {
+  std::string text;
+  if (!report.waivers.empty()) {
+    text +=
+        "\nWhat this machine's kernel cannot enforce; jobs run without it, by these waivers in\n" +
+        layout.config_file() + ":\n";
+    for (const auto& waiver : report.waivers) text += "  " + waiver + "\n";
+  }
+  text +=
+      "\nUse it from any shell on this machine, as an ordinary user:\n"
+      "  export GANGWAY_SOCKET=" +
+      layout.socket() +
+      "\n"
+      "  jsubmit -- hostname\n"
+      "  jqueue; jnodes\n"
+      "Logs are in " +
+      layout.log_directory() + "; stop it with: gangway down";
+  if (layout.directory != default_directory()) text += " --dir " + layout.directory;
+  print_line(text);
+}
+
+// Until somebody wants it to end.
+void wait_for_signal() {
+  sigset_t signals;
+  sigemptyset(&signals);
+  sigaddset(&signals, SIGINT);
+  sigaddset(&signals, SIGTERM);
+  sigaddset(&signals, SIGHUP);
+  int number = 0;
+  while (::sigwait(&signals, &number) != 0) {
+  }
+}
+
+int run_up(const Options& options, const ClusterLayout& layout) {
+  if (options.foreground) {
+    sigset_t signals;
+    sigemptyset(&signals);
+    sigaddset(&signals, SIGINT);
+    sigaddset(&signals, SIGTERM);
+    sigaddset(&signals, SIGHUP);
+    ::sigprocmask(SIG_BLOCK, &signals, nullptr);
+    ::signal(SIGCHLD, SIG_IGN);  // daemons that end are nobody's to wait for
+  }
+  const auto report =
+      bring_up(layout, options.wishes, [](const std::string& line) { print_line(line); });
+  if (!report) return fail(report.error());
+  for (const auto& warning : report->warnings) submit::complain(kProgram, "warning: " + warning);
+  if (report->was_running) {
+    print_line(
+        cat("the cluster in ", layout.directory, " is already running: ", report->nodes, " nodes"));
+  } else if (!report->restarted.empty()) {
+    print_line(cat("the cluster in ", layout.directory,
+                   " was running in part; started again: ", join(report->restarted, ", ")));
+  } else {
+    print_line(cat("the cluster in ", layout.directory, " is up: ", report->nodes, " nodes",
+                   report->own_networks ? ", each with a network of its own" : " on 127.0.0.1"));
+  }
+  print_next_steps(layout, *report);
+  if (!options.foreground) return submit::kExitOk;
+
+  print_line("running until interrupted");
+  wait_for_signal();
+  const auto down = take_down(layout, false);
+  return down ? static_cast<int>(submit::kExitOk) : fail(down.error());
+}
+
+int run_down(const Options& options, const ClusterLayout& layout) {
+  const auto report = take_down(layout, options.purge);
+  if (!report) return fail(report.error());
+  print_line(cat("the cluster in ", layout.directory,
+                 report->was_running ? " has been stopped" : " was not running",
+                 options.purge ? "; its directory is gone" : ""));
+  return submit::kExitOk;
+}
+
+int run_status(const ClusterLayout& layout) {
+  const auto status = look_at(layout);
+  if (status.nothing() && !status.scheduler_answers) {
+    submit::complain(kProgram, cat("no cluster is running in ", layout.directory,
+                                   "; start one with: gangway up"));
+    return submit::kExitUnavailable;
+  }
+  std::string text =
+      cat("directory  ", layout.directory, "\nsocket     ", layout.socket(), "\nscheduler  ");
+  if (status.scheduler_answers) {
+    text += "up, version " + status.version;
+  } else {
+    text += status.scheduler_alive ? "does not answer" : "DOWN";
+  }
+  for (const auto& node : status.nodes) {
+    text += cat("\nnode ", node.node.value, "   ");
+    text += !node.process_alive ? "DOWN" : node.reached ? "up" : "not registered";
+    if (!node.note.empty()) text += ", " + node.note;
+  }
+  if (status.scheduler_answers) {
+    text += cat("\njobs       ", status.running, " running, ", status.waiting, " waiting");
+  }
+  print_line(text);
+  return status.whole() ? submit::kExitOk : submit::kExitUnavailable;
+}
+
+int run_doctor() {
+  const auto report = examine_machine();
+  print_line(render_report(report));
+  return report.jobs_can_run ? 0 : 1;
+}
+
+// An option's text as a value of the model; CLI11 says which option when this throws.
+template <typename T>
+std::function<void(const std::string&)> store(std::optional<T>& target,
+                                              std::optional<T> (*parse)(std::string_view),
+                                              const char* form) {
+  return [&target, parse, form](const std::string& text) {
+    target = parse(text);
+    if (!target) throw CLI::ValidationError(cat("'", text, "' is not ", form));
+  };
+}
+
+std::optional<Bytes> parse_memory(std::string_view text) {
+  const auto amount = parse_bytes(text, mebibytes(1));
+  return amount && amount->value > 0 ? amount : std::nullopt;
+}
+
+std::optional<Duration> parse_positive(std::string_view text) {
+  const auto duration = parse_time_limit(text);
+  return duration && duration->ns > 0 ? duration : std::nullopt;
+}
+
+void describe(CLI::App& app, Options& options) {
+  app.require_subcommand(1);
+  app.set_version_flag("--version", GANGWAY_VERSION);
+  auto* up = app.add_subcommand("up", "Start a scheduler and some executors as separate nodes");
+  auto* down = app.add_subcommand("down", "Stop them, and leave nothing behind");
+  auto* status = app.add_subcommand("status", "Say what runs");
+  app.add_subcommand("doctor", "Say what this kernel allows and what is missing");
+  for (auto* command : {up, down, status}) {
+    command->add_option("--dir", options.directory, "Where the cluster lives")
+        ->default_str(default_directory());
+  }
+  up->add_option("--nodes", options.wishes.nodes, "How many executors [4]")
+      ->check(CLI::Range(1, kMaxNodes));
+  up->add_option("--cores", options.wishes.cores, "Cores of each node [an equal part, at least 2]")
+      ->check(CLI::Range(std::int64_t{1}, std::int64_t{4096}));
+  up->add_option_function("--memory",
+                          store(options.wishes.memory, &parse_memory, "a size such as 4G"),
+                          "Memory of each node [an equal part]");
+  up->add_option_function("--lease",
+                          store(options.wishes.lease, &parse_positive, "a time such as 10m"),
+                          "How long a silent node keeps its jobs [10m]");
+  up->add_option_function("--heartbeat",
+                          store(options.wishes.heartbeat, &parse_positive, "a time such as 5s"),
+                          "How often executors say that they live [5s]");
+  up->add_option_function("--kill-grace",
+                          store(options.wishes.kill_grace, &parse_positive, "a time such as 30s"),
+                          "From SIGTERM to SIGKILL [30s]");
+  up->add_flag("--allow-root-jobs", options.wishes.allow_root_jobs, "Take jobs of root, too");
+  up->add_flag("--foreground", options.foreground, "Stay, and stop the cluster when interrupted");
+  down->add_flag("--purge", options.purge, "Remove the directory as well: jobs, logs, images");
+}
+
+int run(int argc, char** argv) {
+  CLI::App app("A whole Gangway cluster on one machine.", kProgram);
+  Options options;
+  describe(app, options);
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::Success& wanted) {  // --help, --version
+    return app.exit(wanted);
+  } catch (const CLI::ParseError& wrong) {
+    return submit::complain_usage(kProgram, Error(ErrorKind::Invalid, wrong.what()));
+  }
+  if (app.got_subcommand("doctor")) return run_doctor();
+  if (options.directory.empty()) options.directory = default_directory();
+  const auto layout = make_layout(std::filesystem::absolute(options.directory).string());
+  if (!layout) return fail(layout.error());
+  if (app.got_subcommand("up")) return run_up(options, *layout);
+  if (app.got_subcommand("down")) return run_down(options, *layout);
+  return run_status(*layout);
+}
+
+}  // namespace
+}  // namespace gangway::one_machine
+
+int main(int argc, char** argv) {
+  // A descriptor we open must not become somebody's stdout.
+  while (::fcntl(2, F_GETFD) < 0 && ::open("/dev/null", O_RDWR) >= 0) {
+  }
+  try {
+    return gangway::one_machine::run(argc, argv);
+  } catch (const std::exception& unexpected) {
+    gangway::submit::complain("gangway", unexpected.what());
+    return gangway::submit::kExitInternal;
+  }
+}

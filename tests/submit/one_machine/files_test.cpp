@@ -1,0 +1,75 @@
+#include "submit/one_machine/files.hpp"
+
+#include <gtest/gtest.h>
+#include <sys/stat.h>
+
+#include <filesystem>
+
+#include "submit/one_machine/command.hpp"
+
+namespace gangway::one_machine {
+namespace {
+
+class Files : public testing::Test {
+ protected:
+  Files() {
+    std::string pattern = testing::TempDir() + "files-XXXXXX";
+    directory_ = ::mkdtemp(pattern.data());
+  }
+  ~Files() override { std::filesystem::remove_all(directory_); }
+  std::string directory_;
+};
+
+TEST_F(Files, AFileIsReplacedWholeWithItsMode) {
+  const auto path = directory_ + "/key";
+  ASSERT_TRUE(write_file(path, "old", 0644));
+  ASSERT_TRUE(write_file(path, "new", 0600));
+  EXPECT_EQ(*read_file(path), "new");
+  struct stat file {};
+  ASSERT_EQ(::stat(path.c_str(), &file), 0);
+  EXPECT_EQ(file.st_mode & 0777U, 0600U);
+  EXPECT_EQ(list_directory(directory_), std::vector<std::string>{"key"});
+}
+
+TEST_F(Files, ASecondLockIsRefusedUntilTheFirstIsGone) {
+  const auto path = directory_ + "/lock";
+  {
+    const auto first = lock_file(path);
+    ASSERT_TRUE(first);
+    EXPECT_EQ(lock_file(path).error().kind(), ErrorKind::Conflict);
+  }
+  EXPECT_TRUE(lock_file(path));
+}
+
+TEST_F(Files, RemovingATreeDoesNotFollowLinks) {
+  ASSERT_TRUE(make_directory(directory_ + "/kept", 0755));
+  ASSERT_TRUE(write_file(directory_ + "/kept/file", "", 0644));
+  ASSERT_TRUE(make_directory(directory_ + "/gone/deep", 0755));
+  std::filesystem::create_directory_symlink(directory_ + "/kept", directory_ + "/gone/link");
+  ASSERT_TRUE(remove_tree(directory_ + "/gone"));
+  EXPECT_TRUE(read_file(directory_ + "/kept/file"));
+  EXPECT_FALSE(std::filesystem::exists(directory_ + "/gone"));
+  EXPECT_TRUE(remove_tree(directory_ + "/gone"));
+}
+
+TEST_F(Files, AClosedDirectoryOnTheWayIsNamed) {
+  ASSERT_TRUE(make_directory(directory_ + "/closed/open", 0755));
+  ASSERT_TRUE(make_directory(directory_ + "/closed", 0700));
+  const auto found = find_closed_directory(directory_ + "/closed/open/socket");
+  EXPECT_TRUE(found == directory_ + "/closed" || found == directory_) << found;
+}
+
+TEST(Command, GivesWhatTheProgramWrote) { EXPECT_EQ(*run_command({"echo", "a b"}), "a b\n"); }
+
+TEST(Command, AFailureCarriesTheProgramsWords) {
+  const auto result = run_command({"sh", "-c", "echo why >&2; exit 3"});
+  ASSERT_FALSE(result);
+  EXPECT_NE(result.error().message().find("why"), std::string::npos);
+}
+
+TEST(Command, AMissingProgramIsNotFound) {
+  EXPECT_EQ(run_command({"no-such-program-here"}).error().kind(), ErrorKind::NotFound);
+}
+
+}  // namespace
+}  // namespace gangway::one_machine
