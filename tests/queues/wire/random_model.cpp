@@ -1,0 +1,248 @@
+#include "random_model.hpp"
+
+namespace gangway::tests {
+
+std::string RandomModel::text() {
+  std::string out(static_cast<std::size_t>(rng_.between(0, 12)), '\0');
+  for (char& c : out) c = static_cast<char>(rng_.between(-128, 127));
+  return out;
+}
+
+std::vector<std::string> RandomModel::texts() {
+  std::vector<std::string> out(static_cast<std::size_t>(rng_.between(0, 4)));
+  for (auto& one : out) one = text();
+  return out;
+}
+
+std::vector<NodeName> RandomModel::node_names() {
+  std::vector<NodeName> out;
+  for (auto& name : texts()) out.emplace_back(std::move(name));
+  return out;
+}
+
+Resources RandomModel::resources() {
+  Resources r{.cores = rng_.between(0, 1'000'000), .memory = {rng_.between(0, 1LL << 60)}};
+  for (auto count = rng_.between(0, 3); count > 0; --count) {
+    r.set_named("r" + text(), rng_.between(1, kMaxNamedAmount));
+  }
+  return r;
+}
+
+Component RandomModel::component() {
+  Component c;
+  c.nodes = 1 + small(100);
+  c.tasks = c.nodes + small(1000);
+  c.cpus_per_task = 1 + small(100);
+  c.memory_per_node = {rng_.between(0, kMaxMemoryPerNode.value)};
+  c.named_per_node.named = resources().named;
+  c.exclusive = coin();
+  c.only_nodes = node_names();
+  c.not_nodes = node_names();
+  return c;
+}
+
+JobSpec RandomModel::job_spec() {
+  JobSpec spec;
+  spec.name = text();
+  spec.kind = enumerator(JobKind::Service);
+  spec.queue = QueueName{text()};
+  spec.account = AccountName{text()};
+  spec.nice = small(1000) - 500;
+  spec.held = coin();
+  if (coin()) spec.time_limit = duration();
+  spec.kill_grace = duration();
+  spec.requeue = coin();
+  spec.not_before = maybe_time();
+  for (auto count = rng_.between(1, 3); count > 0; --count) spec.components.push_back(component());
+  spec.launch = enumerator(LaunchMode::Tasks);
+  spec.mpi = enumerator(MpiMode::Pmix);
+  spec.script = text();
+  spec.argv = texts();
+  spec.env = texts();
+  spec.workdir = text();
+  spec.stdio = {.out = text(), .err = text(), .in = text(), .append = coin()};
+  spec.umask = static_cast<std::uint32_t>(small(0777));
+  if (coin()) {
+    spec.image = ImageSpec{.kind = enumerator(ImageKind::DockerArchive),
+                           .path = text(),
+                           .reference = text(),
+                           .manifest_digest = text()};
+  }
+  for (auto count = rng_.between(0, 3); count > 0; --count) {
+    spec.binds.push_back({.source = text(), .destination = text(), .read_only = coin()});
+    spec.dependencies.push_back({.kind = enumerator(DependencyKind::Singleton),
+                                 .on = JobId{rng_.next()},
+                                 .delay = duration()});
+  }
+  spec.kill_on_invalid_dependency = coin();
+  spec.comment = text();
+  return spec;
+}
+
+Allocation RandomModel::allocation() {
+  Allocation a;
+  for (auto count = rng_.between(0, 4); count > 0; --count) {
+    NodeShare share{.component = static_cast<std::uint32_t>(small(3)),
+                    .node = NodeName{text()},
+                    .resources = resources(),
+                    .first_task = small(1000),
+                    .tasks = small(1000)};
+    for (auto cores = rng_.between(0, 4); cores > 0; --cores) share.cores.push_back(small(255));
+    a.shares.push_back(std::move(share));
+  }
+  return a;
+}
+
+Outcome RandomModel::outcome() {
+  return {.kind = enumerator(OutcomeKind::LaunchFailed),
+          .exit_code = small(255),
+          .signal = small(127),
+          .detail = text()};
+}
+
+RunClock RandomModel::clock() { return {.accumulated = duration(), .since = maybe_time()}; }
+
+Phase RandomModel::phase() {
+  switch (small(5)) {
+    case 0:
+      return phase::Waiting{enumerator(PendingReason::LaunchFailedRequeued)};
+    case 1:
+      return phase::Starting{allocation()};
+    case 2:
+      return phase::Running{allocation(), clock()};
+    case 3:
+      return phase::Suspended{allocation(), clock()};
+    case 4:
+      return phase::Completing{allocation(), outcome(), coin()};
+    default:
+      return phase::Finished{outcome()};
+  }
+}
+
+Owner RandomModel::owner() {
+  return {.uid = static_cast<std::uint32_t>(rng_.next()),
+          .gid = static_cast<std::uint32_t>(rng_.next()),
+          .user = text()};
+}
+
+JobKey RandomModel::key() {
+  return {.job = JobId{rng_.next()},
+          .index = coin() ? JobKey::kNoIndex : static_cast<std::uint32_t>(small(1000))};
+}
+
+Job RandomModel::job(std::shared_ptr<const JobSpec> spec) {
+  Job job;
+  job.key = key();
+  job.owner = owner();
+  job.spec_digest = text();
+  job.spec = std::move(spec);
+  if (coin()) job.membership = membership();
+  job.phase = phase();
+  job.hold = {.by_user = coin(), .by_operator = coin()};
+  job.attempt = static_cast<Attempt>(small(100));
+  job.launch_failures = static_cast<std::uint32_t>(small(3));
+  job.submitted = time();
+  job.eligible = maybe_time();
+  job.started = maybe_time();
+  job.ended = maybe_time();
+  job.version = rng_.next();
+  return job;
+}
+
+WorkflowMember RandomModel::member() {
+  WorkflowMember m{.name = text(), .job = JobId{rng_.next()}};
+  for (auto& name : texts()) {
+    m.needs.push_back({.member = std::move(name), .outcome = enumerator(NeedOutcome::Any)});
+  }
+  return m;
+}
+
+Workflow RandomModel::workflow() {
+  Workflow w{.id = WorkflowId{rng_.next()},
+             .generation = static_cast<std::uint32_t>(small(9)),
+             .name = text(),
+             .owner = owner(),
+             .submitted = time(),
+             .ended = maybe_time(),
+             .version = rng_.next()};
+  for (auto count = rng_.between(0, 4); count > 0; --count) w.members.push_back(member());
+  return w;
+}
+
+Node RandomModel::node() {
+  return {.name = NodeName{text()},
+          .capacity = resources(),
+          .address = text(),
+          .boot_id = text(),
+          .contact = enumerator(Contact::Lost),
+          .drain = coin(),
+          .drain_reason = text(),
+          .version = rng_.next()};
+}
+
+JobEvent RandomModel::job_event() {
+  namespace e = gangway::job_event;
+  const auto attempt = static_cast<Attempt>(small(100));
+  switch (small(11)) {
+    case 0: {
+      e::Submitted submitted{.owner = owner(), .spec_digest = text(), .held = coin()};
+      if (coin()) submitted.membership = membership();
+      return submitted;
+    }
+    case 1:
+      return e::Eligible{};
+    case 2:
+      return e::ReasonChanged{enumerator(PendingReason::LaunchFailedRequeued)};
+    case 3:
+      return e::Held{coin()};
+    case 4:
+      return e::Released{coin()};
+    case 5:
+      return e::Allocated{attempt, allocation()};
+    case 6:
+      return e::Launched{};
+    case 7:
+      return e::Suspended{};
+    case 8:
+      return e::Resumed{};
+    case 9:
+      return e::Ended{attempt, outcome(), coin()};
+    case 10:
+      return e::Cleaned{attempt};
+    default:
+      return e::CancelledWaiting{outcome()};
+  }
+}
+
+Event RandomModel::event() {
+  Event event{.seq = rng_.next(), .time = time(), .version = rng_.next()};
+  switch (small(6)) {
+    case 0: {
+      const Workflow w = workflow();
+      event.subject =
+          Event::OfWorkflow{w.id, workflow_event::Submitted{w.name, w.owner, w.members}};
+      break;
+    }
+    case 1:
+      event.subject = Event::OfWorkflow{
+          WorkflowId{rng_.next()}, workflow_event::Finished{enumerator(OutcomeKind::LaunchFailed)}};
+      break;
+    case 2:
+      event.subject =
+          Event::OfNode{NodeName{text()}, node_event::Registered{resources(), text(), text()}};
+      break;
+    case 3:
+      event.subject = Event::OfNode{NodeName{text()}, node_event::Drained{coin(), text(), text()}};
+      break;
+    case 4:
+      event.subject =
+          Event::OfNode{NodeName{text()}, coin() ? NodeEvent(node_event::Lost{})
+                                                 : NodeEvent(node_event::ConfirmedDown{text()})};
+      break;
+    default:
+      event.subject = Event::OfJob{key(), job_event()};
+  }
+  return event;
+}
+
+}  // namespace gangway::tests
