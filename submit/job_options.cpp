@@ -231,11 +231,7 @@ Applied set_signal(Draft& draft, const Given& given) {
 }
 
 Applied set_retry(Draft& draft, const Given& given) {
-  // Seconds if there is no unit: minutes, as in --time, would surprise here.
-  const std::string text =
-      cat(given.text(),
-          given.text().find_first_not_of("0123456789") == std::string_view::npos ? "s" : "");
-  const std::optional<Duration> window = parse_time_limit(text);
+  const std::optional<Duration> window = parse_window(given.text());
   if (!window) return bad(given, "a time; for example 60s, or 0 to try once");
   draft.choices.retry = *window;
   return {};

@@ -288,6 +288,11 @@ bool is_signal_request(std::string_view text) {
   return parse_signal(text.substr(0, at)).has_value();
 }
 
+std::optional<Duration> parse_window(std::string_view text) {
+  const bool bare = text.find_first_not_of("0123456789") == std::string_view::npos;
+  return parse_time_limit(bare && !text.empty() ? cat(text, "s") : std::string(text));
+}
+
 std::optional<bool> parse_yes_no(std::string_view text) {
   const std::string word = lower(text);
   if (word == "yes" || word == "y" || word == "true" || word == "1" || word.empty()) return true;

@@ -49,6 +49,9 @@ struct NamedRequest {
 // "[R|B:]SIGNAL[@SECONDS]" as --signal takes it.
 [[nodiscard]] bool is_signal_request(std::string_view text);
 
+// A stretch of time: seconds if there is no unit (minutes, as in --time, would surprise).
+[[nodiscard]] std::optional<Duration> parse_window(std::string_view text);
+
 // "yes", "no" and their kin.
 [[nodiscard]] std::optional<bool> parse_yes_no(std::string_view text);
 

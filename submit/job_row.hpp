@@ -1,0 +1,60 @@
+// What the scheduler says about a job, in the words that people are shown: one place for jqueue,
+// jhist, jwait and their JSON.
+//
+// Pure.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "queues/base/strong_id.hpp"
+#include "queues/base/time.hpp"
+#include "queues/model/job.hpp"
+#include "queues/wire/gangway.pb.h"
+#include "submit/render.hpp"
+
+namespace gangway::submit {
+
+struct JobRow {
+  JobKey key;
+  std::string name, user, queue, account, comment, command, image, workdir, out;
+  std::uint32_t uid = 0;
+  std::string letters;    // "PD", "R", "CD"
+  std::string state;      // "PENDING", "RUNNING", "COMPLETED"
+  std::string reason;     // why it waits; "None" otherwise
+  std::string node_list;  // "n[01-04]"; empty while it has none
+  std::string member;     // its name in a workflow
+  std::uint64_t workflow = 0;
+  std::int32_t nodes = 0;
+  std::int32_t tasks = 0;
+  std::int64_t cores = 0;
+  std::int64_t priority = 0;
+  std::uint32_t attempt = 0;
+  std::optional<Duration> time_limit;
+  Duration elapsed;  // run time so far, or in all
+  Time submitted;
+  std::optional<Time> started, ended, expected_start;
+  std::optional<Outcome> outcome;
+  bool finished = false;
+};
+
+[[nodiscard]] JobRow make_row(const wire::JobView& view, Time now);
+[[nodiscard]] Colour colour_of(const JobRow& row);
+// "n[01-04]", "(Resources)", or how it ended: squeue's last column.
+[[nodiscard]] std::string place_or_reason(const JobRow& row);
+// "3:2": exit code and signal, as sacct shows them; "" without an outcome.
+[[nodiscard]] std::string exit_pair(const JobRow& row);
+// "completed", "failed with exit code 3", "cancelled: by alice".
+[[nodiscard]] std::string how_it_ended(const Outcome& outcome);
+// UTC, "2026-11-23T20:41:07Z": for programs.
+[[nodiscard]] std::string render_utc(Time t);
+void write_json(const JobRow& row, JsonWriter& json);
+
+// A state as people name it ("PD", "pending", "completed"): its letters; nullopt if there is none.
+[[nodiscard]] std::optional<std::string> parse_state(std::string_view text);
+// Whether jobs in the state of these letters are still in the queue.
+[[nodiscard]] bool is_live_state(std::string_view letters);
+
+}  // namespace gangway::submit

@@ -1,0 +1,218 @@
+// jqueue: the queue, or one workflow as a tree.
+#include <unistd.h>
+
+#include <algorithm>
+
+#include "queues/base/text.hpp"
+#include "queues/wire/convert.hpp"
+#include "submit/console.hpp"
+#include "submit/job_row.hpp"
+#include "submit/queue_format.hpp"
+#include "submit/verb.hpp"
+#include "submit/workflow_tree.hpp"
+
+namespace gangway::submit {
+namespace {
+
+constexpr OptionName kOptions[] = {
+    {"user", 'u', Takes::Value, "NAMES", "only these users' jobs"},
+    {"me", 0, Takes::Nothing, "", "only my jobs"},
+    {"jobs", 'j', Takes::Value, "IDS", "only these jobs"},
+    {"name", 'n', Takes::Value, "NAMES", "only jobs of these names"},
+    {"partition", 'p', Takes::Value, "QUEUES", "only these queues"},
+    {"queue", 0, Takes::Value, "QUEUES", "", "partition"},
+    {"states", 't', Takes::Value, "STATES", "only these states; all: ended jobs too"},
+    {"all", 'a', Takes::Nothing, "", "ended jobs too"},
+    {"workflow", 'w', Takes::Value, "ID", "one workflow as a tree"},
+    {"format", 'o', Takes::Value, "FORMAT", "columns as squeue's: %i %j %t"},
+    {"noheader", 'h', Takes::Nothing, "", "no line of headings"},
+    {"json", 0, Takes::Nothing, "", "JSON"},
+    {"array", 'r', Takes::Nothing, "", "(accepted: every job has its line anyway)"},
+};
+
+constexpr Verb kVerb{"jqueue",
+                     R"(usage: jqueue [options] [ID...]     jobs (42, 42_7) and workflows (w7)
+
+Lists the jobs that wait or run; a workflow as a tree of its jobs.
+
+  -u, --user NAMES       only these users' jobs       --me  only mine
+  -j, --jobs IDS         only these jobs
+  -p, --queue QUEUES     only these queues            -n, --name NAMES
+  -t, --states STATES    PD, R, CG, CD, F, ...; all: every state
+  -a, --all              ended jobs too
+  -w, --workflow ID      the tree of a workflow
+  -o, --format FORMAT    columns, as squeue's: %i id, %j name, %t state, %T state in full, %u user,
+                         %P queue, %a account, %M time, %l limit, %D nodes, %C cores, %N node list,
+                         %R node list or reason, %r reason, %S start, %V submitted, %Q priority,
+                         %k comment, %Z directory, %o command; %.8j is 8 wide, right-aligned
+  -h, --noheader         no line of headings
+      --json             JSON
+      --socket PATH      the scheduler's socket; default $GANGWAY_SOCKET
+      --help    -V, --version
+
+examples:
+  jqueue --me
+  jqueue w7
+  jqueue -h -t all -o '%i %t' -j 42,43
+)",
+                     kOptions};
+
+struct Filter {
+  std::vector<std::string> names, queues, states;
+  bool mine = false;
+
+  [[nodiscard]] bool lets_through(const JobRow& row) const {
+    const auto among = [](const std::vector<std::string>& list, const std::string& what) {
+      return list.empty() || std::ranges::find(list, what) != list.end();
+    };
+    return (!mine || row.uid == ::getuid()) && among(names, row.name) && among(queues, row.queue) &&
+           among(states, row.letters);
+  }
+};
+
+std::vector<std::string> list_of(std::string_view text) {
+  std::vector<std::string> items;
+  for (const std::string_view item : split(text, ',')) items.emplace_back(item);
+  return items;
+}
+
+std::string render_queue(const std::vector<JobRow>& rows, bool header) {
+  Table table({{"JOBID", Align::Right},
+               {"PARTITION", Align::Left, true},
+               {"NAME", Align::Left, true},
+               {"USER", Align::Left, true},
+               {"ST"},
+               {"TIME", Align::Right},
+               {"NODES", Align::Right},
+               {"NODELIST(REASON)", Align::Left, true}});
+  for (const JobRow& row : rows) {
+    table.add({{to_string(row.key)},
+               {row.queue},
+               {row.name},
+               {row.user},
+               {row.letters, colour_of(row)},
+               {render_duration(row.elapsed)},
+               {cat(row.nodes)},
+               {place_or_reason(row)}});
+  }
+  return table.render(
+      {.columns = terminal_columns(), .header = header, .colours = colours_wanted()});
+}
+
+int show_workflows(const Invocation& invocation, const std::vector<WorkflowId>& ids) {
+  wire::Request request;
+  wire::ListWorkflows& list = *request.mutable_list_workflows();
+  for (const WorkflowId id : ids) list.add_ids(id.value);
+  list.set_finished_too(true);
+  Client client = invocation.client();
+  std::vector<wire::WorkflowView> views;
+  Time now;
+  const Result<void> done =
+      client.exchange({&request, 1}, kReplyDeadline, [&](wire::Response&& response) {
+        now = Time{response.workflows().now_ns()};
+        for (wire::WorkflowView& view : *response.mutable_workflows()->mutable_workflows()) {
+          views.push_back(std::move(view));
+        }
+      });
+  if (!done) invocation.fail(done.error());
+  for (const WorkflowId id : ids) {
+    const bool there = std::ranges::any_of(
+        views, [&](const wire::WorkflowView& v) { return v.state().id() == id.value; });
+    if (!there) invocation.fail(Error(ErrorKind::NotFound, cat("no workflow ", to_string(id))));
+  }
+  if (invocation.has("json")) {
+    JsonWriter json;
+    json.begin_object().key("workflows").begin_array();
+    for (const wire::WorkflowView& view : views) write_workflow_json(view, now, json);
+    json.end_array().end_object();
+    finish(kExitOk, cat(json.take(), "\n"));
+  }
+  std::string text;
+  for (const wire::WorkflowView& view : views) {
+    text += render_workflow(view, now,
+                            {.columns = terminal_columns(),
+                             .header = !invocation.has("noheader"),
+                             .colours = colours_wanted()});
+  }
+  finish(kExitOk, text);
+}
+
+Filter make_filter(const Invocation& invocation, bool& finished_too) {
+  Filter filter{.names = list_of(invocation.text("name")),
+                .queues = list_of(invocation.text("partition")),
+                .states = {},
+                .mine = invocation.has("me")};
+  for (const std::string& word : list_of(invocation.text("states"))) {
+    if (word == "all" || word == "ALL") {
+      finished_too = true;
+      filter.states.clear();
+      break;
+    }
+    const std::optional<std::string> letters = parse_state(word);
+    if (!letters) {
+      invocation.fail_usage(cat("option --states: \"", word,
+                                "\" is no state; there are PD, CF, R, "
+                                "S, CG, CD, F, CA, TO, OOM, NF, PR, LF and all"));
+    }
+    if (!is_live_state(*letters)) finished_too = true;
+    filter.states.push_back(*letters);
+  }
+  return filter;
+}
+
+int run(int argc, char** argv) {
+  const Invocation invocation(kVerb, argc, argv);
+  std::vector<std::string> words = invocation.operands();
+  for (const std::string_view more : {invocation.text("jobs"), invocation.text("workflow")}) {
+    if (!more.empty()) words.emplace_back(more);
+  }
+  const Result<Targets> targets = parse_targets(words);
+  if (!targets) invocation.fail_usage(targets.error().message());
+  if (invocation.has("workflow") && targets->workflows.empty()) {
+    invocation.fail_usage("option --workflow: workflow ids are written w7");
+  }
+  if (!targets->workflows.empty() && targets->jobs.empty()) {
+    return show_workflows(invocation, targets->workflows);
+  }
+  bool finished_too = invocation.has("all");
+  const Filter filter = make_filter(invocation, finished_too);
+
+  wire::Request request;
+  wire::ListJobs& list = *request.mutable_list_jobs();
+  for (const JobKey key : targets->jobs) wire::to_wire(key, list.add_keys());
+  for (const WorkflowId id : targets->workflows) list.add_workflows(id.value);
+  for (const std::string& user : list_of(invocation.text("user"))) list.add_users(user);
+  if (filter.mine) list.add_users(cat(::getuid()));
+  list.set_finished_too(finished_too);
+  Client client = invocation.client();
+  std::vector<JobRow> rows;
+  Time now;
+  const Result<void> done =
+      client.exchange({&request, 1}, kReplyDeadline, [&](wire::Response&& response) {
+        now = Time{response.jobs().now_ns()};
+        for (const wire::JobView& view : response.jobs().jobs()) {
+          JobRow row = make_row(view, now);
+          if (filter.lets_through(row)) rows.push_back(std::move(row));
+        }
+      });
+  if (!done) invocation.fail(done.error());
+  const bool header = !invocation.has("noheader");
+  if (invocation.has("json")) {
+    JsonWriter json;
+    json.begin_object().key("jobs").begin_array();
+    for (const JobRow& row : rows) write_json(row, json);
+    json.end_array().end_object();
+    finish(kExitOk, cat(json.take(), "\n"));
+  }
+  if (const GivenOption* format = invocation.find("format")) {
+    Result<QueueFormat> parsed = parse_queue_format(format->text());
+    if (!parsed) invocation.fail_usage(cat("option --format: ", parsed.error().message()));
+    finish(kExitOk, render_rows(*parsed, rows, header));
+  }
+  finish(kExitOk, render_queue(rows, header));
+}
+
+}  // namespace
+}  // namespace gangway::submit
+
+int main(int argc, char** argv) { gangway::submit::finish(gangway::submit::run(argc, argv)); }

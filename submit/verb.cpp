@@ -1,0 +1,108 @@
+#include "submit/verb.hpp"
+
+#include <algorithm>
+
+#include "queues/base/text.hpp"
+#include "queues/wire/convert.hpp"
+#include "submit/console.hpp"
+
+namespace gangway::submit {
+
+namespace {
+constexpr OptionName kCommon[] = {
+    {"help", 0, Takes::Nothing, "", "this help"},
+    {"version", 'V', Takes::Nothing, "", "the version"},
+    {"socket", 0, Takes::Value, "PATH", "the scheduler's socket"},
+};
+}  // namespace
+
+Invocation::Invocation(const Verb& verb, int argc, char** argv) : verb_(verb) {
+  names_.assign(verb.options.begin(), verb.options.end());
+  names_.insert(names_.end(), std::begin(kCommon), std::end(kCommon));
+  // -h is help unless the program has another use for it.
+  if (std::ranges::find(verb.options, 'h', &OptionName::letter) == verb.options.end()) {
+    std::ranges::find(names_, std::string_view("help"), &OptionName::name)->letter = 'h';
+  }
+  Result<ParsedOptions> parsed = parse_options(names_, words_of(argc, argv), Operands::Anywhere);
+  if (!parsed) finish(complain_usage(verb_.program, parsed.error()));
+  parsed_ = *std::move(parsed);
+  if (has("help")) finish(kExitOk, verb_.help);
+  if (has("version")) finish(kExitOk, version_line(verb_.program));
+}
+
+const GivenOption* Invocation::find(std::string_view name) const {
+  const GivenOption* found = nullptr;
+  for (const GivenOption& given : parsed_.options) {
+    if (names_[given.index].canonical() == name) found = &given;
+  }
+  return found;
+}
+
+std::string_view Invocation::text(std::string_view name) const {
+  const GivenOption* given = find(name);
+  return given == nullptr ? std::string_view() : given->text();
+}
+
+Client Invocation::client() const {
+  return Client(std::string(verb_.program), find_socket(text("socket")));
+}
+
+void Invocation::fail(const Error& error) const { finish(complain(verb_.program, error)); }
+
+void Invocation::fail_usage(std::string_view message) const {
+  complain(verb_.program, message);
+  finish(kExitUsage);
+}
+
+Result<Targets> parse_targets(std::span<const std::string> words) {
+  Targets targets;
+  for (const std::string& word : words) {
+    for (const std::string_view item : split(word, ',')) {
+      if (const auto key = parse_job_key(item)) {
+        targets.jobs.push_back(*key);
+      } else if (const auto id = parse_workflow_id(item)) {
+        targets.workflows.push_back(*id);
+      } else {
+        return Error(ErrorKind::Invalid, cat("\"", item,
+                                             "\" is no job id (42, 42_7) and no workflow "
+                                             "id (w7)"));
+      }
+    }
+  }
+  return targets;
+}
+
+int act_on(const Invocation& invocation, const wire::Act& act, bool quiet) {
+  wire::Request request;
+  *request.mutable_act() = act;
+  Client client = invocation.client();
+  const Result<wire::Response> response = client.call(request);
+  if (!response) return complain(invocation.program(), response.error());
+  int code = kExitOk;
+  for (const wire::Acted::One& one : response->acted().results()) {
+    if (!one.has_error()) continue;
+    const Error error = wire::from_wire(one.error());
+    if (!quiet) {
+      complain(invocation.program(),
+               cat("job ", to_string(wire::from_wire(one.key())), ": ", error.message()));
+    }
+    if (code == kExitOk) code = exit_code_of(error.kind());
+  }
+  return code;
+}
+
+int run_simple_act(const Verb& verb, wire::Act::Verb what, int argc, char** argv) {
+  const Invocation invocation(verb, argc, argv);
+  const Result<Targets> targets = parse_targets(invocation.operands());
+  if (!targets) invocation.fail_usage(targets.error().message());
+  if (targets->empty()) {
+    invocation.fail_usage(cat("which jobs? for example: ", verb.program, " 42"));
+  }
+  wire::Act act;
+  act.set_verb(what);
+  for (const JobKey key : targets->jobs) wire::to_wire(key, act.add_keys());
+  for (const WorkflowId id : targets->workflows) act.add_workflows(id.value);
+  return act_on(invocation, act, invocation.has("quiet"));
+}
+
+}  // namespace gangway::submit
