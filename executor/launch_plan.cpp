@@ -1,0 +1,618 @@
+#include "executor/launch_plan.hpp"
+
+#include <algorithm>
+#include <array>
+#include <set>
+#include <utility>
+
+#include "executor/environment.hpp"
+#include "queues/base/check.hpp"
+#include "queues/base/text.hpp"
+#include "queues/model/idset.hpp"
+#include "queues/wire/convert.hpp"
+
+namespace gangway::executor {
+
+namespace {
+
+const NodeShare& share_of(const StepOrder& order) {
+  return order.allocation.shares[order.node_index];
+}
+
+const Component& component_of(const StepOrder& order) {
+  const std::uint32_t index = share_of(order).component;
+  CHECK(index < order.spec.components.size());
+  return order.spec.components[index];
+}
+
+bool is_batch(const StepOrder& order) { return order.spec.launch == LaunchMode::Batch; }
+
+bool uses_pmix(const StepOrder& order) {
+  return order.spec.mpi == MpiMode::Pmix && !is_batch(order);
+}
+
+std::string number(std::int64_t value) { return cat(value); }
+
+// ---- file names
+// ----------------------------------------------------------------------------------
+
+std::string absolute(std::string path, const std::string& workdir) {
+  if (path.empty() || path.front() == '/') return path;
+  return cat(workdir, workdir.empty() || workdir.back() != '/' ? "/" : "", path);
+}
+
+PatternFacts pattern_facts(const StepOrder& order, const LaunchFacts& facts, std::int32_t task) {
+  return {.key = order.key,
+          .restarts = order.attempt - 1,
+          .job_name = order.spec.name,
+          .user = facts.user.name,
+          .node = facts.node.value,
+          .node_index = order.node_index,
+          .task = task,
+          .batch = is_batch(order)};
+}
+
+std::string out_pattern(const StepOrder& order) {
+  if (!order.spec.stdio.out.empty()) return order.spec.stdio.out;
+  return order.key.index == JobKey::kNoIndex ? "job-%j.out" : "job-%A_%a.out";
+}
+
+struct StdioPaths {
+  std::string in;
+  std::string out;
+  std::string err;  // empty: same as out
+};
+
+StdioPaths stdio_paths(const StepOrder& order, const LaunchFacts& facts, std::int32_t task) {
+  const PatternFacts pattern = pattern_facts(order, facts, task);
+  const auto path = [&](std::string_view text) {
+    return absolute(expand_pattern(text, pattern), order.spec.workdir);
+  };
+  StdioPaths paths;
+  paths.in = path(order.spec.stdio.in);
+  paths.out = path(out_pattern(order));
+  paths.err = path(order.spec.stdio.err);
+  if (paths.err == paths.out) paths.err.clear();
+  return paths;
+}
+
+// The name differs from node to node, so that no other node writes to the file.
+bool is_of_one_node(const StepOrder& order, std::string_view pattern) {
+  if (is_batch(order) || order.allocation.shares.size() == 1) return true;
+  for (std::size_t i = 0; i + 1 < pattern.size(); ++i) {
+    if (pattern[i] != '%') continue;
+    std::size_t letter = i + 1;
+    while (letter < pattern.size() && pattern[letter] >= '0' && pattern[letter] <= '9') ++letter;
+    if (letter < pattern.size() &&
+        (pattern[letter] == 'N' || pattern[letter] == 'n' || pattern[letter] == 't')) {
+      return true;
+    }
+    i = letter;
+  }
+  return false;
+}
+
+std::int32_t programs_here(const StepOrder& order) {
+  if (is_batch(order)) return order.node_index == 0 ? 1 : 0;
+  return share_of(order).tasks;
+}
+
+// Files to be made while the gang prepares. One that all nodes write to is made by the first.
+std::vector<containers::ProgramOutput> plan_outputs(const StepOrder& order,
+                                                    const LaunchFacts& facts) {
+  const bool out_is_ours = order.node_index == 0 || is_of_one_node(order, out_pattern(order));
+  const bool err_is_ours = order.node_index == 0 || is_of_one_node(order, order.spec.stdio.err);
+  std::vector<containers::ProgramOutput> outputs;
+  std::set<std::string> seen;
+  const auto add = [&](const std::string& path) {
+    if (path.empty() || !seen.insert(path).second) return;
+    outputs.push_back({.path = path, .truncate = !order.spec.stdio.append});
+  };
+  for (std::int32_t local = 0; local < programs_here(order); ++local) {
+    const StdioPaths paths = stdio_paths(order, facts, share_of(order).first_task + local);
+    if (out_is_ours) add(paths.out);
+    if (err_is_ours) add(paths.err);
+  }
+  return outputs;
+}
+
+// ---- cores
+// ---------------------------------------------------------------------------------------
+
+std::vector<int> cores_of_task(const StepOrder& order,
+                               const LaunchFacts& facts,
+                               std::int32_t local) {
+  if (facts.shared_machine) return {};
+  const std::vector<std::int32_t>& given = share_of(order).cores;
+  std::vector<int> cores;
+  const auto each = static_cast<std::size_t>(std::max(component_of(order).cpus_per_task, 1));
+  const std::size_t first = is_batch(order) ? 0 : static_cast<std::size_t>(local) * each;
+  const std::size_t end = is_batch(order) ? given.size() : first + each;
+  if (end > given.size()) return {};  // fewer cores than the tasks asked for: they share all
+  for (std::size_t i = first; i < end; ++i) cores.push_back(given[i]);
+  // Cores that an operator has declared beyond those of the machine cannot be pinned to.
+  const auto missing = [&](int core) {
+    return !facts.usable_cores.empty() &&
+           std::find(facts.usable_cores.begin(), facts.usable_cores.end(), core) ==
+               facts.usable_cores.end();
+  };
+  if (std::any_of(cores.begin(), cores.end(), missing)) return {};
+  return cores;
+}
+
+bool is_oversubscribed(const StepOrder& order, const LaunchFacts& facts) {
+  if (facts.shared_machine) return true;
+  const auto tasks = static_cast<std::size_t>(std::max(share_of(order).tasks, 0));
+  if (tasks > share_of(order).cores.size()) return true;
+  return !facts.usable_cores.empty() && tasks > facts.usable_cores.size();
+}
+
+// ---- environment
+// ---------------------------------------------------------------------------------
+
+bool starts_with_any(std::string_view name, std::initializer_list<std::string_view> prefixes) {
+  return std::any_of(prefixes.begin(), prefixes.end(),
+                     [&](std::string_view prefix) { return name.starts_with(prefix); });
+}
+
+// Left by a job around the submission: true of that job and not of this one.
+bool is_of_an_outer_job(std::string_view name) {
+  return starts_with_any(
+      name, {"PMIX_", "PMI_", "PMI2_", "OMPI_COMM_WORLD_", "SLURM_ARRAY_", "SLURM_STEP",
+             "SLURM_TASK", "SLURM_LOCALID", "SLURM_PROCID", "SLURM_NODEID", "SLURM_JOB_",
+             "SLURM_GTIDS", "JOB_ARRAY_", "JOB_WORKFLOW", "JOB_MEMBER"});
+}
+
+// "2(x3),1": counts of consecutive nodes, as Slurm prints them.
+std::string render_counts(const std::vector<std::int64_t>& counts) {
+  std::string text;
+  for (std::size_t i = 0; i < counts.size();) {
+    std::size_t same = i;
+    while (same < counts.size() && counts[same] == counts[i]) ++same;
+    if (!text.empty()) text += ',';
+    text += number(counts[i]);
+    if (same - i > 1) text += cat("(x", same - i, ")");
+    i = same;
+  }
+  return text;
+}
+
+void set_both(Environment& env, std::string_view name, std::string_view value) {
+  env.set(cat("JOB_", name), value);
+  env.set(cat("SLURM_", name), value);
+}
+
+// What is the same for all tasks of this node.
+void set_job_variables(Environment& env, const StepOrder& order, const LaunchFacts& facts) {
+  const NodeShare& share = share_of(order);
+  std::vector<NodeName> nodes;
+  std::vector<std::int64_t> tasks;
+  std::vector<std::int64_t> cores;
+  for (const NodeShare& each : order.allocation.shares) {
+    nodes.push_back(each.node);
+    tasks.push_back(each.tasks);
+    cores.push_back(each.resources.cores);
+  }
+  const std::string id = number(static_cast<std::int64_t>(order.key.job.value));
+  const std::string node_list = render_host_list(nodes);
+  const std::string node_count = number(static_cast<std::int64_t>(order.allocation.shares.size()));
+  const std::string task_count = number(order.spec.total_tasks());
+  const std::string cpus_per_task = number(component_of(order).cpus_per_task);
+
+  env.set("HOSTNAME", facts.node.value);
+  env.set("PWD", order.spec.workdir);
+
+  env.set("JOB_ID", id);
+  env.set("SLURM_JOB_ID", id);
+  env.set("SLURM_JOBID", id);
+  env.set("JOB_NAME", order.spec.name);
+  env.set("SLURM_JOB_NAME", order.spec.name);
+  env.set("SLURM_JOB_USER", facts.user.name);
+  env.set("JOB_NODELIST", node_list);
+  env.set("SLURM_JOB_NODELIST", node_list);
+  env.set("SLURM_NODELIST", node_list);
+  env.set("JOB_NUM_NODES", node_count);
+  env.set("SLURM_JOB_NUM_NODES", node_count);
+  env.set("SLURM_NNODES", node_count);
+  set_both(env, "NTASKS", task_count);
+  env.set("SLURM_NPROCS", task_count);
+  set_both(env, "CPUS_PER_TASK", cpus_per_task);
+  set_both(env, "CPUS_ON_NODE", number(share.resources.cores));
+  env.set("SLURM_JOB_CPUS_PER_NODE", render_counts(cores));
+  env.set("SLURM_TASKS_PER_NODE", render_counts(tasks));
+  if (share.resources.memory.value > 0) {
+    env.set("SLURM_MEM_PER_NODE", number(share.resources.memory.value >> 20));  // MiB, as Slurm
+  }
+  set_both(env, "NODEID", number(order.node_index));
+  env.set("SLURMD_NODENAME", facts.node.value);
+  set_both(env, "SUBMIT_DIR", order.spec.workdir);
+  set_both(env, "RESTART_COUNT", number(order.attempt - 1));
+  if (!order.spec.queue.empty()) env.set("SLURM_JOB_PARTITION", order.spec.queue.value);
+  if (!order.spec.account.empty()) env.set("SLURM_JOB_ACCOUNT", order.spec.account.value);
+  if (order.key.index != JobKey::kNoIndex) {
+    set_both(env, "ARRAY_JOB_ID", id);
+    set_both(env, "ARRAY_TASK_ID", number(order.key.index));
+  }
+  if (facts.membership) {
+    env.set("JOB_WORKFLOW", to_string(facts.membership->workflow));
+    env.set("JOB_MEMBER", facts.membership->member);
+  }
+}
+
+// Open MPI, started without mpirun. Only where neither the user nor the image has said anything.
+void set_open_mpi_defaults(Environment& env, const StepOrder& order, const LaunchFacts& facts) {
+  // Without this every rank takes itself for a job of its own: the ORTE schizo component claims an
+  // unmanaged singleton, PMIx server or not (Open MPI 4).
+  env.set_default("OMPI_MCA_schizo", "^orte");
+  env.set_default("OMPI_MCA_hwloc_base_binding_policy", "none");
+  env.set_default("OMPI_MCA_orte_externally_bound", "1");
+  if (!facts.fast_network) {
+    // Saves Open MPI 200 ms of looking for fabrics that are not there.
+    env.set_default("OMPI_MCA_pml", "ob1");
+    env.set_default("OMPI_MCA_btl", "self,vader,tcp");
+  }
+  if (!facts.tcp_networks.empty() && env.find("OMPI_MCA_btl_tcp_if_exclude") == nullptr) {
+    env.set_default("OMPI_MCA_btl_tcp_if_include", facts.tcp_networks);
+  }
+  if (is_oversubscribed(order, facts)) env.set_default("OMPI_MCA_mpi_yield_when_idle", "1");
+  // With SLURM_NODELIST but without a step, Open MPI takes a rank for a singleton in an allocation.
+  env.set("SLURM_STEP_ID", "0");
+  env.set("SLURM_STEPID", "0");
+}
+
+Environment node_environment(const StepOrder& order,
+                             const LaunchFacts& facts,
+                             const containers::SandboxReady& sandbox) {
+  Environment env;
+  if (order.spec.image) {
+    Environment of_job;
+    of_job.set_all(order.spec.env);
+    of_job.drop_if(is_bound_to_host);
+    env.set_all(sandbox.image_env);
+    env.set_all(of_job.strings());
+  } else {
+    env.set_all(order.spec.env);
+  }
+  env.drop_if(is_of_an_outer_job);
+  env.set_default("HOME", facts.user.home.empty() ? "/" : facts.user.home);
+  env.set_default("USER", facts.user.name);
+  env.set_default("LOGNAME", facts.user.name);
+  env.set_default("SHELL",
+                  order.spec.image || facts.user.shell.empty() ? "/bin/sh" : facts.user.shell);
+  env.set_default("PATH", "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin");
+  env.set_default("TMPDIR", "/tmp");
+  set_job_variables(env, order, facts);
+  if (uses_pmix(order)) set_open_mpi_defaults(env, order, facts);
+  return env;
+}
+
+// ---- the command
+// ---------------------------------------------------------------------------------
+
+std::vector<std::string> plan_argv(const StepOrder& order,
+                                   const containers::SandboxReady& sandbox) {
+  const JobSpec& spec = order.spec;
+  std::vector<std::string> argv;
+  if (!spec.script.empty()) {
+    const std::string path = cat(sandbox.files_directory, "/", kScriptName);
+    if (!spec.script.starts_with("#!")) argv.push_back("/bin/sh");
+    argv.push_back(path);
+  } else if (spec.image) {
+    // As Docker: the image's entry point stands before the command, or before its own default.
+    argv = sandbox.image_entrypoint;
+    if (spec.argv.empty()) {
+      argv.insert(argv.end(), sandbox.image_cmd.begin(), sandbox.image_cmd.end());
+    }
+  }
+  argv.insert(argv.end(), spec.argv.begin(), spec.argv.end());
+  return argv;
+}
+
+containers::ImageSource image_source(const ImageSpec& image) {
+  containers::ImageSource source;
+  switch (image.kind) {
+    case ImageKind::OciLayout:
+      source.kind = containers::ImageSourceKind::OciLayout;
+      break;
+    case ImageKind::OciArchive:
+      source.kind = containers::ImageSourceKind::OciArchive;
+      break;
+    case ImageKind::DockerArchive:
+      source.kind = containers::ImageSourceKind::DockerArchive;
+      break;
+  }
+  source.path = image.path;
+  source.manifest_digest = image.manifest_digest;
+  return source;
+}
+
+}  // namespace
+
+bool is_bound_to_host(std::string_view name) {
+  static constexpr std::array<std::string_view, 20> kNames{"PATH",
+                                                           "LD_LIBRARY_PATH",
+                                                           "LD_PRELOAD",
+                                                           "LD_AUDIT",
+                                                           "LIBRARY_PATH",
+                                                           "CPATH",
+                                                           "MANPATH",
+                                                           "PKG_CONFIG_PATH",
+                                                           "PYTHONHOME",
+                                                           "PYTHONPATH",
+                                                           "PERL5LIB",
+                                                           "TMPDIR",
+                                                           "TMP",
+                                                           "TEMP",
+                                                           "SHELL",
+                                                           "XDG_RUNTIME_DIR",
+                                                           "DBUS_SESSION_BUS_ADDRESS",
+                                                           "SSH_AUTH_SOCK",
+                                                           "XAUTHORITY",
+                                                           "BASH_ENV"};
+  return std::find(kNames.begin(), kNames.end(), name) != kNames.end() ||
+         starts_with_any(name, {"MODULE", "LMOD_", "__LMOD", "LOADEDMODULES", "_LMFILES_", "CONDA_",
+                                "BASH_FUNC_"});
+}
+
+Result<StepOrder> read_order(const wire::Prepare& m) {
+  StepOrder order;
+  order.key = wire::from_wire(m.key());
+  order.attempt = m.attempt();
+  GANGWAY_ASSIGN(order.spec, wire::from_wire(m.spec()));
+  GANGWAY_ASSIGN(order.allocation, wire::from_wire(m.allocation()));
+  order.node_index = m.node_index();
+  order.leased = m.leased();
+  if (order.attempt == 0) return Error(ErrorKind::Corrupt, "order: attempt is 0");
+  if (order.node_index >= order.allocation.shares.size()) {
+    return Error(ErrorKind::Corrupt, cat("order: node_index ", order.node_index, " of ",
+                                         order.allocation.shares.size(), " nodes"));
+  }
+  for (const NodeShare& share : order.allocation.shares) {
+    if (share.component >= order.spec.components.size()) {
+      return Error(ErrorKind::Corrupt, cat("order: share of component ", share.component));
+    }
+    if (share.tasks < 0 || share.first_task < 0) {
+      return Error(ErrorKind::Corrupt, "order: negative task");
+    }
+  }
+  return order;
+}
+
+containers::UserIdentity read_user(const wire::ShepherdStart& start) {
+  containers::UserIdentity user;
+  user.uid = start.order().owner().uid();
+  user.gid = start.order().owner().gid();
+  for (const std::uint32_t group : start.groups()) user.groups.push_back(group);
+  user.name = start.user_name();
+  user.home = start.home();
+  user.shell = start.shell();
+  return user;
+}
+
+containers::SandboxRequest plan_sandbox(const StepOrder& order, const LaunchFacts& facts) {
+  const NodeShare& share = share_of(order);
+  containers::SandboxRequest request;
+  request.name = cat(to_string(order.key), ".", order.attempt);
+  request.directory = facts.sandbox_directory;
+  if (order.spec.image) request.image = image_source(*order.spec.image);
+  request.user = facts.user;
+  request.hostname = facts.node.value;
+  for (const BindSpec& bind : order.spec.binds) {
+    request.binds.push_back({bind.source, bind.destination, bind.read_only});
+  }
+  request.workdir = order.spec.workdir;
+  if (!facts.shared_machine) {
+    for (const std::int32_t core : share.cores) {
+      if (facts.usable_cores.empty() ||
+          std::find(facts.usable_cores.begin(), facts.usable_cores.end(), core) !=
+              facts.usable_cores.end()) {
+        request.limits.cores.push_back(core);
+      }
+    }
+    // All or nothing: a part of what was given would be less than the job was promised.
+    if (request.limits.cores.size() != share.cores.size()) request.limits.cores.clear();
+  }
+  if (share.resources.memory.value > 0) request.limits.memory = share.resources.memory;
+  if (!order.spec.script.empty()) {
+    request.files.push_back({std::string(kScriptName), order.spec.script, true});
+  }
+  request.outputs = plan_outputs(order, facts);
+  return request;
+}
+
+std::vector<containers::ProgramRequest> plan_programs(const StepOrder& order,
+                                                      const LaunchFacts& facts,
+                                                      const containers::SandboxReady& sandbox,
+                                                      const std::vector<RankEnvironment>& ranks) {
+  const Environment common = node_environment(order, facts, sandbox);
+  const std::vector<std::string> argv = plan_argv(order, sandbox);
+  std::vector<containers::ProgramRequest> programs;
+  for (std::int32_t local = 0; local < programs_here(order); ++local) {
+    const std::int32_t task = is_batch(order) ? 0 : share_of(order).first_task + local;
+    const StdioPaths paths = stdio_paths(order, facts, task);
+    Environment env = common;
+    set_both(env, "PROCID", number(task));
+    set_both(env, "LOCALID", number(local));
+    for (const RankEnvironment& rank : ranks) {
+      if (rank.rank == static_cast<std::uint32_t>(task)) env.set_all(rank.env);
+    }
+    containers::ProgramRequest program;
+    program.id = static_cast<std::uint32_t>(local);
+    program.argv = argv;
+    program.env = env.strings();
+    program.workdir = order.spec.workdir;
+    program.stdin_path = paths.in;
+    program.out = {.path = paths.out, .truncate = false};  // made while preparing
+    if (!paths.err.empty()) {
+      program.err = containers::ProgramOutput{.path = paths.err, .truncate = false};
+    }
+    program.cores = cores_of_task(order, facts, local);
+    program.umask = static_cast<mode_t>(order.spec.umask & 0777);
+    programs.push_back(std::move(program));
+  }
+  return programs;
+}
+
+containers::ProgramRequest plan_pmix_server(const StepOrder& order,
+                                            const LaunchFacts& facts,
+                                            int inherit_fd) {
+  containers::ProgramRequest program;
+  program.id = kPmixServerId;
+  program.argv = {facts.pmix_server};
+  // Nothing of the user's: PMIX_MCA_* in it would reach into the server.
+  program.env = {"PATH=/usr/bin:/bin", cat("HOSTNAME=", facts.node.value), "LANG=C"};
+  program.workdir = "/";
+  // What it has to say on stderr belongs to the job: most of it is about the job's ranks.
+  const StdioPaths paths = stdio_paths(order, facts, share_of(order).first_task);
+  program.out = {.path = paths.err.empty() ? paths.out : paths.err, .truncate = false};
+  program.host_files = true;
+  program.inherit_fd = inherit_fd;
+  return program;
+}
+
+wire::PmixSetup plan_pmix_setup(const StepOrder& order, const LaunchFacts& facts) {
+  wire::PmixSetup setup;
+  setup.set_name_space(cat("gangway.", to_string(order.key), ".", order.attempt));
+  for (const NodeShare& share : order.allocation.shares) {
+    setup.add_nodes(share.node.value);
+    std::string ranks;
+    if (share.tasks == 1) ranks = number(share.first_task);
+    if (share.tasks > 1) {
+      ranks = cat(share.first_task, "-", share.first_task + share.tasks - 1);
+    }
+    setup.add_ranks_of_node(ranks);
+  }
+  setup.set_node_index(order.node_index);
+  setup.set_tasks(static_cast<std::uint32_t>(order.spec.total_tasks()));
+  setup.set_uid(facts.user.uid);  // the sandbox's user namespace maps it to itself
+  setup.set_gid(facts.user.gid);
+  setup.set_temporary_directory("/tmp");
+  return setup;
+}
+
+// ---- patterns
+// ------------------------------------------------------------------------------------
+
+std::string expand_pattern(std::string_view pattern, const PatternFacts& facts) {
+  std::string out;
+  const auto padded = [](std::int64_t value, std::size_t width) {
+    std::string digits = cat(value);
+    if (digits.size() < width) digits.insert(0, width - digits.size(), '0');
+    return digits;
+  };
+  const auto job = static_cast<std::int64_t>(facts.key.job.value);
+  for (std::size_t i = 0; i < pattern.size(); ++i) {
+    if (pattern[i] != '%') {
+      out += pattern[i];
+      continue;
+    }
+    std::size_t letter = i + 1;
+    std::size_t width = 0;
+    while (letter < pattern.size() && pattern[letter] >= '0' && pattern[letter] <= '9') {
+      width = std::min<std::size_t>(width * 10 + static_cast<std::size_t>(pattern[letter] - '0'),
+                                    10);  // as Slurm: at most ten digits
+      ++letter;
+    }
+    if (letter == pattern.size()) {
+      out.append(pattern.substr(i));
+      break;
+    }
+    switch (pattern[letter]) {
+      case '%':
+        out += '%';
+        break;
+      case 'j':
+      case 'A':
+        out += padded(job, width);
+        break;
+      case 'a':
+        out += padded(facts.key.index == JobKey::kNoIndex ? 0 : facts.key.index, width);
+        break;
+      case 'J':
+        out += padded(job, width);
+        if (!facts.batch) out += ".0";
+        break;
+      case 's':
+        out += facts.batch ? "batch" : padded(0, width);
+        break;
+      case 'n':
+        out += padded(facts.node_index, width);
+        break;
+      case 't':
+        out += padded(facts.task, width);
+        break;
+      case 'r':
+        out += padded(facts.restarts, width);
+        break;
+      case 'x':
+        out += facts.job_name;
+        break;
+      case 'u':
+        out += facts.user;
+        break;
+      case 'N':
+        out += facts.node.substr(0, facts.node.find('.'));
+        break;  // short, as Slurm's
+      default:
+        out.append(pattern.substr(i, letter - i + 1));
+        break;
+    }
+    i = letter;
+  }
+  return out;
+}
+
+// ---- for people
+// ----------------------------------------------------------------------------------
+
+namespace {
+void line(std::string& out, std::string_view name, std::string_view value) {
+  out += cat(name, ": ", value, "\n");
+}
+std::string list(const std::vector<int>& numbers) {
+  std::vector<std::string> parts;
+  for (const int each : numbers) parts.push_back(cat(each));
+  return join(parts, ",");
+}
+std::string_view mode_of(const containers::ProgramOutput& output) {
+  return output.truncate ? " (new)" : " (append)";
+}
+}  // namespace
+
+std::string render(const containers::SandboxRequest& sandbox) {
+  std::string out;
+  line(out, "sandbox", sandbox.name);
+  line(out, "image",
+       sandbox.image ? cat(sandbox.image->path, " ", sandbox.image->manifest_digest)
+                     : std::string("none: the host's file system"));
+  line(out, "user", cat(sandbox.user.name, " ", sandbox.user.uid, ":", sandbox.user.gid));
+  line(out, "hostname", sandbox.hostname);
+  line(out, "workdir", sandbox.workdir);
+  for (const auto& bind : sandbox.binds) {
+    line(out, "bind", cat(bind.source, " -> ", bind.destination, bind.read_only ? " (ro)" : ""));
+  }
+  line(out, "cores", list(sandbox.limits.cores));
+  line(out, "memory", sandbox.limits.memory ? render_bytes(*sandbox.limits.memory) : "no limit");
+  for (const auto& file : sandbox.files) {
+    line(out, "file", cat(file.name, " (", file.bytes.size(), " bytes)"));
+  }
+  for (const auto& output : sandbox.outputs) {
+    line(out, "output", cat(output.path, mode_of(output)));
+  }
+  return out;
+}
+
+std::string render(const containers::ProgramRequest& program) {
+  std::string out;
+  line(out, "program", cat(program.id));
+  line(out, "argv", join(program.argv, " "));
+  line(out, "workdir", program.workdir);
+  line(out, "stdin", program.stdin_path.empty() ? "/dev/null" : program.stdin_path);
+  line(out, "stdout", program.out.path);
+  line(out, "stderr", program.err ? program.err->path : program.out.path);
+  line(out, "cores", list(program.cores));
+  for (const std::string& variable : program.env) line(out, "env", variable);
+  return out;
+}
+
+}  // namespace gangway::executor

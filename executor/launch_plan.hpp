@@ -1,0 +1,87 @@
+// LaunchPlan: from an order and what is known of the node and the user to what the container
+// runtime is asked for: the sandbox, the programs, their environment, files and cores. Pure and
+// printable.
+//
+// Environment, later wins:
+//   1. with an image: the image's own, then the job's less what describes the host's file system
+//      (PATH, LD_LIBRARY_PATH, TMPDIR and the like, is_bound_to_host()), as pyxis and Sarus do it;
+//      without an image: the job's
+//   2. where nothing is set: HOME, USER, LOGNAME, SHELL, PATH, TMPDIR; for Open MPI its settings
+//   3. ours: HOSTNAME, PWD, JOB_*, and the SLURM_* that public scripts read
+//   4. per rank, what its PMIx server asks for
+// What an outer job left in the environment (its ranks, its array index) is dropped first.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "containers/runtime.hpp"
+#include "executor/step_machine.hpp"
+#include "queues/base/result.hpp"
+#include "queues/wire/node.pb.h"
+
+namespace gangway::executor {
+
+// What of the node, the user and the submission the plan needs beside the order.
+struct LaunchFacts {
+  NodeName node;
+  std::string sandbox_directory;  // for the runtime's own use
+  containers::UserIdentity user;
+  std::optional<Membership> membership;
+  std::vector<int> usable_cores;  // logical cores that this machine really has; empty: unknown
+  bool shared_machine = false;    // other executors use its cores as well: no pinning, ranks yield
+  bool fast_network = false;      // has a fabric that Open MPI finds better than TCP
+  std::string tcp_networks;       // "10.77.0.0/24": what Open MPI's TCP may use
+  std::string pmix_server;        // path of jpmixd
+};
+
+// Errors: Corrupt, naming the field.
+[[nodiscard]] Result<StepOrder> read_order(const wire::Prepare& order);
+[[nodiscard]] containers::UserIdentity read_user(const wire::ShepherdStart& start);
+
+// The directory that each program starts in, and the name of the script in it and in the sandbox.
+inline constexpr std::string_view kScriptName = "job_script";
+inline constexpr std::uint32_t kPmixServerId = 0xfffffffe;  // its program id in the sandbox
+
+[[nodiscard]] containers::SandboxRequest plan_sandbox(const StepOrder& order,
+                                                      const LaunchFacts& facts);
+
+// This node's programs: the script, or each of its tasks (program id: the task's place on this
+// node).
+[[nodiscard]] std::vector<containers::ProgramRequest> plan_programs(
+    const StepOrder& order,
+    const LaunchFacts& facts,
+    const containers::SandboxReady& sandbox,
+    const std::vector<RankEnvironment>& ranks);
+
+// The PMIx server of the job on this node; inherits `inherit_fd` as descriptor 3.
+[[nodiscard]] containers::ProgramRequest plan_pmix_server(const StepOrder& order,
+                                                          const LaunchFacts& facts,
+                                                          int inherit_fd);
+[[nodiscard]] wire::PmixSetup plan_pmix_setup(const StepOrder& order, const LaunchFacts& facts);
+
+// For people and golden tests.
+[[nodiscard]] std::string render(const containers::SandboxRequest& sandbox);
+[[nodiscard]] std::string render(const containers::ProgramRequest& program);
+
+// Slurm's file name patterns: %j %A %a %x %u %N %n %t %s %J %r %%, numbers with padding as in %4j.
+struct PatternFacts {
+  JobKey key;
+  std::uint32_t restarts = 0;
+  std::string job_name;
+  std::string user;
+  std::string node;
+  std::uint32_t node_index = 0;
+  std::int32_t task = 0;
+  bool batch = true;
+};
+// An unknown pattern stays as it is.
+[[nodiscard]] std::string expand_pattern(std::string_view pattern, const PatternFacts& facts);
+
+// The variable describes the file system or the session it was set in: with an image it is dropped.
+[[nodiscard]] bool is_bound_to_host(std::string_view name);
+
+}  // namespace gangway::executor

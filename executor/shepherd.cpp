@@ -1,0 +1,521 @@
+#include "executor/shepherd.hpp"
+
+#include <algorithm>
+#include <utility>
+
+#include "executor/exit_status.hpp"
+#include "queues/base/check.hpp"
+#include "queues/base/log.hpp"
+#include "queues/base/text.hpp"
+#include "queues/wire/convert.hpp"
+
+namespace gangway::executor {
+
+namespace {
+
+wire::Frame make_frame(wire::FrameType type, const google::protobuf::MessageLite& message) {
+  wire::Frame frame;
+  frame.type = type;
+  frame.payload = message.SerializeAsString();
+  return frame;
+}
+
+std::vector<RankRange> rank_ranges(const Allocation& allocation) {
+  std::vector<RankRange> ranges;
+  for (const NodeShare& share : allocation.shares) {
+    ranges.push_back(
+        {static_cast<std::uint32_t>(share.first_task), static_cast<std::uint32_t>(share.tasks)});
+  }
+  return ranges;
+}
+
+bool has_ranks(const StepOrder& order) {
+  return order.spec.mpi == MpiMode::Pmix && order.spec.launch == LaunchMode::Tasks;
+}
+
+bool needs_peers(const StepOrder& order) {
+  return has_ranks(order) && order.allocation.shares.size() > 1;
+}
+
+// Our server is told that another node cannot answer any more.
+bool tells_of_a_loss(const ExchangeAction& action) {
+  const auto* tell = std::get_if<exchange_action::TellPmix>(&action);
+  if (tell == nullptr) return false;
+  const auto is_loss = [](std::int32_t status) {
+    return status == kPmixLostConnection || status == kPmixUnreachable;
+  };
+  if (tell->message.has_fence_done()) return is_loss(tell->message.fence_done().status());
+  if (tell->message.has_modex_answer()) return is_loss(tell->message.modex_answer().status());
+  return false;
+}
+
+// Messages for a peer that is not connected yet; as much as the transport would hold for it.
+constexpr std::size_t kMaxWaitingBytes = 64 << 20;
+
+}  // namespace
+
+Shepherd::Shepherd(
+    ShepherdWorld world, StepOrder order, LaunchFacts facts, BootTime lease_until, std::int32_t pid)
+    : world_(std::move(world)),
+      facts_(std::move(facts)),
+      machine_(std::move(order)),
+      lease_until_(lease_until),
+      pid_(pid),
+      agent_side_(*this),
+      dialled_side_(*this, true),
+      accepted_side_(*this, false),
+      pmix_side_(*this),
+      alive_(std::make_shared<bool>(true)) {
+  const StepOrder& o = machine_.order();
+  if (has_ranks(o)) {
+    exchange_.emplace(o.node_index, rank_ranges(o.allocation));
+    peers_.resize(o.allocation.shares.size());
+  }
+}
+
+Shepherd::~Shepherd() {
+  *alive_ = false;
+  for (const auto& [timer, id] : timers_) world_.loop.cancel(id);
+}
+
+void Shepherd::start() {
+  world_.ports.connect_agent(agent_side_);
+  feed(step_event::Begin{lease_until_});
+}
+
+void Shepherd::stop(const Outcome& outcome) { feed(step_event::Stop{outcome, false}); }
+
+// ---- the machine
+// ---------------------------------------------------------------------------------
+
+void Shepherd::feed(const StepEvent& event) {
+  events_.push_back(event);
+  if (feeding_) return;  // its turn comes when the actions before it are done
+  feeding_ = true;
+  while (!events_.empty()) {
+    const StepEvent next = std::move(events_.front());
+    events_.pop_front();
+    for (StepAction& action : machine_.on(next, world_.loop.now())) perform(std::move(action));
+  }
+  feeding_ = false;
+}
+
+void Shepherd::perform(StepAction action) {
+  struct Performer {
+    Shepherd& s;
+    void operator()(const step_action::PrepareSandbox&) const { s.prepare_sandbox(); }
+    void operator()(const step_action::StartPmix& a) const { s.start_pmix(a.peers); }
+    void operator()(const step_action::StartPrograms& a) const { s.start_programs(a.ranks); }
+    void operator()(const step_action::SignalPrograms& a) const {
+      s.world_.runtime.signal(a.number, std::nullopt);
+    }
+    void operator()(const step_action::CleanUp&) const { s.clean_up(); }
+    void operator()(const step_action::ReportPrepared& a) const { s.report_prepared(a.peer_port); }
+    void operator()(const step_action::ReportFinished& a) const { s.report_finished(a.report); }
+    void operator()(const step_action::ArmTimer& a) const { s.arm(a.timer, a.at); }
+    void operator()(const step_action::CancelTimer& a) const { s.cancel(a.timer); }
+    void operator()(const step_action::Leave&) const {
+      if (s.agent_) s.world_.transport.close(*s.agent_);
+      s.world_.loop.post(s.world_.leave);
+    }
+    void operator()(const step_action::Note& a) const {
+      log_warning("step_unexpected",
+                  {{"job", to_string(s.machine_.order().key)}, {"what", a.text}});
+    }
+  };
+  std::visit(Performer{*this}, action);
+}
+
+bool Shepherd::is_ending() const {
+  const StepPhase phase = machine_.phase();
+  return phase == StepPhase::CleaningUp || phase == StepPhase::Done || phase == StepPhase::Released;
+}
+
+void Shepherd::arm(StepTimer timer, BootTime at) {
+  cancel(timer);
+  timers_[timer] = world_.loop.arm(at, [this, timer] {
+    timers_.erase(timer);
+    feed(step_event::TimerFired{timer});
+  });
+}
+
+void Shepherd::cancel(StepTimer timer) {
+  const auto armed = timers_.find(timer);
+  if (armed == timers_.end()) return;
+  world_.loop.cancel(armed->second);
+  timers_.erase(armed);
+}
+
+// ---- the sandbox and what runs in it
+// -------------------------------------------------------------
+
+void Shepherd::prepare_sandbox() {
+  std::uint16_t port = 0;
+  if (needs_peers(machine_.order())) {
+    const Result<std::uint16_t> listening = world_.ports.listen_for_gang(accepted_side_);
+    if (!listening) {
+      feed(step_event::SandboxFailed{listening.error().with_context("listen for the gang")});
+      return;
+    }
+    port = *listening;
+  }
+  world_.runtime.prepare(plan_sandbox(machine_.order(), facts_),
+                         [this, port, alive = alive_](Result<containers::SandboxReady> ready) {
+                           if (!*alive) return;
+                           if (!ready) {
+                             feed(step_event::SandboxFailed{ready.error().with_context(
+                                 cat("prepare on ", facts_.node.value))});
+                             return;
+                           }
+                           sandbox_ = *std::move(ready);
+                           feed(step_event::SandboxReady{port});
+                         });
+}
+
+void Shepherd::start_pmix(const std::vector<PeerAddress>& peers) {
+  const StepOrder& order = machine_.order();
+  addresses_.assign(order.allocation.shares.size(), PeerAddress{});
+  for (const PeerAddress& peer : peers) {
+    if (const auto node = find_node(peer.node)) addresses_[*node] = peer;
+  }
+  pmix_ = world_.make_pmix_link(pmix_side_);
+  Result<Fd> server_end = pmix_->open();
+  if (!server_end) {
+    feed(step_event::PmixFailed{server_end.error().message()});
+    return;
+  }
+  pmix_server_end_ = *std::move(server_end);
+  pmix_->setup(plan_pmix_setup(order, facts_));
+  for (const wire::ToPmix& message : for_pmix_) pmix_->send(message);
+  for_pmix_.clear();
+  std::vector<containers::ProgramRequest> programs;
+  programs.push_back(plan_pmix_server(order, facts_, pmix_server_end_.get()));
+  world_.runtime.start(std::move(programs), [this, alive = alive_](containers::ProgramEnd end) {
+    if (*alive) on_program_end(end);
+  });
+}
+
+void Shepherd::start_programs(const std::vector<RankEnvironment>& ranks) {
+  world_.runtime.start(plan_programs(machine_.order(), facts_, sandbox_, ranks),
+                       [this, alive = alive_](containers::ProgramEnd end) {
+                         if (*alive) on_program_end(end);
+                       });
+}
+
+void Shepherd::on_program_end(const containers::ProgramEnd& end) {
+  if (end.id == kPmixServerId) {
+    const std::string why = end.started ? describe(read_wait_status(end.wait_status)) : end.message;
+    feed(step_event::PmixFailed{why});
+    return;
+  }
+  const StepOrder& order = machine_.order();
+  std::uint32_t task = 0;
+  if (order.spec.launch == LaunchMode::Tasks) {
+    task =
+        static_cast<std::uint32_t>(order.allocation.shares[order.node_index].first_task) + end.id;
+  }
+  feed(step_event::ProgramEnded{task, end.started, end.wait_status, end.message});
+}
+
+void Shepherd::clean_up() {
+  if (pmix_) pmix_->close();
+  pmix_server_end_.reset();
+  for (Peer& peer : peers_) {
+    peer.waiting.clear();
+    peer.waiting_bytes = 0;
+  }
+  world_.runtime.cleanup([this, alive = alive_](containers::SandboxUsage usage) {
+    if (*alive) feed(step_event::CleanedUp{usage.cpu, usage.peak_memory, usage.out_of_memory});
+  });
+}
+
+// ---- the agent
+// -----------------------------------------------------------------------------------
+
+void Shepherd::AgentSide::on_connected(io::PeerId peer, const io::PeerIdentity&) {
+  shepherd.agent_ = peer;
+  wire::FromShepherd message;
+  wire::ShepherdHello* hello = message.mutable_hello();
+  wire::to_wire(shepherd.machine_.order().key, hello->mutable_key());
+  hello->set_attempt(shepherd.machine_.order().attempt);
+  hello->set_state(shepherd.held_state());
+  hello->set_pid(shepherd.pid_);
+  shepherd.tell_agent(message);
+  shepherd.feed(step_event::AgentConnected{});
+}
+
+void Shepherd::AgentSide::on_frame(io::PeerId peer, wire::Frame frame) {
+  wire::ToShepherd message;
+  if (frame.type != wire::FrameType::ToShepherd || !message.ParseFromString(frame.payload)) {
+    log_error("agent_frame_bad", {{"bytes", cat(frame.payload.size())}});
+    shepherd.world_.transport.close(peer);
+    return;
+  }
+  shepherd.on_agent_message(message);
+}
+
+void Shepherd::AgentSide::on_closed(io::PeerId peer, const Error&) {
+  if (shepherd.agent_ == peer) shepherd.agent_.reset();
+}
+
+void Shepherd::on_agent_message(const wire::ToShepherd& message) {
+  switch (message.what_case()) {
+    case wire::ToShepherd::kLaunch: {
+      step_event::Launch launch;
+      for (const wire::GangPeer& peer : message.launch().peers()) {
+        launch.peers.push_back(
+            {peer.node(), peer.address(), static_cast<std::uint16_t>(peer.port())});
+      }
+      feed(std::move(launch));
+      break;
+    }
+    case wire::ToShepherd::kStop: {
+      if (message.stop().signal() != 0) {
+        feed(step_event::Signal{static_cast<int>(message.stop().signal())});
+        break;
+      }
+      Outcome outcome;
+      outcome.kind = OutcomeKind::Cancelled;
+      if (const Result<Outcome> told = wire::from_wire(message.stop().outcome())) outcome = *told;
+      feed(step_event::Stop{outcome, message.stop().at_once()});
+      break;
+    }
+    case wire::ToShepherd::kLeaseUntil:
+      feed(step_event::LeaseRenewed{BootTime{message.lease_until().boot_ns()}});
+      break;
+    case wire::ToShepherd::kRelease:
+      feed(step_event::Released{});
+      break;
+    case wire::ToShepherd::kStart:
+    case wire::ToShepherd::WHAT_NOT_SET:
+      break;
+  }
+}
+
+void Shepherd::tell_agent(const wire::FromShepherd& message) {
+  // Without the agent nothing is lost: it hears the state when it is back.
+  if (!agent_) return;
+  const Result<void> sent =
+      world_.transport.send(*agent_, make_frame(wire::FrameType::FromShepherd, message));
+  if (!sent) log_warning("agent_unreachable", {{"why", sent.error().message()}});
+}
+
+wire::HeldAttempt::State Shepherd::held_state() const {
+  switch (machine_.phase()) {
+    case StepPhase::New:
+    case StepPhase::Preparing:
+      return wire::HeldAttempt::PREPARING;
+    case StepPhase::Ready:
+      return wire::HeldAttempt::PREPARED;
+    case StepPhase::Launching:
+    case StepPhase::Running:
+      return wire::HeldAttempt::RUNNING;
+    case StepPhase::CleaningUp:
+      return machine_.has_launched() ? wire::HeldAttempt::RUNNING : wire::HeldAttempt::PREPARING;
+    case StepPhase::Done:
+    case StepPhase::Released:
+      return wire::HeldAttempt::FINISHED;
+  }
+  return wire::HeldAttempt::PREPARING;
+}
+
+void Shepherd::report_prepared(std::uint16_t port) {
+  wire::FromShepherd message;
+  wire::Prepared* prepared = message.mutable_prepared();
+  wire::to_wire(machine_.order().key, prepared->mutable_key());
+  prepared->set_attempt(machine_.order().attempt);
+  prepared->set_port(port);
+  tell_agent(message);
+}
+
+void Shepherd::report_finished(const StepReport& report) {
+  if (!finished_) {
+    wire::StepFinished finished;
+    wire::to_wire(machine_.order().key, finished.mutable_key());
+    finished.set_attempt(machine_.order().attempt);
+    wire::to_wire(report.outcome, finished.mutable_outcome());
+    for (const FailedTask& failed : report.failed_tasks) {
+      wire::TaskEnd* task = finished.add_failed_tasks();
+      task->set_task(static_cast<std::int32_t>(failed.task));
+      task->set_exit_code(failed.exit_code);
+      task->set_signal(failed.signal);
+    }
+    finished.mutable_usage()->set_cpu_ns(report.cpu.ns);
+    finished.mutable_usage()->set_peak_memory_bytes(report.peak_memory.value);
+    finished.mutable_usage()->set_wall_ns(report.wall.ns);
+    finished.set_never_launched(report.never_launched);
+    finished.set_ended_at_ns(world_.loop.now().wall.ns);
+    for (const std::string& waiver : sandbox_.waivers) finished.add_waivers(waiver);
+    finished_ = finished;
+    // A full disk must not keep the end secret: without a record it survives as long as we do.
+    if (const Result<void> written = world_.records.write_finished(finished); !written) {
+      log_error("finished_record_failed",
+                {{"job", to_string(machine_.order().key)}, {"why", written.error().message()}});
+    }
+  }
+  wire::FromShepherd message;
+  *message.mutable_finished() = *finished_;
+  tell_agent(message);
+}
+
+// ---- the PMIx server process
+// ---------------------------------------------------------------------
+
+void Shepherd::PmixSide::on_pmix_ready(wire::PmixReady ready) {
+  shepherd.pmix_server_end_.reset();  // it has its own by now
+  step_event::PmixReady event;
+  for (const wire::RankEnv& rank : ready.ranks()) {
+    event.ranks.push_back({rank.rank(), {rank.env().begin(), rank.env().end()}});
+  }
+  shepherd.feed(std::move(event));
+}
+
+void Shepherd::PmixSide::on_pmix_exchange(wire::FromPmix message) {
+  if (!shepherd.exchange_ || shepherd.is_ending()) return;
+  shepherd.exchange(shepherd.exchange_->on_pmix(message), shepherd.machine_.order().node_index);
+}
+
+void Shepherd::PmixSide::on_pmix_abort(wire::PmixAbort abort) {
+  shepherd.feed(step_event::PmixAborted{abort.rank(), abort.status()});
+}
+
+void Shepherd::PmixSide::on_pmix_closed(const Error& why) {
+  shepherd.feed(step_event::PmixFailed{why.message()});
+}
+
+void Shepherd::tell_pmix(const wire::ToPmix& message) {
+  if (pmix_) {
+    pmix_->send(message);
+  } else if (for_pmix_.size() < kMaxForPmix) {
+    for_pmix_.push_back(message);
+  }
+}
+
+// ---- the gang
+// ------------------------------------------------------------------------------------
+
+std::optional<std::uint32_t> Shepherd::find_node(std::string_view name) const {
+  const auto& shares = machine_.order().allocation.shares;
+  for (std::uint32_t i = 0; i < shares.size(); ++i) {
+    if (shares[i].node.value == name) return i;
+  }
+  return std::nullopt;
+}
+
+void Shepherd::exchange(ExchangeActions actions, std::uint32_t with) {
+  // First the reason, then what follows from it: the ranks that hear of a failed fence abort.
+  if (std::any_of(actions.begin(), actions.end(), tells_of_a_loss)) {
+    std::uint32_t lost = with;
+    for (std::uint32_t i = 0; i < peers_.size(); ++i) {
+      if (peers_[i].lost) lost = i;
+    }
+    feed(step_event::PeerLost{machine_.order().allocation.shares[lost].node.value});
+  }
+  for (ExchangeAction& action : actions) {
+    if (const auto* tell = std::get_if<exchange_action::TellPeer>(&action)) {
+      tell_peer(tell->node_index, tell->message);
+    } else if (const auto* answer = std::get_if<exchange_action::TellPmix>(&action)) {
+      tell_pmix(answer->message);
+    }
+  }
+}
+
+void Shepherd::tell_peer(std::uint32_t node, const wire::Peer& message) {
+  CHECK(node < peers_.size());
+  Peer& peer = peers_[node];
+  if (peer.lost) return;
+  wire::Frame frame = make_frame(wire::FrameType::Peer, message);
+  if (peer.out) {
+    if (const Result<void> sent = world_.transport.send(*peer.out, std::move(frame)); !sent) {
+      // on_closed follows and tells the rest.
+      log_warning("peer_unreachable", {{"why", sent.error().message()}});
+    }
+    return;
+  }
+  peer.waiting_bytes += frame.payload.size();
+  if (peer.waiting_bytes > kMaxWaitingBytes) {
+    lose_peer(node);
+    return;
+  }
+  peer.waiting.push_back(std::move(frame));
+  if (!peer.dialling && node < addresses_.size() && addresses_[node].port != 0) {
+    peer.dialling = true;
+    world_.ports.connect_peer(addresses_[node], dialled_side_);
+  }
+}
+
+void Shepherd::link_open(std::uint32_t node, io::PeerId link) {
+  node_of_link_[link] = node;
+  Peer& peer = peers_[node];
+  if (peer.out || peer.lost) return;
+  peer.out = link;
+  peer.waiting_bytes = 0;
+  const std::deque<wire::Frame> waiting = std::exchange(peer.waiting, {});
+  for (const wire::Frame& frame : waiting) {
+    if (!world_.transport.send(link, frame)) return;  // on_closed follows
+  }
+}
+
+void Shepherd::lose_peer(std::uint32_t node) {
+  Peer& peer = peers_[node];
+  if (peer.lost) return;
+  peer.lost = true;
+  peer.out.reset();
+  peer.waiting.clear();
+  if (is_ending() || !exchange_) return;
+  exchange(exchange_->on_peer_lost(node), node);
+}
+
+void Shepherd::GangSide::on_connected(io::PeerId peer, const io::PeerIdentity& identity) {
+  const auto* member = std::get_if<io::ClusterMember>(&identity);
+  if (member == nullptr || !shepherd.find_node(member->name.value)) {
+    shepherd.world_.transport.close(peer);
+    return;
+  }
+  if (!dialled) {
+    shepherd.unnamed_links_[peer] = member->name.value;
+    return;
+  }
+  wire::Peer hello;
+  hello.mutable_hello()->set_node_index(shepherd.machine_.order().node_index);
+  if (shepherd.world_.transport.send(peer, make_frame(wire::FrameType::Peer, hello))) {
+    shepherd.link_open(*shepherd.find_node(member->name.value), peer);
+  }
+}
+
+void Shepherd::GangSide::on_frame(io::PeerId peer, wire::Frame frame) {
+  wire::Peer message;
+  if (frame.type != wire::FrameType::Peer || !message.ParseFromString(frame.payload)) {
+    shepherd.world_.transport.close(peer);
+    return;
+  }
+  const auto unnamed = shepherd.unnamed_links_.find(peer);
+  if (unnamed != shepherd.unnamed_links_.end()) {
+    const auto node = shepherd.find_node(unnamed->second);
+    shepherd.unnamed_links_.erase(unnamed);
+    if (!node || !message.has_hello() || message.hello().node_index() != *node) {
+      shepherd.world_.transport.close(peer);
+      return;
+    }
+    shepherd.link_open(*node, peer);
+    return;
+  }
+  const auto node = shepherd.node_of_link_.find(peer);
+  if (node == shepherd.node_of_link_.end() || !shepherd.exchange_ || shepherd.is_ending()) return;
+  shepherd.exchange(shepherd.exchange_->on_peer(node->second, message), node->second);
+}
+
+void Shepherd::GangSide::on_closed(io::PeerId peer, const Error& why) {
+  shepherd.unnamed_links_.erase(peer);
+  const auto link = shepherd.node_of_link_.find(peer);
+  if (link == shepherd.node_of_link_.end()) return;  // an attempt to connect that failed
+  const std::uint32_t node = link->second;
+  shepherd.node_of_link_.erase(link);
+  if (!shepherd.is_ending()) {
+    log_info("peer_closed", {{"node", shepherd.machine_.order().allocation.shares[node].node.value},
+                             {"why", why.message()}});
+  }
+  shepherd.lose_peer(node);
+}
+
+}  // namespace gangway::executor
