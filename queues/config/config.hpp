@@ -54,6 +54,8 @@ struct ExecutorConfig {
   std::vector<std::pair<std::string, std::int64_t>> named;
   std::string cgroup = "gangway";        // the control group below which jobs get theirs
   std::set<Waiver> waivers;
+  bool shared_machine = false;           // other executors use the same cores (a cluster on one
+                                         // machine): tasks are not pinned, waiting ranks yield
 };
 
 struct MpiConfig {
