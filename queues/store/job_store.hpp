@@ -1,11 +1,12 @@
 // JobStore: where jobs are durable; the fourth of the five faces.
 //
-// A turn of the scheduler makes one batch: its events and the state rows that follow from them, which
-// are written in the same transaction. `commit` is asynchronous; what must not be seen before it is
-// durable (replies, orders) waits for `on_done`. Batches become durable in the order of the calls,
-// and several may share one transaction (group commit).
+// A turn of the scheduler makes one batch: its events and the state rows that follow from them,
+// which are written in the same transaction. `commit` is asynchronous; what must not be seen before
+// it is durable (replies, orders) waits for `on_done`. Batches become durable in the order of the
+// calls, and several may share one transaction (group commit).
 //
-// The rows are what a restart loads; replaying the events gives the same rows (a test, `jctl fsck`).
+// The rows are what a restart loads; replaying the events gives the same rows (a test, `jctl
+// fsck`).
 #pragma once
 
 #include <cstdint>
@@ -26,7 +27,7 @@ namespace gangway::store {
 
 // The answer that a submission's key was given, kept with it.
 struct SubmissionRecord {
-  std::string key;      // "<uid>:<client's key>"
+  std::string key;  // "<uid>:<client's key>"
   std::vector<JobId> jobs;
   std::optional<WorkflowId> workflow;
   Time at;
@@ -34,13 +35,13 @@ struct SubmissionRecord {
 };
 
 struct Batch {
-  std::vector<Event> events;                                  // seq rising by one
-  std::vector<Job> jobs;                                      // rows after these events
+  std::vector<Event> events;  // seq rising by one
+  std::vector<Job> jobs;      // rows after these events
   std::vector<Workflow> workflows;
   std::vector<Node> nodes;
-  std::vector<std::pair<std::string, std::string>> specs;     // digest, bytes; known digests are kept
+  std::vector<std::pair<std::string, std::string>> specs;  // digest, bytes; known digests are kept
   std::vector<SubmissionRecord> submissions;
-  std::optional<JobId> next_job;                              // ids below are used up
+  std::optional<JobId> next_job;  // ids below are used up
   std::optional<WorkflowId> next_workflow;
   [[nodiscard]] bool empty() const {
     return events.empty() && jobs.empty() && workflows.empty() && nodes.empty() && specs.empty() &&

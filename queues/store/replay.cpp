@@ -1,0 +1,94 @@
+#include "queues/store/replay.hpp"
+
+#include <utility>
+
+#include "queues/base/overloaded.hpp"
+#include "queues/base/text.hpp"
+#include "queues/model/job_machine.hpp"
+#include "queues/model/node_machine.hpp"
+#include "queues/model/workflow_machine.hpp"
+
+namespace gangway::store {
+
+namespace {
+// gangway::apply is spelled out below: std::apply would be found beside it by the argument's type.
+Error impossible(std::string message) { return {ErrorKind::Corrupt, std::move(message)}; }
+
+Result<void> check_version(std::uint64_t event_version, std::uint64_t subject_version) {
+  if (event_version == subject_version) return {};
+  return impossible(
+      cat("its version ", event_version, " does not follow, ", subject_version, " would"));
+}
+}  // namespace
+
+Result<void> Replay::add(const Event& event) {
+  const std::string clause = cat("event ", event.seq);
+  if (event.seq != last_seq_ + 1) {
+    const std::uint64_t before = std::exchange(last_seq_, event.seq);
+    return impossible(cat(clause, ": follows ", before));
+  }
+  last_seq_ = event.seq;
+  GANGWAY_TRY_CONTEXT(
+      std::visit(
+          overloaded{
+              [&](const Event::OfJob& subject) { return add_to_job(event, subject); },
+              [&](const Event::OfWorkflow& subject) { return add_to_workflow(event, subject); },
+              [&](const Event::OfNode& subject) { return add_to_node(event, subject); },
+          },
+          event.subject),
+      clause);
+  return {};
+}
+
+Result<void> Replay::add_to_job(const Event& event, const Event::OfJob& subject) {
+  const auto found = jobs_.find(subject.key);
+  if (const auto* submitted = std::get_if<job_event::Submitted>(&subject.what)) {
+    if (found != jobs_.end()) {
+      return impossible(cat("job ", to_string(subject.key), " is submitted twice"));
+    }
+    Job job = make_job(subject.key, *submitted, no_spec_, event.time);
+    GANGWAY_TRY(check_version(event.version, job.version));
+    jobs_.emplace(subject.key, std::move(job));
+    return {};
+  }
+  if (found == jobs_.end()) {
+    return impossible(cat(event_name(subject.what), " of job ", to_string(subject.key),
+                          ", which was never submitted"));
+  }
+  auto job = gangway::apply(found->second, subject.what, event.time);
+  if (!job) return impossible(job.error().message());
+  GANGWAY_TRY(check_version(event.version, job->version));
+  found->second = *std::move(job);
+  return {};
+}
+
+Result<void> Replay::add_to_workflow(const Event& event, const Event::OfWorkflow& subject) {
+  const auto found = workflows_.find(subject.id);
+  const auto* submitted = std::get_if<workflow_event::Submitted>(&subject.what);
+  if ((submitted != nullptr) != (found == workflows_.end())) {
+    return impossible(cat("workflow ", to_string(subject.id), " is submitted twice or never"));
+  }
+  if (submitted != nullptr) {
+    Workflow workflow = make_workflow(subject.id, *submitted, event.time);
+    GANGWAY_TRY(check_version(event.version, workflow.version));
+    workflows_.emplace(subject.id, std::move(workflow));
+    return {};
+  }
+  auto workflow = gangway::apply(found->second, subject.what, event.time);
+  if (!workflow) return impossible(workflow.error().message());
+  GANGWAY_TRY(check_version(event.version, workflow->version));
+  found->second = *std::move(workflow);
+  return {};
+}
+
+Result<void> Replay::add_to_node(const Event& event, const Event::OfNode& subject) {
+  Node known;
+  known.name = subject.name;
+  if (const auto found = nodes_.find(subject.name); found != nodes_.end()) known = found->second;
+  Node node = gangway::apply(known, subject.what);
+  GANGWAY_TRY(check_version(event.version, node.version));
+  nodes_[subject.name] = std::move(node);
+  return {};
+}
+
+}  // namespace gangway::store

@@ -1,0 +1,312 @@
+#include "queues/store/sqlite_store.hpp"
+
+#include <filesystem>
+#include <memory>
+#include <string_view>
+#include <system_error>
+#include <utility>
+
+#include "queues/base/log.hpp"
+#include "queues/base/overloaded.hpp"
+#include "queues/store/sqlite_store_impl.hpp"
+#include "queues/wire/convert.hpp"
+
+namespace gangway::store {
+
+namespace {
+
+constexpr std::int64_t kSchemaVersion = 1;
+constexpr std::int64_t kApplicationId = 0x67776179;  // "gway", as file(1) shows it
+
+std::string subject_of(const Event& event) {
+  return std::visit(overloaded{
+                        [](const Event::OfJob& s) { return to_string(s.key); },
+                        [](const Event::OfWorkflow& s) { return to_string(s.id); },
+                        [](const Event::OfNode& s) { return cat("node ", s.name.value); },
+                    },
+                    event.subject);
+}
+
+std::string_view kind_of(const Event& event) {
+  return std::visit(
+      overloaded{
+          [](const Event::OfJob& s) { return event_name(s.what); },
+          [](const Event::OfWorkflow& s) -> std::string_view {
+            return std::visit(
+                overloaded{[](const workflow_event::Submitted&) { return "Submitted"; },
+                           [](const workflow_event::Finished&) { return "Finished"; }},
+                s.what);
+          },
+          [](const Event::OfNode& s) -> std::string_view {
+            return std::visit(
+                overloaded{[](const node_event::Registered&) { return "Registered"; },
+                           [](const node_event::Drained&) { return "Drained"; },
+                           [](const node_event::Lost&) { return "Lost"; },
+                           [](const node_event::ConfirmedDown&) { return "ConfirmedDown"; }},
+                s.what);
+          },
+      },
+      event.subject);
+}
+
+// The section of schema.sql that leads to `version`.
+std::string_view schema_section(std::int64_t version) {
+  const std::string_view all = kSchemaSql;
+  const std::string heading = cat("\n-- version ", version, "\n");
+  const std::size_t begin = all.find(heading);
+  CHECK(begin != std::string_view::npos);
+  const std::size_t end = all.find("\n-- version ", begin + heading.size());
+  return all.substr(begin, end == std::string_view::npos ? end : end - begin);
+}
+
+Result<void> make_directory(const std::filesystem::path& directory) {
+  std::error_code failed;
+  if (directory.empty() || std::filesystem::exists(directory, failed)) return {};
+  if (!std::filesystem::create_directories(directory, failed) || failed) {
+    return errno_error(cat("make directory ", directory.string()), failed.value());
+  }
+  std::filesystem::permissions(directory, std::filesystem::perms::owner_all, failed);
+  if (failed) return errno_error(cat("set mode of ", directory.string()), failed.value());
+  return {};
+}
+
+}  // namespace
+
+// ---- opening -----------------------------------------------------------------------------------
+
+SqliteStore::SqliteStore(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
+SqliteStore::~SqliteStore() = default;
+
+Result<std::unique_ptr<SqliteStore>> SqliteStore::open(const std::string& path,
+                                                       StoreOptions options) {
+  const std::string clause = cat("store ", path);
+  GANGWAY_TRY_CONTEXT(make_directory(std::filesystem::path(path).parent_path()), clause);
+  auto connection = Connection::open(path);
+  if (!connection) return connection.error().with_context(clause);
+  auto impl = std::make_unique<Impl>(*std::move(connection));
+  GANGWAY_TRY_CONTEXT(impl->set_up(options), clause);
+  GANGWAY_TRY_CONTEXT(impl->migrate(), clause);
+  GANGWAY_TRY_CONTEXT(impl->prepare(), clause);
+  return std::unique_ptr<SqliteStore>(new SqliteStore(std::move(impl)));
+}
+
+Result<void> SqliteStore::Impl::set_up(const StoreOptions& options) {
+  GANGWAY_TRY(
+      db.execute("PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL;"
+                 "PRAGMA foreign_keys = ON; PRAGMA temp_store = MEMORY;"));
+  // Negative: in KiB instead of pages.
+  GANGWAY_TRY(db.execute(cat("PRAGMA cache_size = -", options.cache.value / 1024)));
+  if (options.max_pages > 0) {
+    GANGWAY_TRY(db.execute(cat("PRAGMA max_page_count = ", options.max_pages)));
+  }
+  return {};
+}
+
+Result<void> SqliteStore::Impl::migrate() {
+  // One transaction, so that of two programs that open a new store one makes it.
+  GANGWAY_TRY(db.execute("BEGIN IMMEDIATE"));
+  GANGWAY_ASSIGN(const std::int64_t application, db.query_integer("PRAGMA application_id"));
+  GANGWAY_ASSIGN(const std::int64_t version, db.query_integer("PRAGMA user_version"));
+  GANGWAY_ASSIGN(const std::int64_t tables, db.query_integer("SELECT count(*) FROM sqlite_schema"));
+  if (application != kApplicationId && tables > 0) {
+    return Error(ErrorKind::Corrupt, "a database of another program");
+  }
+  if (version > kSchemaVersion) {
+    return Error(ErrorKind::Unsupported, cat("written by a newer version (tables ", version,
+                                             ", this program knows ", kSchemaVersion, ")"));
+  }
+  for (std::int64_t next = version + 1; next <= kSchemaVersion; ++next) {
+    GANGWAY_TRY(db.execute(std::string(schema_section(next))));
+  }
+  GANGWAY_TRY(db.execute(cat("PRAGMA application_id = ", kApplicationId)));
+  GANGWAY_TRY(db.execute(cat("PRAGMA user_version = ", kSchemaVersion)));
+  return db.execute("COMMIT");
+}
+
+Result<void> SqliteStore::Impl::prepare() {
+  static constexpr std::string_view kHistory =
+      "SELECT h.job, h.idx, h.state, s.id, s.digest, s.bytes FROM job_history h "
+      "JOIN spec s ON s.id = h.spec ";
+  const std::pair<Statement*, std::string> all[] = {
+      {&begin, "BEGIN IMMEDIATE"},
+      {&commit, "COMMIT"},
+      {&rollback, "ROLLBACK"},
+      {&read_epoch, "SELECT epoch FROM meta"},
+      {&raise_epoch, "UPDATE meta SET epoch = epoch + 1"},
+      {&put_next_job, "UPDATE meta SET next_job = ?1"},
+      {&put_next_workflow, "UPDATE meta SET next_workflow = ?1"},
+      {&get_meta,
+       "SELECT next_job, next_workflow, (SELECT coalesce(max(seq), 0) FROM event) FROM meta"},
+      {&put_spec, "INSERT INTO spec (digest, bytes) VALUES (?1, ?2) ON CONFLICT DO NOTHING"},
+      {&get_spec, "SELECT bytes FROM spec WHERE digest = ?1"},
+      {&update_job, "UPDATE job_state SET phase = ?3, state = ?4 WHERE job = ?1 AND idx = ?2"},
+      {&insert_job,
+       "INSERT INTO job_state (job, idx, phase, state, workflow, spec) "
+       "VALUES (?1, ?2, ?3, ?4, ?5, (SELECT id FROM spec WHERE digest = ?6))"},
+      {&delete_job, "DELETE FROM job_state WHERE job = ?1 AND idx = ?2"},
+      {&finish_job,
+       "INSERT INTO job_history (job, idx, user, ended_at, state, workflow, spec) "
+       "VALUES (?1, ?2, ?3, ?4, ?5, ?6, (SELECT id FROM spec WHERE digest = ?7)) "
+       "ON CONFLICT DO UPDATE SET ended_at = excluded.ended_at, state = excluded.state"},
+      {&put_workflow,
+       "INSERT INTO workflow (id, ended_at, state) VALUES (?1, ?2, ?3) "
+       "ON CONFLICT DO UPDATE SET ended_at = excluded.ended_at, state = excluded.state"},
+      {&get_workflow, "SELECT state FROM workflow WHERE id = ?1"},
+      {&put_node,
+       "INSERT INTO node (name, state) VALUES (?1, ?2) "
+       "ON CONFLICT DO UPDATE SET state = excluded.state"},
+      {&put_submission, "INSERT INTO submission (key, at_ns, answer) VALUES (?1, ?2, ?3)"},
+      {&put_event,
+       "INSERT INTO event (seq, at_ns, version, subject, kind, payload) "
+       "VALUES (?1, ?2, ?3, ?4, ?5, ?6)"},
+      {&get_events, "SELECT seq, payload FROM event WHERE seq >= ?1 ORDER BY seq LIMIT ?2"},
+      {&history_by_key, cat(kHistory, "WHERE h.job = ?1 AND h.idx = ?2")},
+      {&history_by_job, cat(kHistory, "WHERE h.job = ?1")},
+      {&history_by_workflow, cat(kHistory, "WHERE h.workflow = ?1")},
+      {&history_by_user,
+       cat(kHistory, "WHERE h.user = ?1 AND h.ended_at >= ?2 ORDER BY h.ended_at DESC LIMIT ?3")},
+      {&history_by_end, cat(kHistory, "WHERE h.ended_at >= ?1 ORDER BY h.ended_at DESC LIMIT ?2")},
+  };
+  for (const auto& [statement, sql] : all) {
+    GANGWAY_ASSIGN(*statement, db.prepare(sql));
+  }
+  return {};
+}
+
+// ---- writing -----------------------------------------------------------------------------------
+
+Result<Epoch> SqliteStore::open_epoch() {
+  GANGWAY_TRY_CONTEXT(impl_->raise_epoch.run(), "store: open an epoch");
+  Query query(impl_->read_epoch);
+  GANGWAY_ASSIGN(const bool has_row, query->step());
+  CHECK(has_row);
+  return Epoch{from_sql(query->integer(0))};
+}
+
+CommitEnd SqliteStore::apply_batches(std::span<const Batch> batches, Epoch expected) {
+  Impl& impl = *impl_;
+  const auto fail = [&](const Error& why) {
+    log_error("store_commit_failed", {{"why", why.message()}});
+    // Without a transaction (it could not begin, or SQLite has ended it) this fails, and may.
+    (void)impl.rollback.run();
+    return CommitEnd::Full;
+  };
+  if (const auto begun = impl.begin.run(); !begun) return fail(begun.error());
+  {
+    Query query(impl.read_epoch);
+    const auto has_row = query->step();
+    if (!has_row) return fail(has_row.error());
+    const Epoch found{from_sql(query->integer(0))};
+    if (found != expected) {
+      query->reset();
+      log_error("store_fenced",
+                {{"epoch", cat(expected.value)}, {"newer_epoch", cat(found.value)}});
+      (void)impl.rollback.run();
+      return CommitEnd::Fenced;
+    }
+  }
+  for (const Batch& batch : batches) {
+    if (const auto written = impl.write(batch); !written) return fail(written.error());
+  }
+  if (const auto committed = impl.commit.run(); !committed) return fail(committed.error());
+  // A busy store finds no idle moment; its log must not grow without bound all the same.
+  if (impl.db.log_pages() > kMaxLogPages) {
+    if (const auto moved = impl.db.checkpoint(); !moved) {
+      log_warning("store_checkpoint_failed", {{"why", moved.error().message()}});
+    }
+  }
+  return CommitEnd::Durable;
+}
+
+Result<void> SqliteStore::Impl::write(const Batch& batch) {
+  for (const auto& [digest, spec] : batch.specs) {
+    GANGWAY_TRY(put_spec.bind_text(1, digest).bind_blob(2, spec).run());
+  }
+  for (const Event& event : batch.events) GANGWAY_TRY(write_event(event));
+  for (const Job& job : batch.jobs) GANGWAY_TRY(write_job(job));
+  for (const Workflow& workflow : batch.workflows) {
+    wire::WorkflowState message;
+    to_wire(workflow, &message);
+    message.SerializeToString(&bytes);
+    put_workflow.bind(1, to_sql(workflow.id.value)).bind_blob(3, bytes);
+    if (workflow.ended) {
+      put_workflow.bind(2, workflow.ended->ns);
+    } else {
+      put_workflow.bind_null(2);
+    }
+    GANGWAY_TRY(put_workflow.run());
+  }
+  for (const Node& node : batch.nodes) {
+    wire::NodeState message;
+    to_wire(node, &message);
+    message.SerializeToString(&bytes);
+    GANGWAY_TRY(put_node.bind_text(1, node.name.value).bind_blob(2, bytes).run());
+  }
+  for (const SubmissionRecord& submission : batch.submissions) {
+    wire::Submitted message;
+    for (const JobId job : submission.jobs) message.add_jobs(job.value);
+    if (submission.workflow) message.set_workflow(submission.workflow->value);
+    message.SerializeToString(&bytes);
+    put_submission.bind_text(1, submission.key).bind(2, submission.at.ns).bind_blob(3, bytes);
+    GANGWAY_TRY(put_submission.run());
+  }
+  if (batch.next_job) GANGWAY_TRY(put_next_job.bind(1, to_sql(batch.next_job->value)).run());
+  if (batch.next_workflow) {
+    GANGWAY_TRY(put_next_workflow.bind(1, to_sql(batch.next_workflow->value)).run());
+  }
+  return {};
+}
+
+Result<void> SqliteStore::Impl::write_job(const Job& job) {
+  to_wire(job, &job_message);
+  job_message.clear_spec_digest();  // the row names its spec by number
+  job_message.SerializeToString(&bytes);
+  const std::int64_t id = to_sql(job.key.job.value);
+  const std::int64_t index = job.key.index;
+  const auto bind_workflow = [&](Statement& statement, int place) {
+    if (job.membership) {
+      statement.bind(place, to_sql(job.membership->workflow.value));
+    } else {
+      statement.bind_null(place);
+    }
+  };
+  if (job.is_finished()) {
+    GANGWAY_TRY(delete_job.bind(1, id).bind(2, index).run());
+    finish_job.bind(1, id).bind(2, index).bind_text(3, job.owner.user);
+    finish_job.bind(4, job.ended.value_or(job.submitted).ns).bind_blob(5, bytes);
+    bind_workflow(finish_job, 6);
+    finish_job.bind_text(7, job.spec_digest);
+    return finish_job.run();
+  }
+  // Nearly every row is there already, and then its spec need not be looked up.
+  const auto phase = static_cast<std::int64_t>(job.phase.index());
+  GANGWAY_TRY(update_job.bind(1, id).bind(2, index).bind(3, phase).bind_blob(4, bytes).run());
+  if (db.changes() == 1) return {};
+  insert_job.bind(1, id).bind(2, index).bind(3, phase).bind_blob(4, bytes);
+  bind_workflow(insert_job, 5);
+  insert_job.bind_text(6, job.spec_digest);
+  return insert_job.run();
+}
+
+Result<void> SqliteStore::Impl::write_event(const Event& event) {
+  to_wire(event, &event_message);
+  event_message.SerializeToString(&bytes);
+  const std::string subject = subject_of(event);
+  put_event.bind(1, to_sql(event.seq)).bind(2, event.time.ns).bind(3, to_sql(event.version));
+  put_event.bind_text(4, subject).bind_text(5, kind_of(event)).bind_blob(6, bytes);
+  return put_event.run();
+}
+
+Result<std::size_t> SqliteStore::prune_submissions(Time now, std::size_t limit) {
+  GANGWAY_ASSIGN(Statement prune,
+                 impl_->db.prepare("DELETE FROM submission WHERE id IN "
+                                   "(SELECT id FROM submission WHERE at_ns < ?1 LIMIT ?2)"));
+  prune.bind(1, (now - kSubmissionMemory).ns).bind(2, static_cast<std::int64_t>(limit));
+  GANGWAY_TRY_CONTEXT(prune.run(), "store: forget old submissions");
+  return static_cast<std::size_t>(impl_->db.changes());
+}
+
+std::int64_t SqliteStore::log_pages() const { return impl_->db.log_pages(); }
+Result<void> SqliteStore::checkpoint() { return impl_->db.checkpoint(); }
+
+}  // namespace gangway::store
