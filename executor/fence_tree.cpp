@@ -115,6 +115,7 @@ FenceActions FenceTree::on_local(const wire::PmixFence& message) {
   fence.nodes = std::move(taking_part->nodes);
   fence.position =
       static_cast<std::size_t>(std::ranges::lower_bound(fence.nodes, self_) - fence.nodes.begin());
+  if (message.status() != kPmixSuccess) fail(fence, message.status());
   if (is_new && open_.size() > kMaxOpenFences) fail(fence, kPmixOutOfResource);
   if (std::ranges::any_of(fence.nodes, [&](std::uint32_t node) { return lost_[node]; })) {
     fail(fence, kPmixLostConnection);
