@@ -1,0 +1,444 @@
+#include "executor/launch_plan.hpp"
+
+#include <algorithm>
+
+#include <gtest/gtest.h>
+
+#include "executor/environment.hpp"
+
+namespace gangway::executor {
+namespace {
+
+// Four nodes with two ranks each, seen from n1; an image; user alice.
+StepOrder mpi_order() {
+  StepOrder order;
+  order.key = {JobId{42}};
+  order.attempt = 1;
+  order.node_index = 1;
+  JobSpec& spec = order.spec;
+  spec.name = "heat";
+  spec.queue = QueueName("batch");
+  spec.components = {Component{}};
+  spec.components[0].nodes = 4;
+  spec.components[0].tasks = 8;
+  spec.launch = LaunchMode::Tasks;
+  spec.mpi = MpiMode::Pmix;
+  spec.argv = {"solve", "--steps=10"};
+  spec.env = {"LANG=C.UTF-8", "PATH=/opt/host/bin", "LD_LIBRARY_PATH=/opt/host/lib", "STEPS=10"};
+  spec.workdir = "/home/alice/run";
+  spec.image = ImageSpec{ImageKind::OciLayout, "/images/mpi", "latest", "sha256:ab"};
+  for (int i = 0; i < 4; ++i) {
+    NodeShare share;
+    share.node = NodeName("n" + std::to_string(i));
+    share.resources.cores = 2;
+    share.resources.memory = gibibytes(1);
+    share.cores = {2, 3};
+    share.first_task = 2 * i;
+    share.tasks = 2;
+    order.allocation.shares.push_back(share);
+  }
+  return order;
+}
+
+StepOrder batch_order() {
+  StepOrder order = mpi_order();
+  order.node_index = 0;
+  order.spec.launch = LaunchMode::Batch;
+  order.spec.mpi = MpiMode::None;
+  order.spec.image.reset();
+  order.spec.script = "#!/bin/bash\necho hi\n";
+  order.spec.argv = {"one", "two words"};
+  return order;
+}
+
+LaunchFacts facts() {
+  LaunchFacts f;
+  f.node = NodeName("n1");
+  f.sandbox_directory = "/spool/jobs/42.1/sandbox";
+  f.user = {1000, 1000, {1000, 27}, "alice", "/home/alice", "/bin/bash"};
+  f.usable_cores = {0, 1, 2, 3};
+  f.tcp_networks = "10.77.0.0/24";
+  f.pmix_server = "/usr/libexec/gangway/jpmixd";
+  return f;
+}
+
+containers::SandboxReady ready() {
+  containers::SandboxReady r;
+  r.image_env = {"PATH=/image/bin", "IMAGE=yes"};
+  r.image_entrypoint = {"/entry"};
+  r.image_cmd = {"default"};
+  r.files_directory = "/run/job";
+  return r;
+}
+
+std::vector<RankEnvironment> ranks() {
+  return {{2, {"PMIX_RANK=2"}}, {3, {"PMIX_RANK=3"}}};
+}
+
+std::string value(const containers::ProgramRequest& program, std::string_view name) {
+  Environment env;
+  env.set_all(program.env);
+  const std::string* found = env.find(name);
+  return found != nullptr ? *found : "(not set)";
+}
+
+// ---- the whole, to be read -----------------------------------------------------------------------
+
+TEST(LaunchPlan, AnMpiTaskInAnImageReadsAsAWhole) {
+  const auto programs = plan_programs(mpi_order(), facts(), ready(), ranks());
+  ASSERT_EQ(programs.size(), 2U);
+  EXPECT_EQ(render(programs[1]), R"(program: 1
+argv: /entry solve --steps=10
+workdir: /home/alice/run
+stdin: /dev/null
+stdout: /home/alice/run/job-42.out
+stderr: /home/alice/run/job-42.out
+cores: 3
+env: PATH=/image/bin
+env: IMAGE=yes
+env: LANG=C.UTF-8
+env: STEPS=10
+env: HOME=/home/alice
+env: USER=alice
+env: LOGNAME=alice
+env: SHELL=/bin/sh
+env: TMPDIR=/tmp
+env: HOSTNAME=n1
+env: PWD=/home/alice/run
+env: JOB_ID=42
+env: SLURM_JOB_ID=42
+env: SLURM_JOBID=42
+env: JOB_NAME=heat
+env: SLURM_JOB_NAME=heat
+env: SLURM_JOB_USER=alice
+env: JOB_NODELIST=n[0-3]
+env: SLURM_JOB_NODELIST=n[0-3]
+env: SLURM_NODELIST=n[0-3]
+env: JOB_NUM_NODES=4
+env: SLURM_JOB_NUM_NODES=4
+env: SLURM_NNODES=4
+env: JOB_NTASKS=8
+env: SLURM_NTASKS=8
+env: SLURM_NPROCS=8
+env: JOB_CPUS_PER_TASK=1
+env: SLURM_CPUS_PER_TASK=1
+env: JOB_CPUS_ON_NODE=2
+env: SLURM_CPUS_ON_NODE=2
+env: SLURM_JOB_CPUS_PER_NODE=2(x4)
+env: SLURM_TASKS_PER_NODE=2(x4)
+env: SLURM_MEM_PER_NODE=1024
+env: JOB_NODEID=1
+env: SLURM_NODEID=1
+env: SLURMD_NODENAME=n1
+env: JOB_SUBMIT_DIR=/home/alice/run
+env: SLURM_SUBMIT_DIR=/home/alice/run
+env: JOB_RESTART_COUNT=0
+env: SLURM_RESTART_COUNT=0
+env: SLURM_JOB_PARTITION=batch
+env: OMPI_MCA_schizo=^orte
+env: OMPI_MCA_hwloc_base_binding_policy=none
+env: OMPI_MCA_orte_externally_bound=1
+env: OMPI_MCA_pml=ob1
+env: OMPI_MCA_btl=self,vader,tcp
+env: OMPI_MCA_btl_tcp_if_include=10.77.0.0/24
+env: SLURM_STEP_ID=0
+env: SLURM_STEPID=0
+env: JOB_PROCID=3
+env: SLURM_PROCID=3
+env: JOB_LOCALID=1
+env: SLURM_LOCALID=1
+env: PMIX_RANK=3
+)");
+}
+
+TEST(LaunchPlan, ASandboxReadsAsAWhole) {
+  StepOrder order = mpi_order();
+  order.spec.binds = {{"/data", "/data", true}};
+  order.spec.script = "#!/bin/sh\n";
+  order.node_index = 0;
+  EXPECT_EQ(render(plan_sandbox(order, facts())), R"(sandbox: 42.1
+image: /images/mpi sha256:ab
+user: alice 1000:1000
+hostname: n1
+workdir: /home/alice/run
+bind: /data -> /data (ro)
+cores: 2,3
+memory: 1G
+file: job_script (10 bytes)
+output: /home/alice/run/job-42.out (new)
+)");
+}
+
+// ---- environment ---------------------------------------------------------------------------------
+
+TEST(LaunchPlan, AnImageBringsItsOwnPath) {
+  const auto program = plan_programs(mpi_order(), facts(), ready(), ranks())[0];
+  EXPECT_EQ(value(program, "PATH"), "/image/bin");
+  EXPECT_EQ(value(program, "LD_LIBRARY_PATH"), "(not set)");
+  containers::SandboxReady bare = ready();
+  bare.image_env.clear();
+  EXPECT_EQ(value(plan_programs(mpi_order(), facts(), bare, ranks())[0], "PATH"),
+            "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin");
+}
+TEST(LaunchPlan, WithoutAnImageTheJobKeepsItsPath) {
+  const auto program = plan_programs(batch_order(), facts(), ready(), {})[0];
+  EXPECT_EQ(value(program, "PATH"), "/opt/host/bin");
+  EXPECT_EQ(value(program, "LD_LIBRARY_PATH"), "/opt/host/lib");
+  EXPECT_EQ(value(program, "IMAGE"), "(not set)");
+}
+TEST(LaunchPlan, TheUsersSettingsAreNeverOverridden) {
+  StepOrder order = mpi_order();
+  const std::vector<std::string> settings{
+      "OMPI_MCA_pml=ucx", "OMPI_MCA_btl=^tcp", "OMPI_MCA_schizo=slurm",
+      "OMPI_MCA_hwloc_base_binding_policy=core", "OMPI_MCA_orte_externally_bound=0",
+      "OMPI_MCA_btl_tcp_if_include=eth0", "OMPI_MCA_mpi_yield_when_idle=0", "HOME=/elsewhere",
+      "USER=other", "OMP_NUM_THREADS=4"};
+  order.spec.env.insert(order.spec.env.end(), settings.begin(), settings.end());
+  LaunchFacts shared = facts();
+  shared.shared_machine = true;
+  const auto program = plan_programs(order, shared, ready(), ranks())[0];
+  for (const std::string& setting : settings) {
+    EXPECT_NE(std::find(program.env.begin(), program.env.end(), setting), program.env.end())
+        << setting;
+  }
+}
+TEST(LaunchPlan, AnImagesOwnMpiSettingsStand) {
+  containers::SandboxReady image = ready();
+  image.image_env.push_back("OMPI_MCA_pml=cm");
+  EXPECT_EQ(value(plan_programs(mpi_order(), facts(), image, ranks())[0], "OMPI_MCA_pml"), "cm");
+}
+TEST(LaunchPlan, AnExcludedInterfaceIsTheUsersChoiceToo) {
+  StepOrder order = mpi_order();
+  order.spec.env.emplace_back("OMPI_MCA_btl_tcp_if_exclude=docker0");
+  EXPECT_EQ(value(plan_programs(order, facts(), ready(), ranks())[0],
+                  "OMPI_MCA_btl_tcp_if_include"),
+            "(not set)");
+}
+TEST(LaunchPlan, AFastNetworkIsLeftToOpenMpi) {
+  LaunchFacts fast = facts();
+  fast.fast_network = true;
+  EXPECT_EQ(value(plan_programs(mpi_order(), fast, ready(), ranks())[0], "OMPI_MCA_pml"),
+            "(not set)");
+}
+TEST(LaunchPlan, RanksYieldWhenTheyAreMoreThanTheCores) {
+  const auto yields = [](const LaunchFacts& f, const StepOrder& o) {
+    return value(plan_programs(o, f, ready(), ranks())[0], "OMPI_MCA_mpi_yield_when_idle") == "1";
+  };
+  EXPECT_FALSE(yields(facts(), mpi_order()));
+  LaunchFacts one_core = facts();
+  one_core.usable_cores = {0};
+  EXPECT_TRUE(yields(one_core, mpi_order()));
+  LaunchFacts shared = facts();
+  shared.shared_machine = true;
+  EXPECT_TRUE(yields(shared, mpi_order()));
+}
+TEST(LaunchPlan, PlainJobsHaveNothingOfMpi) {
+  for (const std::string& variable : plan_programs(batch_order(), facts(), ready(), {})[0].env) {
+    EXPECT_FALSE(variable.starts_with("OMPI_") || variable.starts_with("SLURM_STEP")) << variable;
+  }
+}
+TEST(LaunchPlan, AnOuterJobLeavesNoTrace) {
+  StepOrder order = batch_order();
+  order.spec.env = {"PMIX_RANK=7",        "OMPI_COMM_WORLD_RANK=7", "SLURM_ARRAY_TASK_ID=3",
+                    "SLURM_JOB_ID=1",     "SLURM_STEP_ID=0",        "JOB_WORKFLOW=w1",
+                    "SLURM_HINT=compute"};
+  const auto program = plan_programs(order, facts(), ready(), {})[0];
+  for (const char* gone : {"PMIX_RANK", "OMPI_COMM_WORLD_RANK", "SLURM_ARRAY_TASK_ID",
+                           "SLURM_STEP_ID", "JOB_WORKFLOW"}) {
+    EXPECT_EQ(value(program, gone), "(not set)") << gone;
+  }
+  EXPECT_EQ(value(program, "SLURM_JOB_ID"), "42");
+  EXPECT_EQ(value(program, "SLURM_HINT"), "compute");
+}
+TEST(LaunchPlan, AMemberOfAWorkflowKnowsIt) {
+  LaunchFacts f = facts();
+  f.membership = Membership{WorkflowId{7}, "solve"};
+  const auto program = plan_programs(batch_order(), f, ready(), {})[0];
+  EXPECT_EQ(value(program, "JOB_WORKFLOW"), "w7");
+  EXPECT_EQ(value(program, "JOB_MEMBER"), "solve");
+}
+TEST(LaunchPlan, AnArrayElementKnowsItsIndex) {
+  StepOrder order = batch_order();
+  order.key.index = 7;
+  const auto program = plan_programs(order, facts(), ready(), {})[0];
+  EXPECT_EQ(value(program, "SLURM_ARRAY_TASK_ID"), "7");
+  EXPECT_EQ(value(program, "JOB_ARRAY_JOB_ID"), "42");
+  EXPECT_EQ(program.out.path, "/home/alice/run/job-42_7.out");
+}
+TEST(LaunchPlan, RestartsAreCounted) {
+  StepOrder order = batch_order();
+  order.attempt = 3;
+  EXPECT_EQ(value(plan_programs(order, facts(), ready(), {})[0], "SLURM_RESTART_COUNT"), "2");
+}
+TEST(LaunchPlan, BrokenVariablesAreSkipped) {
+  StepOrder order = batch_order();
+  order.spec.env = {"no_equals", "=value", "", "GOOD=x=y"};
+  const auto program = plan_programs(order, facts(), ready(), {})[0];
+  EXPECT_EQ(value(program, "GOOD"), "x=y");
+  for (const std::string& variable : program.env) {
+    EXPECT_TRUE(variable.find('=') != std::string::npos && variable[0] != '=') << variable;
+  }
+}
+
+// ---- commands ------------------------------------------------------------------------------------
+
+TEST(LaunchPlan, AScriptRunsAsAFileWithItsArguments) {
+  const auto program = plan_programs(batch_order(), facts(), ready(), {})[0];
+  EXPECT_EQ(program.argv, (std::vector<std::string>{"/run/job/job_script", "one", "two words"}));
+  ASSERT_EQ(plan_sandbox(batch_order(), facts()).files.size(), 1U);
+  EXPECT_TRUE(plan_sandbox(batch_order(), facts()).files[0].executable);
+}
+TEST(LaunchPlan, AScriptWithoutAnInterpreterRunsByTheShell) {
+  StepOrder order = batch_order();
+  order.spec.script = "echo hi\n";
+  EXPECT_EQ(plan_programs(order, facts(), ready(), {})[0].argv[0], "/bin/sh");
+}
+TEST(LaunchPlan, AnImageWithoutACommandRunsItsDefault) {
+  StepOrder order = mpi_order();
+  order.spec.argv.clear();
+  EXPECT_EQ(plan_programs(order, facts(), ready(), ranks())[0].argv,
+            (std::vector<std::string>{"/entry", "default"}));
+}
+TEST(LaunchPlan, ABatchJobRunsOnItsFirstNodeOnly) {
+  EXPECT_EQ(plan_programs(batch_order(), facts(), ready(), {}).size(), 1U);
+  StepOrder other = batch_order();
+  other.node_index = 1;
+  EXPECT_TRUE(plan_programs(other, facts(), ready(), {}).empty());
+  EXPECT_TRUE(plan_sandbox(other, facts()).outputs.empty());
+}
+TEST(LaunchPlan, TheUmaskIsTheUsers) {
+  StepOrder order = batch_order();
+  order.spec.umask = 077;
+  EXPECT_EQ(plan_programs(order, facts(), ready(), {})[0].umask, 077U);
+}
+
+// ---- cores ---------------------------------------------------------------------------------------
+
+TEST(LaunchPlan, EachTaskHasItsCores) {
+  StepOrder order = mpi_order();
+  order.spec.components[0].cpus_per_task = 2;
+  order.allocation.shares[1].cores = {0, 1, 2, 3};
+  const auto programs = plan_programs(order, facts(), ready(), ranks());
+  EXPECT_EQ(programs[0].cores, (std::vector<int>{0, 1}));
+  EXPECT_EQ(programs[1].cores, (std::vector<int>{2, 3}));
+}
+TEST(LaunchPlan, ABatchScriptHasAllCoresOfItsNode) {
+  EXPECT_EQ(plan_programs(batch_order(), facts(), ready(), {})[0].cores,
+            (std::vector<int>{2, 3}));
+}
+TEST(LaunchPlan, CoresThatTheMachineHasNotAreNotPinned) {
+  LaunchFacts small = facts();
+  small.usable_cores = {0, 1};
+  EXPECT_TRUE(plan_programs(mpi_order(), small, ready(), ranks())[0].cores.empty());
+  EXPECT_TRUE(plan_sandbox(mpi_order(), small).limits.cores.empty());
+}
+TEST(LaunchPlan, ASharedMachineIsNotPinned) {
+  LaunchFacts shared = facts();
+  shared.shared_machine = true;
+  EXPECT_TRUE(plan_programs(mpi_order(), shared, ready(), ranks())[0].cores.empty());
+  EXPECT_TRUE(plan_sandbox(mpi_order(), shared).limits.cores.empty());
+}
+
+// ---- files ---------------------------------------------------------------------------------------
+
+PatternFacts pattern() {
+  PatternFacts p;
+  p.key = {JobId{42}, 7};
+  p.restarts = 2;
+  p.job_name = "heat";
+  p.user = "alice";
+  p.node = "n1.cluster";
+  p.node_index = 1;
+  p.task = 3;
+  return p;
+}
+TEST(OutputPattern, EveryLetterIsSlurms) {
+  EXPECT_EQ(expand_pattern("%j %A %a %x %u %N %n %t %r %%", pattern()),
+            "42 42 7 heat alice n1 1 3 2 %");
+}
+TEST(OutputPattern, NumbersCanBePadded) {
+  EXPECT_EQ(expand_pattern("o-%4j-%03t-%2x", pattern()), "o-0042-003-heat");
+  EXPECT_EQ(expand_pattern("%99j", pattern()), "0000000042");
+}
+TEST(OutputPattern, AStepIsNamedInTasksOnly) {
+  PatternFacts p = pattern();
+  EXPECT_EQ(expand_pattern("%J %s", p), "42 batch");
+  p.batch = false;
+  EXPECT_EQ(expand_pattern("%J %s", p), "42.0 0");
+}
+TEST(OutputPattern, UnknownLettersStay) {
+  EXPECT_EQ(expand_pattern("a%q%", pattern()), "a%q%");
+  EXPECT_EQ(expand_pattern("%4", pattern()), "%4");
+}
+
+TEST(LaunchPlan, OutputIsJoinedUnlessAskedFor) {
+  StepOrder order = batch_order();
+  EXPECT_FALSE(plan_programs(order, facts(), ready(), {})[0].err.has_value());
+  order.spec.stdio.err = "err.%j";
+  const auto program = plan_programs(order, facts(), ready(), {})[0];
+  ASSERT_TRUE(program.err.has_value());
+  EXPECT_EQ(program.err->path, "/home/alice/run/err.42");
+  order.spec.stdio.err = "job-%j.out";
+  EXPECT_FALSE(plan_programs(order, facts(), ready(), {})[0].err.has_value());
+}
+TEST(LaunchPlan, AnAbsoluteOutputStaysWhereItIs) {
+  StepOrder order = batch_order();
+  order.spec.stdio.out = "/scratch/%x.log";
+  order.spec.stdio.in = "input.dat";
+  const auto program = plan_programs(order, facts(), ready(), {})[0];
+  EXPECT_EQ(program.out.path, "/scratch/heat.log");
+  EXPECT_EQ(program.stdin_path, "/home/alice/run/input.dat");
+}
+// Programs only append: a file is emptied once, by one node, before any program runs.
+TEST(LaunchPlan, ASharedOutputIsMadeByTheFirstNode) {
+  StepOrder order = mpi_order();
+  EXPECT_TRUE(plan_sandbox(order, facts()).outputs.empty());
+  order.node_index = 0;
+  ASSERT_EQ(plan_sandbox(order, facts()).outputs.size(), 1U);
+  EXPECT_TRUE(plan_sandbox(order, facts()).outputs[0].truncate);
+  EXPECT_FALSE(plan_programs(order, facts(), ready(), {})[0].out.truncate);
+}
+TEST(LaunchPlan, OutputsOfOneNodeAreMadeThere) {
+  StepOrder order = mpi_order();
+  order.spec.stdio.out = "out-%3t";
+  const auto outputs = plan_sandbox(order, facts()).outputs;
+  ASSERT_EQ(outputs.size(), 2U);
+  EXPECT_EQ(outputs[0].path, "/home/alice/run/out-002");
+  EXPECT_EQ(outputs[1].path, "/home/alice/run/out-003");
+}
+TEST(LaunchPlan, AppendingTruncatesNothing) {
+  StepOrder order = batch_order();
+  order.spec.stdio.append = true;
+  EXPECT_FALSE(plan_sandbox(order, facts()).outputs[0].truncate);
+}
+
+// ---- MPI -----------------------------------------------------------------------------------------
+
+TEST(LaunchPlan, ThePmixServerKnowsTheWholeGang) {
+  const wire::PmixSetup setup = plan_pmix_setup(mpi_order(), facts());
+  EXPECT_EQ(setup.name_space(), "gangway.42.1");
+  ASSERT_EQ(setup.nodes_size(), 4);
+  EXPECT_EQ(setup.nodes(3), "n3");
+  EXPECT_EQ(setup.ranks_of_node(3), "6-7");
+  EXPECT_EQ(setup.node_index(), 1U);
+  EXPECT_EQ(setup.tasks(), 8U);
+  EXPECT_EQ(setup.uid(), 1000U);
+}
+TEST(LaunchPlan, ThePmixServerSeesNothingOfTheUsersEnvironment) {
+  const auto program = plan_pmix_server(mpi_order(), facts(), 9);
+  EXPECT_TRUE(program.host_files);
+  EXPECT_EQ(program.inherit_fd, 9);
+  EXPECT_EQ(program.argv[0], "/usr/libexec/gangway/jpmixd");
+  EXPECT_EQ(value(program, "STEPS"), "(not set)");
+}
+
+// ---- orders --------------------------------------------------------------------------------------
+
+TEST(LaunchPlan, ABrokenOrderIsCorrupt) {
+  wire::Prepare m;
+  m.set_attempt(1);
+  EXPECT_FALSE(read_order(m));
+}
+
+}  // namespace
+}  // namespace gangway::executor
