@@ -70,10 +70,10 @@ struct LiveState {
 inline constexpr Duration kSubmissionMemory = hours(48);
 
 struct HistoryQuery {
-  std::vector<JobKey> keys;           // empty: any
-  std::vector<WorkflowId> workflows;  // empty: any
-  std::vector<std::string> users;     // empty: any
-  std::optional<Time> ended_since;
+  std::vector<JobKey> keys{};           // empty: any
+  std::vector<WorkflowId> workflows{};  // empty: any
+  std::vector<std::string> users{};     // empty: any
+  std::optional<Time> ended_since{};
   std::size_t limit = 1000;
 };
 

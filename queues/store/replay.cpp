@@ -23,11 +23,7 @@ Result<void> check_version(std::uint64_t event_version, std::uint64_t subject_ve
 
 Result<void> Replay::add(const Event& event) {
   const std::string clause = cat("event ", event.seq);
-  if (event.seq != last_seq_ + 1) {
-    const std::uint64_t before = std::exchange(last_seq_, event.seq);
-    return impossible(cat(clause, ": follows ", before));
-  }
-  last_seq_ = event.seq;
+  const std::uint64_t before = std::exchange(last_seq_, event.seq);
   GANGWAY_TRY_CONTEXT(
       std::visit(
           overloaded{
@@ -37,6 +33,7 @@ Result<void> Replay::add(const Event& event) {
           },
           event.subject),
       clause);
+  if (event.seq != before + 1) return impossible(cat(clause, ": follows ", before));
   return {};
 }
 

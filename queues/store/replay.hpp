@@ -16,8 +16,9 @@ namespace gangway::store {
 
 class Replay {
  public:
-  // Events in the order of their seq, from 1. Errors: Corrupt, naming the event: a gap, a version
-  // that does not follow, an event that cannot happen to its subject. The event has no effect then.
+  // Events in the order of their seq, from 1. Errors: Corrupt, naming the event: a version that
+  // does not follow, an event that cannot happen to its subject (it has no effect then), a gap
+  // before it (it counts all the same, so that one lost event is not told a thousand times).
   [[nodiscard]] Result<void> add(const Event& event);
 
   // Their `spec` is an empty one: the log knows specs by digest.

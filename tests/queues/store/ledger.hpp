@@ -1,0 +1,132 @@
+// A small bookkeeper for tests of stores: what it is told becomes batches of events and the rows
+// that follow, as the scheduler makes them.
+#pragma once
+
+#include <map>
+#include <memory>
+#include <string>
+#include <utility>
+
+#include "queues/base/digest.hpp"
+#include "queues/model/job_machine.hpp"
+#include "queues/model/node_machine.hpp"
+#include "queues/model/workflow_machine.hpp"
+#include "queues/store/job_store.hpp"
+#include "queues/wire/convert.hpp"
+
+namespace gangway::store {
+
+class Ledger {
+ public:
+  static JobSpec spec(const std::string& name) {
+    JobSpec spec;
+    spec.name = name;
+    spec.components = {Component{}};
+    spec.script = "#!/bin/sh\nexit 0\n";
+    spec.workdir = "/home/ada";
+    return spec;
+  }
+
+  JobKey submit(Batch& batch,
+                const std::string& user = "ada",
+                std::optional<Membership> membership = std::nullopt,
+                const std::string& name = "job") {
+    const JobSpec job_spec = spec(name);
+    const std::string bytes = wire::encode_spec(job_spec);
+    const std::string digest = sha256_hex(bytes);
+    batch.specs.emplace_back(digest, bytes);
+    const JobKey key{next_job};
+    ++next_job.value;
+    batch.next_job = next_job;
+    const job_event::Submitted event{.owner = Owner{.uid = 1000, .gid = 100, .user = user},
+                                     .spec_digest = digest,
+                                     .membership = std::move(membership),
+                                     .held = false};
+    jobs[key] = make_job(key, event, std::make_shared<const JobSpec>(job_spec), tick());
+    note(batch, Event::OfJob{key, event}, jobs[key].version);
+    put(batch.jobs, jobs[key], [&](const Job& job) { return job.key == key; });
+    return key;
+  }
+
+  void happen(Batch& batch, JobKey key, const JobEvent& what) {
+    auto next = gangway::apply(jobs.at(key), what, tick());
+    CHECK(next.has_value());
+    jobs[key] = *std::move(next);
+    note(batch, Event::OfJob{key, what}, jobs[key].version);
+    put(batch.jobs, jobs[key], [&](const Job& job) { return job.key == key; });
+  }
+
+  // Through its whole life.
+  void run(Batch& batch, JobKey key, int exit_code = 0) {
+    Allocation allocation;
+    allocation.shares.push_back(NodeShare{.component = 0,
+                                          .node = NodeName("n01"),
+                                          .resources = {.cores = 1, .memory = {}, .named = {}},
+                                          .cores = {0},
+                                          .first_task = 0,
+                                          .tasks = 1});
+    happen(batch, key, job_event::Allocated{1, allocation});
+    happen(batch, key, job_event::Launched{});
+    const Outcome outcome{.kind = exit_code == 0 ? OutcomeKind::Completed : OutcomeKind::Failed,
+                          .exit_code = exit_code,
+                          .signal = 0,
+                          .detail = {}};
+    happen(batch, key, job_event::Ended{1, outcome, false});
+    happen(batch, key, job_event::Cleaned{1});
+  }
+
+  void submit_workflow(Batch& batch, WorkflowId id, std::vector<WorkflowMember> members) {
+    const workflow_event::Submitted event{.name = "dag",
+                                          .owner = {.uid = 1000, .gid = 100, .user = "ada"},
+                                          .members = std::move(members)};
+    workflows[id] = make_workflow(id, event, tick());
+    note(batch, Event::OfWorkflow{id, event}, 1);
+    put(batch.workflows, workflows[id], [&](const Workflow& w) { return w.id == id; });
+    next_workflow = WorkflowId{id.value + 1};
+    batch.next_workflow = next_workflow;
+  }
+  void finish_workflow(Batch& batch, WorkflowId id) {
+    const workflow_event::Finished event{OutcomeKind::Completed};
+    workflows[id] = *gangway::apply(workflows[id], WorkflowEvent(event), tick());
+    note(batch, Event::OfWorkflow{id, event}, workflows[id].version);
+    put(batch.workflows, workflows[id], [&](const Workflow& w) { return w.id == id; });
+  }
+
+  void happen(Batch& batch, const NodeName& name, const NodeEvent& what) {
+    Node& node = nodes[name];
+    node.name = name;
+    node = gangway::apply(node, what);
+    tick();
+    note(batch, Event::OfNode{name, what}, node.version);
+    put(batch.nodes, node, [&](const Node& n) { return n.name == name; });
+  }
+
+  Time tick() { return now = now + seconds(1); }
+
+  std::map<JobKey, Job> jobs;
+  std::map<WorkflowId, Workflow> workflows;
+  std::map<NodeName, Node> nodes;
+  JobId next_job{1};
+  WorkflowId next_workflow{1};
+  std::uint64_t next_seq = 1;
+  Time now{1'700'000'000'000'000'000};
+
+ private:
+  void note(Batch& batch, decltype(Event::subject) subject, std::uint64_t version) {
+    batch.events.push_back(
+        {.seq = next_seq++, .time = now, .version = version, .subject = std::move(subject)});
+  }
+  // One row for each subject: the last.
+  template <typename Row, typename Same>
+  static void put(std::vector<Row>& rows, const Row& row, const Same& same) {
+    for (Row& known : rows) {
+      if (same(known)) {
+        known = row;
+        return;
+      }
+    }
+    rows.push_back(row);
+  }
+};
+
+}  // namespace gangway::store
