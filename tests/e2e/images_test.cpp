@@ -1,0 +1,66 @@
+// Jobs in container images.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <filesystem>
+
+#include "queues/base/text.hpp"
+#include "tests/e2e/harness/cluster.hpp"
+
+namespace gangway::e2e {
+namespace {
+
+using testing::HasSubstr;
+
+class Images : public OnCluster<Images> {
+ protected:
+  void SetUp() override {
+    OnCluster::SetUp();
+    busybox_ = find_image("busybox.tar");
+    if (busybox_.empty()) GTEST_SKIP() << "no build/images: run examples/images/make-images.sh";
+  }
+  std::string file(const std::string& name) { return content(directory() + "/" + name); }
+  std::string busybox_;
+};
+
+TEST_F(Images, AJobSeesTheImageAndNotTheHost) {
+  const Ran ran = user({"jsubmit", "--wait", "--image", busybox_, "-o", "out", "--", "sh", "-c",
+                        "busybox | head -1; test -e /usr/bin/apt-get || echo no apt; id -u"});
+  ASSERT_EQ(ran.exit_code, 0) << ran.err << file("out");
+  EXPECT_THAT(file("out"), HasSubstr("BusyBox"));
+  EXPECT_THAT(file("out"), HasSubstr("no apt"));
+  EXPECT_THAT(file("out"), HasSubstr(cat(cluster().user().uid)));
+}
+
+TEST_F(Images, TheWorkingDirectoryIsThereInside) {
+  const Ran ran = user({"jsubmit", "--wait", "--image", busybox_, "--", "sh", "-c", "pwd > here"});
+  ASSERT_EQ(ran.exit_code, 0) << ran.err;
+  EXPECT_EQ(file("here"), directory() + "\n");
+}
+
+TEST_F(Images, ChangesToTheImageEndWithTheJob) {
+  const Ran first = user({"jsubmit", "--wait", "-w", "n01", "--image", busybox_, "--", "sh", "-c",
+                          "mkdir -p /tmp/x && echo 1 > /etc/mark || true; exit 0"});
+  ASSERT_EQ(first.exit_code, 0) << first.err;
+  const Ran second = user({"jsubmit", "--wait", "-w", "n01", "--image", busybox_, "--", "sh", "-c",
+                           "test ! -e /tmp/x && test ! -e /etc/mark"});
+  EXPECT_EQ(second.exit_code, 0) << second.err;
+}
+
+TEST_F(Images, AScriptRunsInside) {
+  write_as_user(cluster(), directory() + "/job.sh", "#!/bin/sh\n#JOB -o out\ncat /etc/passwd\n");
+  ASSERT_EQ(user({"jsubmit", "--wait", "--image", busybox_, "job.sh"}).exit_code, 0);
+  EXPECT_THAT(file("out"), testing::Not(HasSubstr("postgres")));
+}
+
+TEST_F(Images, TheImageIsUnpackedOncePerNode) {
+  for (int i = 0; i < 3; ++i) {
+    ASSERT_EQ(user({"jsubmit", "--wait", "-w", "n02", "--image", busybox_, "--", "true"}).exit_code,
+              0);
+  }
+  const Ran again = user({"jsubmit", "--wait", "-w", "n02", "--image", busybox_, "--", "true"});
+  EXPECT_EQ(again.exit_code, 0);
+}
+
+}  // namespace
+}  // namespace gangway::e2e

@@ -1,0 +1,138 @@
+// `gangway up`, `down`, `status`, `doctor`: the cluster as a thing that comes and goes.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <csignal>
+#include <filesystem>
+
+#include "submit/one_machine/leftovers.hpp"
+#include "submit/one_machine/node_network.hpp"
+#include "tests/e2e/harness/cluster.hpp"
+
+namespace gangway::e2e {
+namespace {
+
+using testing::AnyOf;
+using testing::HasSubstr;
+using testing::IsEmpty;
+namespace om = one_machine;
+
+class OneMachine : public OnCluster<OneMachine> {
+ public:
+  static ClusterOptions options() { return {.nodes = 3}; }
+
+ protected:
+  std::vector<std::string> gangway(const std::string& verb) {
+    return {"gangway", verb, "--dir", cluster().layout().directory};
+  }
+};
+
+TEST_F(OneMachine, StatusNamesEveryNode) {
+  const Ran ran = cluster().as_operator(gangway("status"));
+  EXPECT_EQ(ran.exit_code, 0) << ran.out;
+  EXPECT_THAT(ran.out, HasSubstr("node n01   up"));
+  EXPECT_THAT(ran.out, HasSubstr("node n03   up"));
+}
+
+TEST_F(OneMachine, UpOnARunningClusterChangesNothing) {
+  const auto before = om::read_record(cluster().layout().record_file("jschedd"));
+  const Ran ran = cluster().as_operator(gangway("up"));
+  EXPECT_EQ(ran.exit_code, 0) << ran.err;
+  EXPECT_THAT(ran.out, HasSubstr("already running"));
+  EXPECT_EQ(om::read_record(cluster().layout().record_file("jschedd")), before);
+}
+
+TEST_F(OneMachine, UpStartsAgainWhatHasDied) {
+  cluster().kill_daemon("n02");
+  EXPECT_EQ(cluster().as_operator(gangway("status")).exit_code, 69);
+  const Ran ran = cluster().as_operator(gangway("up"));
+  EXPECT_EQ(ran.exit_code, 0) << ran.err;
+  EXPECT_THAT(ran.out, HasSubstr("started again: n02"));
+  EXPECT_EQ(cluster().as_operator(gangway("status")).exit_code, 0);
+}
+
+TEST_F(OneMachine, TheKeyIsForTheDaemonsAlone) {
+  const Ran ran = user({"cat", cluster().layout().key_file()});
+  if (::geteuid() != 0) GTEST_SKIP() << "the test's user is the one who runs the cluster";
+  EXPECT_NE(ran.exit_code, 0);
+}
+
+TEST_F(OneMachine, ItNeedsNothingOfTheMachinesOwnNetwork) {
+  SKIP_WITHOUT_NETWORKS();
+  const Ran links = run({"ip", "-br", "link"});
+  EXPECT_THAT(links.out,
+              testing::Not(AnyOf(HasSubstr("veth"), HasSubstr("br0"), HasSubstr("n01"))));
+  const Ran routes = run({"ip", "route"});
+  EXPECT_THAT(routes.out, testing::Not(HasSubstr("10.77.")));
+}
+
+TEST_F(OneMachine, NodesReachEachOtherAndTheScheduler) {
+  SKIP_WITHOUT_NETWORKS();
+  const auto plan = om::plan_network(cluster().layout(), om::node_names(3));
+  for (const auto& address : {plan.nodes[2].address, plan.scheduler_address}) {
+    // A closed port answers by refusing: that takes a round trip.
+    const Ran ran = cluster().in_network(
+        "n01", {"timeout", "5", "bash", "-c", "echo > /dev/tcp/" + address + "/9"});
+    EXPECT_THAT(ran.err, HasSubstr("Connection refused")) << ran.err;
+  }
+}
+
+TEST(OneMachineEnd, DownLeavesNothingAfterEverythingWasKilled) {
+  Cluster cluster({.nodes = 2});
+  for (const char* daemon : {"n01", "n02", "jschedd"}) cluster.kill_daemon(daemon);
+  const Ran down = cluster.as_operator({"gangway", "down", "--dir", cluster.layout().directory});
+  EXPECT_EQ(down.exit_code, 0) << down.err;
+  EXPECT_THAT(find_leftovers(cluster.layout()), IsEmpty());
+}
+
+TEST(OneMachineEnd, DownLeavesNothingWhileJobsRun) {
+  Cluster cluster({.nodes = 2});
+  const std::string directory = cluster.make_work_directory();
+  const Ran submitted = cluster.as_user(
+      {"jsubmit", "-N", "2", "--wrap", "touch started; trap '' TERM; sleep 1000 & sleep 1000"},
+      directory);
+  ASSERT_EQ(submitted.exit_code, 0) << submitted.err;
+  ASSERT_TRUE(becomes_true([&] { return std::filesystem::exists(directory + "/started"); }));
+  const Ran down = cluster.as_operator({"gangway", "down", "--dir", cluster.layout().directory});
+  EXPECT_EQ(down.exit_code, 0) << down.err;
+  EXPECT_THAT(find_leftovers(cluster.layout()), IsEmpty());
+}
+
+TEST(OneMachineEnd, DownTwiceIsRight) {
+  Cluster cluster({.nodes = 1});
+  const std::vector<std::string> down{"gangway", "down", "--dir", cluster.layout().directory};
+  EXPECT_EQ(cluster.as_operator(down).exit_code, 0);
+  const Ran again = cluster.as_operator(down);
+  EXPECT_EQ(again.exit_code, 0);
+  EXPECT_THAT(again.out, HasSubstr("was not running"));
+}
+
+TEST(OneMachineEnd, UpAfterDownKeepsTheIdsGoing) {
+  Cluster cluster({.nodes = 1});
+  const std::string directory = cluster.make_work_directory();
+  EXPECT_EQ(cluster.as_user({"jsubmit", "--parsable", "--wait", "--", "true"}, directory).out,
+            "1\n");
+  ASSERT_EQ(cluster.as_operator({"gangway", "down", "--dir", cluster.layout().directory}).exit_code,
+            0);
+  cluster.bring_up_again();
+  EXPECT_EQ(cluster.as_user({"jsubmit", "--parsable", "--wait", "--", "true"}, directory).out,
+            "2\n");
+}
+
+TEST(OneMachineEnd, StatusOfNothingSaysHowToStart) {
+  const Ran ran = run({"gangway", "status", "--dir", "/nonexistent/cluster"},
+                      {.env = {{"PATH", std::string(GANGWAY_BINARY_DIR) + "/bin"}}});
+  EXPECT_EQ(ran.exit_code, 69);
+  EXPECT_THAT(ran.err, HasSubstr("gangway up"));
+}
+
+TEST(Doctor, SaysWhatTheKernelAllows) {
+  const Ran ran =
+      run({"gangway", "doctor"}, {.env = {{"PATH", std::string(GANGWAY_BINARY_DIR) + "/bin"}}});
+  EXPECT_THAT(ran.exit_code, AnyOf(0, 1));
+  EXPECT_THAT(ran.out, HasSubstr("kernel "));
+  EXPECT_EQ(ran.exit_code == 0, ran.out.find("jobs can run here") != std::string::npos);
+}
+
+}  // namespace
+}  // namespace gangway::e2e

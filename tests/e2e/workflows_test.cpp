@@ -1,0 +1,81 @@
+// Workflow files: accepted whole or not at all, run in order, ended even if a part can never run.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <filesystem>
+
+#include "tests/e2e/harness/cluster.hpp"
+
+namespace gangway::e2e {
+namespace {
+
+using testing::HasSubstr;
+
+class Workflows : public OnCluster<Workflows> {
+ public:
+  static ClusterOptions options() { return {.nodes = 2}; }
+
+ protected:
+  std::string file(const std::string& name) { return content(directory() + "/" + name); }
+  Ran submit_workflow(const std::string& yaml, std::vector<std::string> options = {"--wait"}) {
+    write_as_user(cluster(), directory() + "/flow.yaml", yaml);
+    options.insert(options.begin(), "jsubmit");
+    options.emplace_back("flow.yaml");
+    return user(options);
+  }
+};
+
+TEST_F(Workflows, JobsRunInTheOrderOfTheirNeeds) {
+  const Ran ran = submit_workflow(R"(version: 1
+jobs:
+  left:  {command: [sh, -c, "echo left >> order"]}
+  right: {needs: [left], command: [sh, -c, "echo right >> order"]}
+  last:  {needs: [left, right], command: [sh, -c, "echo last >> order"]}
+)");
+  EXPECT_EQ(ran.exit_code, 0) << ran.err;
+  EXPECT_EQ(file("order"), "left\nright\nlast\n");
+}
+
+TEST_F(Workflows, WhatCanNeverRunIsEndedAndTheWorkflowFinishes) {
+  const Ran ran = submit_workflow(R"(version: 1
+jobs:
+  breaks: {command: ["false"]}
+  after:  {needs: [breaks], command: [touch, ran]}
+  repair: {needs: {breaks: failure}, command: [touch, repaired]}
+)");
+  EXPECT_NE(ran.exit_code, 0);
+  EXPECT_FALSE(std::filesystem::exists(directory() + "/ran"));
+  EXPECT_TRUE(std::filesystem::exists(directory() + "/repaired")) << ran.err;
+}
+
+TEST_F(Workflows, ACycleIsNamedInOrderAndNothingIsQueued) {
+  const Ran ran = submit_workflow(R"(version: 1
+jobs:
+  a: {needs: [c], command: ["true"]}
+  b: {needs: [a], command: ["true"]}
+  c: {needs: [b], command: ["true"]}
+)",
+                                  {});
+  EXPECT_EQ(ran.exit_code, 65);
+  EXPECT_THAT(ran.err, HasSubstr("cycle"));
+  EXPECT_EQ(std::count(ran.err.begin(), ran.err.end(), '\n'), 1) << ran.err;
+  EXPECT_EQ(user({"jqueue", "--noheader"}).out, "");
+}
+
+TEST_F(Workflows, AnUnknownNeedComesWithItsLine) {
+  const Ran ran = submit_workflow(
+      "version: 1\njobs:\n  a:\n    needs: [nobody]\n"
+      "    command: [\"true\"]\n",
+      {});
+  EXPECT_EQ(ran.exit_code, 65);
+  EXPECT_THAT(ran.err, HasSubstr("flow.yaml:4"));
+}
+
+TEST_F(Workflows, AnUnknownKeyComesWithItsLine) {
+  const Ran ran = submit_workflow("version: 1\njobs:\n  a:\n    comand: [\"true\"]\n", {});
+  EXPECT_EQ(ran.exit_code, 65);
+  EXPECT_THAT(ran.err, HasSubstr("flow.yaml:4"));
+}
+
+}  // namespace
+}  // namespace gangway::e2e
