@@ -45,9 +45,8 @@ class Server {
         if (errno == EINTR) continue;
         return errno_error("poll", errno);
       }
-      if ((fds[0].revents & POLLOUT) != 0) {
-        if (auto written = link_.write_slice(); !written) return written.error();
-      }
+      // A socket that fails is a shepherd that is gone.
+      if ((fds[0].revents & POLLOUT) != 0 && !link_.write_slice()) return {};
       if ((fds[0].revents & (POLLIN | POLLHUP | POLLERR)) != 0) GANGWAY_TRY(hear());
       if (server_ && (fds[1].revents & POLLIN) != 0) {
         if (std::optional<wire::FromPmix> message = server_->next()) say(*message);
@@ -69,7 +68,7 @@ class Server {
 
  private:
   Result<void> hear() {
-    GANGWAY_ASSIGN(const io::FrameSocket::ReadEnd end, link_.read_slice());
+    const Result<io::FrameSocket::ReadEnd> end = link_.read_slice();
     while (!over_) {
       GANGWAY_ASSIGN(std::optional<wire::Frame> frame, link_.next());
       if (!frame) break;
@@ -79,7 +78,7 @@ class Server {
       }
       GANGWAY_TRY(obey(std::move(message)));
     }
-    if (end == io::FrameSocket::ReadEnd::Eof) over_ = true;
+    if (!end || *end == io::FrameSocket::ReadEnd::Eof) over_ = true;
     return {};
   }
 
