@@ -1,11 +1,10 @@
 // jqueue: the queue, or one workflow as a tree.
-#include <unistd.h>
-
 #include <algorithm>
 
 #include "queues/base/text.hpp"
 #include "queues/wire/convert.hpp"
 #include "submit/console.hpp"
+#include "submit/job_list.hpp"
 #include "submit/job_row.hpp"
 #include "submit/queue_format.hpp"
 #include "submit/verb.hpp"
@@ -56,25 +55,6 @@ examples:
   jqueue -h -t all -o '%i %t' -j 42,43
 )",
                      kOptions};
-
-struct Filter {
-  std::vector<std::string> names, queues, states;
-  bool mine = false;
-
-  [[nodiscard]] bool lets_through(const JobRow& row) const {
-    const auto among = [](const std::vector<std::string>& list, const std::string& what) {
-      return list.empty() || std::ranges::find(list, what) != list.end();
-    };
-    return (!mine || row.uid == ::getuid()) && among(names, row.name) && among(queues, row.queue) &&
-           among(states, row.letters);
-  }
-};
-
-std::vector<std::string> list_of(std::string_view text) {
-  std::vector<std::string> items;
-  for (const std::string_view item : split(text, ',')) items.emplace_back(item);
-  return items;
-}
 
 std::string render_queue(const std::vector<JobRow>& rows, bool header) {
   Table table({{"JOBID", Align::Right},
@@ -137,79 +117,31 @@ int show_workflows(const Invocation& invocation, const std::vector<WorkflowId>& 
   finish(kExitOk, text);
 }
 
-Filter make_filter(const Invocation& invocation, bool& finished_too) {
-  Filter filter{.names = list_of(invocation.text("name")),
-                .queues = list_of(invocation.text("partition")),
-                .states = {},
-                .mine = invocation.has("me")};
-  for (const std::string& word : list_of(invocation.text("states"))) {
-    if (word == "all" || word == "ALL") {
-      finished_too = true;
-      filter.states.clear();
-      break;
-    }
-    const std::optional<std::string> letters = parse_state(word);
-    if (!letters) {
-      invocation.fail_usage(cat("option --states: \"", word,
-                                "\" is no state; there are PD, CF, R, "
-                                "S, CG, CD, F, CA, TO, OOM, NF, PR, LF and all"));
-    }
-    if (!is_live_state(*letters)) finished_too = true;
-    filter.states.push_back(*letters);
-  }
-  return filter;
-}
-
 int run(int argc, char** argv) {
   const Invocation invocation(kVerb, argc, argv);
-  std::vector<std::string> words = invocation.operands();
-  for (const std::string_view more : {invocation.text("jobs"), invocation.text("workflow")}) {
-    if (!more.empty()) words.emplace_back(more);
+  JobFilter filter = make_filter(invocation, "states");
+  if (const GivenOption* given = invocation.find("workflow")) {
+    const std::optional<WorkflowId> id = parse_workflow_id(given->text());
+    if (!id) {
+      invocation.fail_usage(
+          cat("option --workflow: \"", given->text(), "\" is no workflow id; they are written w7"));
+    }
+    filter.targets.workflows.push_back(*id);
   }
-  const Result<Targets> targets = parse_targets(words);
-  if (!targets) invocation.fail_usage(targets.error().message());
-  if (invocation.has("workflow") && targets->workflows.empty()) {
-    invocation.fail_usage("option --workflow: workflow ids are written w7");
+  if (!filter.targets.workflows.empty() && filter.targets.jobs.empty()) {
+    return show_workflows(invocation, filter.targets.workflows);
   }
-  if (!targets->workflows.empty() && targets->jobs.empty()) {
-    return show_workflows(invocation, targets->workflows);
-  }
-  bool finished_too = invocation.has("all");
-  const Filter filter = make_filter(invocation, finished_too);
-
-  wire::Request request;
-  wire::ListJobs& list = *request.mutable_list_jobs();
-  for (const JobKey key : targets->jobs) wire::to_wire(key, list.add_keys());
-  for (const WorkflowId id : targets->workflows) list.add_workflows(id.value);
-  for (const std::string& user : list_of(invocation.text("user"))) list.add_users(user);
-  if (filter.mine) list.add_users(cat(::getuid()));
-  list.set_finished_too(finished_too);
   Client client = invocation.client();
-  std::vector<JobRow> rows;
-  Time now;
-  const Result<void> done =
-      client.exchange({&request, 1}, kReplyDeadline, [&](wire::Response&& response) {
-        now = Time{response.jobs().now_ns()};
-        for (const wire::JobView& view : response.jobs().jobs()) {
-          JobRow row = make_row(view, now);
-          if (filter.lets_through(row)) rows.push_back(std::move(row));
-        }
-      });
-  if (!done) invocation.fail(done.error());
+  const Result<JobList> list = list_jobs(client, filter);
+  if (!list) invocation.fail(list.error());
   const bool header = !invocation.has("noheader");
-  if (invocation.has("json")) {
-    JsonWriter json;
-    json.begin_object().key("jobs").begin_array();
-    for (const JobRow& row : rows) write_json(row, json);
-    json.end_array().end_object();
-    finish(kExitOk, cat(json.take(), "\n"));
-  }
+  if (invocation.has("json")) finish(kExitOk, render_json(list->rows));
   if (const GivenOption* format = invocation.find("format")) {
-    Result<QueueFormat> parsed = parse_queue_format(format->text());
+    const Result<QueueFormat> parsed = parse_queue_format(format->text());
     if (!parsed) invocation.fail_usage(cat("option --format: ", parsed.error().message()));
-    finish(kExitOk, render_rows(*parsed, rows, header));
+    finish(kExitOk, render_rows(*parsed, list->rows, header));
   }
-  finish(kExitOk, render_queue(rows, header));
+  finish(kExitOk, render_queue(list->rows, header));
 }
 
 }  // namespace

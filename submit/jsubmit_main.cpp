@@ -1,5 +1,4 @@
 // jsubmit: submits a script, a command or a workflow. One process, one round trip.
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include <cerrno>
@@ -11,8 +10,7 @@
 #include "submit/image_resolve.hpp"
 #include "submit/jobspec_parse.hpp"
 #include "submit/submission.hpp"
-
-extern char** environ;
+#include "submit/surroundings.hpp"
 
 namespace gangway::submit {
 namespace {
@@ -67,21 +65,6 @@ std::string list_options() {
     text += cat(line, meaning, "\n");
   }
   return text;
-}
-
-Result<Surroundings> look_around() {
-  Surroundings around;
-  char directory[4096];
-  if (::getcwd(directory, sizeof directory) == nullptr) {
-    return errno_error("cannot find the current directory", errno);
-  }
-  around.directory = directory;
-  for (char** entry = environ; *entry != nullptr; ++entry) around.environment.emplace_back(*entry);
-  const mode_t mask = ::umask(022);
-  ::umask(mask);
-  around.umask = mask;
-  around.now = SystemClock().now();
-  return around;
 }
 
 std::string base_name(const std::string& path) {
@@ -211,7 +194,7 @@ int run(int argc, char** argv) {
   const Result<wire::Waited> waited =
       wait_for(client, kProgram, what, job->choices.retry, job->choices.quiet);
   if (!waited) return complain(kProgram, waited.error());
-  return report_ends(kProgram, *waited, job->choices.quiet);
+  return report_ends(kProgram, what, *waited, job->choices.quiet);
 }
 
 }  // namespace

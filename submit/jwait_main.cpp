@@ -62,7 +62,7 @@ int run(int argc, char** argv) {
   for (const WorkflowId id : targets->workflows) what.add_workflows(id.value);
   const Result<wire::Waited> waited = wait_for(client, kVerb.program, what, retry, quiet);
   if (!waited) invocation.fail(waited.error());
-  return report_ends(kVerb.program, *waited, quiet || invocation.has("progress"));
+  return report_ends(kVerb.program, what, *waited, quiet || invocation.has("progress"));
 }
 
 }  // namespace

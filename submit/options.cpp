@@ -142,8 +142,9 @@ Result<ParsedOptions> parse_options(std::span<const OptionName> table,
 }
 
 Error option_error(const GivenOption& given, std::string_view what) {
-  return Error(ErrorKind::Invalid,
-               cat(prefix_of(given.place), "option ", given.spelled, ": ", what));
+  // A key of a workflow file is spelled without dashes, and is no option.
+  const std::string_view word = given.spelled.starts_with('-') ? "option " : "";
+  return Error(ErrorKind::Invalid, cat(prefix_of(given.place), word, given.spelled, ": ", what));
 }
 
 }  // namespace gangway::submit

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cerrno>
 #include <ctime>
+#include <set>
 
 #include "queues/base/text.hpp"
 #include "queues/wire/convert.hpp"
@@ -87,7 +88,12 @@ Result<wire::Waited> wait_for(Client& client,
   }
 }
 
-int report_ends(std::string_view program, const wire::Waited& waited, bool quiet) {
+int report_ends(std::string_view program,
+                const wire::WaitFor& what,
+                const wire::Waited& waited,
+                bool quiet) {
+  std::set<JobKey> named;
+  for (const wire::JobKey& key : what.keys()) named.insert(wire::from_wire(key));
   int code = kExitOk;
   for (const wire::Waited::One& one : waited.results()) {
     const std::string id = to_string(wire::from_wire(one.key()));
@@ -103,7 +109,10 @@ int report_ends(std::string_view program, const wire::Waited& waited, bool quiet
       if (code == kExitOk) code = kExitInternal;
       continue;
     }
-    if (code == kExitOk) code = outcome->shell_code();
+    const bool skipped = outcome->kind == OutcomeKind::Cancelled &&
+                         outcome->detail.starts_with(kSkippedPrefix) &&
+                         !named.contains(wire::from_wire(one.key()));
+    if (code == kExitOk && !skipped) code = outcome->shell_code();
     const bool by_itself =
         outcome->kind == OutcomeKind::Completed || outcome->kind == OutcomeKind::Failed;
     if (quiet || by_itself) continue;

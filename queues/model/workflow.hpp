@@ -3,6 +3,7 @@
 
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "queues/base/strong_id.hpp"
@@ -14,6 +15,11 @@ namespace gangway {
 // Which ends of the job needed let the needing job run.
 enum class NeedOutcome { Success, Failure, Any };
 [[nodiscard]] std::string_view to_string(NeedOutcome outcome);
+
+// Members that can never run, because of how those they need ended, end as Cancelled with this before
+// the reason: so they are told from those that somebody cancelled. The failure that made it so counts
+// for the workflow; they do not.
+inline constexpr std::string_view kSkippedPrefix = "skipped: ";
 
 struct Need {
   std::string member;

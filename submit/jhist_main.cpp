@@ -1,0 +1,103 @@
+// jhist: jobs that have ended.
+#include <algorithm>
+
+#include "queues/base/text.hpp"
+#include "submit/console.hpp"
+#include "submit/job_list.hpp"
+#include "submit/job_values.hpp"
+#include "submit/verb.hpp"
+
+namespace gangway::submit {
+namespace {
+
+constexpr OptionName kOptions[] = {
+    {"user", 'u', Takes::Value, "NAMES", "only these users' jobs"},
+    {"me", 0, Takes::Nothing, "", "only my jobs"},
+    {"jobs", 'j', Takes::Value, "IDS", "only these jobs"},
+    {"name", 'n', Takes::Value, "NAMES", "only jobs of these names"},
+    {"partition", 'p', Takes::Value, "QUEUES", "only these queues"},
+    {"queue", 0, Takes::Value, "QUEUES", "", "partition"},
+    {"states", 't', Takes::Value, "STATES", "only these states"},
+    {"limit", 'l', Takes::Value, "N", "at most this many"},
+    {"noheader", 0, Takes::Nothing, "", "no line of headings"},
+    {"json", 0, Takes::Nothing, "", "JSON"},
+};
+
+constexpr Verb kVerb{"jhist",
+                     R"(usage: jhist [options] [ID...]     jobs (42, 42_7) and workflows (w7)
+
+Lists jobs that have ended, the newest end first.
+
+  -u, --user NAMES     only these users' jobs      --me  only mine
+  -j, --jobs IDS       only these jobs
+  -p, --queue QUEUES   only these queues           -n, --name NAMES
+  -t, --states STATES  CD, F, CA, TO, OOM, NF, PR, LF
+  -l, --limit N        at most this many; default 100
+      --noheader       no line of headings
+      --json           JSON
+      --socket PATH    the scheduler's socket; default $GANGWAY_SOCKET
+  -h, --help    -V, --version
+
+EXIT is the exit code and, after the colon, the signal that ended the job.
+
+examples:
+  jhist --me --states F
+  jhist -j 42 --json
+)",
+                     kOptions};
+
+std::string render_history(const std::vector<JobRow>& rows, bool header) {
+  Table table({{"JOBID", Align::Right},
+               {"NAME", Align::Left, true},
+               {"USER", Align::Left, true},
+               {"PARTITION", Align::Left, true},
+               {"STATE"},
+               {"EXIT", Align::Right},
+               {"ELAPSED", Align::Right},
+               {"NODES", Align::Right},
+               {"ENDED"},
+               {"DETAIL", Align::Left, true}});
+  for (const JobRow& row : rows) {
+    table.add({{to_string(row.key)},
+               {row.name},
+               {row.user},
+               {row.queue},
+               {row.state, colour_of(row)},
+               {exit_pair(row)},
+               {render_duration(row.elapsed)},
+               {cat(row.nodes)},
+               {row.ended ? render_local_time(*row.ended) : std::string("-")},
+               {row.outcome ? row.outcome->detail : std::string()}});
+  }
+  return table.render(
+      {.columns = terminal_columns(), .header = header, .colours = colours_wanted()});
+}
+
+int run(int argc, char** argv) {
+  const Invocation invocation(kVerb, argc, argv);
+  JobFilter filter = make_filter(invocation, "states");
+  filter.finished_too = true;
+  std::size_t limit = 100;
+  if (const GivenOption* given = invocation.find("limit")) {
+    const auto count = parse_count(given->text(), 1, 1'000'000);
+    if (!count) {
+      invocation.fail_usage(cat("option --limit: \"", given->text(), "\" is not a number above 0"));
+    }
+    limit = static_cast<std::size_t>(*count);
+  }
+  Client client = invocation.client();
+  Result<JobList> list = list_jobs(client, filter);
+  if (!list) invocation.fail(list.error());
+  std::vector<JobRow>& rows = list->rows;
+  std::erase_if(rows, [](const JobRow& row) { return !row.finished; });
+  std::ranges::stable_sort(rows, std::greater<>{},
+                           [](const JobRow& row) { return row.ended.value_or(Time{}); });
+  if (rows.size() > limit) rows.resize(limit);
+  if (invocation.has("json")) finish(kExitOk, render_json(rows));
+  finish(kExitOk, render_history(rows, !invocation.has("noheader")));
+}
+
+}  // namespace
+}  // namespace gangway::submit
+
+int main(int argc, char** argv) { gangway::submit::finish(gangway::submit::run(argc, argv)); }

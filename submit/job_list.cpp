@@ -1,0 +1,90 @@
+#include "submit/job_list.hpp"
+
+#include <unistd.h>
+
+#include <algorithm>
+
+#include "queues/base/text.hpp"
+#include "queues/wire/convert.hpp"
+#include "submit/console.hpp"
+
+namespace gangway::submit {
+
+namespace {
+bool among(const std::vector<std::string>& list, const std::string& what) {
+  return list.empty() || std::ranges::find(list, what) != list.end();
+}
+}  // namespace
+
+bool JobFilter::lets_through(const JobRow& row) const {
+  const bool of_user = among(users, row.user) || among(users, cat(row.uid));
+  return of_user && among(names, row.name) && among(queues, row.queue) &&
+         among(states, row.letters) && (finished_too || !row.finished);
+}
+
+std::string my_user() { return cat(::getuid()); }
+
+std::vector<std::string> words_of_list(std::string_view text) {
+  std::vector<std::string> items;
+  for (const std::string_view item : split(text, ',')) items.emplace_back(item);
+  return items;
+}
+
+JobFilter make_filter(const Invocation& invocation, std::string_view states_option) {
+  JobFilter filter;
+  std::vector<std::string> ids = invocation.operands();
+  if (const std::string_view more = invocation.text("jobs"); !more.empty()) ids.emplace_back(more);
+  Result<Targets> targets = parse_targets(ids);
+  if (!targets) invocation.fail_usage(targets.error().message());
+  filter.targets = *std::move(targets);
+  filter.users = words_of_list(invocation.text("user"));
+  if (invocation.has("me")) filter.users.push_back(my_user());
+  filter.names = words_of_list(invocation.text("name"));
+  filter.queues = words_of_list(invocation.text("partition"));
+  filter.finished_too = invocation.has("all");
+  for (const std::string& word : words_of_list(invocation.text(states_option))) {
+    if (word == "all" || word == "ALL") {
+      filter.finished_too = true;
+      filter.states.clear();
+      break;
+    }
+    const std::optional<std::string> letters = parse_state(word);
+    if (!letters) {
+      invocation.fail_usage(cat("option --", states_option, ": \"", word,
+                                "\" is no state; there are PD, CF, R, S, CG, CD, F, CA, TO, OOM, "
+                                "NF, PR, LF and all"));
+    }
+    if (!is_live_state(*letters)) filter.finished_too = true;
+    filter.states.push_back(*letters);
+  }
+  return filter;
+}
+
+Result<JobList> list_jobs(Client& client, const JobFilter& filter) {
+  wire::Request request;
+  wire::ListJobs& list = *request.mutable_list_jobs();
+  for (const JobKey key : filter.targets.jobs) wire::to_wire(key, list.add_keys());
+  for (const WorkflowId id : filter.targets.workflows) list.add_workflows(id.value);
+  for (const std::string& user : filter.users) list.add_users(user);
+  list.set_finished_too(filter.finished_too);
+  list.set_limit(filter.limit);
+  JobList found;
+  GANGWAY_TRY(client.exchange({&request, 1}, kReplyDeadline, [&](wire::Response&& response) {
+    found.now = Time{response.jobs().now_ns()};
+    for (const wire::JobView& view : response.jobs().jobs()) {
+      JobRow row = make_row(view, found.now);
+      if (filter.lets_through(row)) found.rows.push_back(std::move(row));
+    }
+  }));
+  return found;
+}
+
+std::string render_json(const std::vector<JobRow>& rows) {
+  JsonWriter json;
+  json.begin_object().key("jobs").begin_array();
+  for (const JobRow& row : rows) write_json(row, json);
+  json.end_array().end_object();
+  return cat(json.take(), "\n");
+}
+
+}  // namespace gangway::submit

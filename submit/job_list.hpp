@@ -1,0 +1,47 @@
+// Asking the scheduler for jobs, with the filters that jqueue, jhist, jwhy and jcancel share.
+#pragma once
+
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "queues/base/result.hpp"
+#include "queues/base/time.hpp"
+#include "submit/client.hpp"
+#include "submit/job_row.hpp"
+#include "submit/verb.hpp"
+
+namespace gangway::submit {
+
+// An empty list lets everything through.
+struct JobFilter {
+  Targets targets;
+  std::vector<std::string> users;  // names, or user ids in digits
+  std::vector<std::string> names;
+  std::vector<std::string> queues;
+  std::vector<std::string> states;  // letters
+  bool finished_too = false;
+  std::uint32_t limit = 0;  // 0: what the scheduler allows
+
+  [[nodiscard]] bool lets_through(const JobRow& row) const;
+};
+
+struct JobList {
+  std::vector<JobRow> rows;  // as the scheduler orders them
+  Time now;
+};
+
+// The calling user as JobFilter::users takes it: static programs cannot ask the user database.
+[[nodiscard]] std::string my_user();
+[[nodiscard]] std::vector<std::string> words_of_list(std::string_view text);
+
+// From --user, --me, --name, --partition, --jobs and the option `states_option`, those of them that
+// the program has, and its operands. Ends the process on bad ones.
+[[nodiscard]] JobFilter make_filter(const Invocation& invocation, std::string_view states_option);
+
+[[nodiscard]] Result<JobList> list_jobs(Client& client, const JobFilter& filter);
+
+// {"jobs":[...]} with a line end.
+[[nodiscard]] std::string render_json(const std::vector<JobRow>& rows);
+
+}  // namespace gangway::submit

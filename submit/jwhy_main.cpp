@@ -1,0 +1,64 @@
+// jwhy: why a job is where it is.
+#include "queues/base/text.hpp"
+#include "queues/wire/convert.hpp"
+#include "submit/console.hpp"
+#include "submit/job_list.hpp"
+#include "submit/verb.hpp"
+
+namespace gangway::submit {
+namespace {
+
+constexpr Verb kVerb{"jwhy",
+                     R"(usage: jwhy [options] [ID...]     jobs (42, 42_7) and workflows (w7)
+
+Says what each job waits for and when it is expected to start, or where it runs, or how it ended.
+Without an id: your waiting jobs.
+
+      --socket PATH  the scheduler's socket; default $GANGWAY_SOCKET
+  -h, --help    -V, --version
+
+examples:
+  jwhy 42
+  jwhy
+)",
+                     {}};
+
+int run(int argc, char** argv) {
+  const Invocation invocation(kVerb, argc, argv);
+  Result<Targets> targets = parse_targets(invocation.operands());
+  if (!targets) invocation.fail_usage(targets.error().message());
+  Client client = invocation.client();
+  if (targets->jobs.empty()) {
+    JobFilter filter;
+    filter.targets.workflows = targets->workflows;
+    if (targets->empty()) {
+      filter.users = {my_user()};
+      filter.states = {"PD"};
+    }
+    filter.finished_too = !targets->empty();
+    const Result<JobList> list = list_jobs(client, filter);
+    if (!list) invocation.fail(list.error());
+    for (const JobRow& row : list->rows) targets->jobs.push_back(row.key);
+    if (targets->jobs.empty() && !targets->workflows.empty()) {
+      invocation.fail(
+          Error(ErrorKind::NotFound, cat("no workflow ", to_string(targets->workflows.front()))));
+    }
+    if (targets->jobs.empty()) finish(kExitOk, "None of your jobs waits\n");
+  }
+  wire::Request request;
+  for (const JobKey key : targets->jobs) {
+    wire::to_wire(key, request.mutable_explain()->add_keys());
+  }
+  std::string text;
+  const Result<void> done =
+      client.exchange({&request, 1}, kReplyDeadline, [&](wire::Response&& response) {
+        for (const std::string& line : response.explained().lines()) text += cat(line, "\n");
+      });
+  if (!done) invocation.fail(done.error());
+  finish(kExitOk, text);
+}
+
+}  // namespace
+}  // namespace gangway::submit
+
+int main(int argc, char** argv) { gangway::submit::finish(gangway::submit::run(argc, argv)); }

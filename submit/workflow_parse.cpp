@@ -1,0 +1,522 @@
+#include "submit/workflow_parse.hpp"
+
+#include <yaml-cpp/yaml.h>
+
+#include <algorithm>
+#include <map>
+#include <set>
+
+#include "queues/base/text.hpp"
+#include "queues/model/dependency_graph.hpp"
+#include "submit/job_values.hpp"
+
+namespace gangway::submit {
+
+namespace {
+
+// Keys that are options under another name.
+struct OptionKey {
+  std::string_view key;
+  std::string_view option;
+};
+constexpr OptionKey kOptionKeys[] = {
+    {"account", "account"},
+    {"comment", "comment"},
+    {"cpus_per_task", "cpus-per-task"},
+    {"error", "error"},
+    {"export", "export"},
+    {"gpus", "gpus"},
+    {"gpus_per_node", "gpus-per-node"},
+    {"gres", "gres"},
+    {"image", "image"},
+    {"input", "input"},
+    {"memory", "mem"},
+    {"memory_per_cpu", "mem-per-cpu"},
+    {"mpi", "mpi"},
+    {"nice", "nice"},
+    {"nodes", "nodes"},
+    {"output", "output"},
+    {"queue", "partition"},
+    {"tasks", "ntasks"},
+    {"tasks_per_node", "ntasks-per-node"},
+    {"time", "time"},
+    {"workdir", "chdir"},
+};
+constexpr std::string_view kOtherKeys[] = {"arguments", "binds", "command", "env",
+                                           "exclusive", "needs", "requeue", "script"};
+constexpr std::string_view kNotInDefaults[] = {"arguments", "command", "needs", "script"};
+constexpr std::string_view kTopKeys[] = {"version", "name", "defaults", "jobs"};
+
+int line_of(const YAML::Node& node) { return node.Mark().line + 1; }
+
+bool is_null(const YAML::Node& node) { return !node.IsDefined() || node.IsNull(); }
+
+// Job names become names of output files and stand in messages.
+bool is_job_name(std::string_view name) {
+  return !name.empty() && name.size() <= 100 && name.front() != '.' && name.front() != '-' &&
+         std::ranges::all_of(name, [](char c) {
+           return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
+                  c == '_' || c == '-' || c == '.';
+         });
+}
+
+// What one mapping (a job, or the defaults) says, before options are applied.
+struct JobKeys {
+  struct Value {
+    std::string_view option;
+    std::string key;
+    std::string text;
+    int line = 0;
+  };
+  std::vector<Value> options;
+  std::map<std::string, std::string> env;
+  std::vector<std::string> command;
+  std::vector<std::string> arguments;
+  std::string script;  // path or text
+  int script_line = 0;
+  int command_line = 0;
+  std::vector<std::pair<Need, int>> needs;  // with their lines
+};
+
+class Reader {
+ public:
+  explicit Reader(const WorkflowInput& input) : input_(input) {}
+
+  WorkflowFile read() {
+    file_.name = default_name();
+    try {
+      read_document(YAML::Load(input_.text));
+    } catch (const YAML::Exception& e) {
+      fail(e.mark.line + 1, e.msg);
+    }
+    std::ranges::stable_sort(file_.errors, {}, &WorkflowError::line);
+    return std::move(file_);
+  }
+
+ private:
+  void fail(int line, std::string message) {
+    // A hopeless file does not print a hopeless number of lines.
+    constexpr std::size_t kMaxErrors = 100;
+    if (file_.errors.size() < kMaxErrors) file_.errors.push_back({line, std::move(message)});
+  }
+  // An error that carries "file:line: " already.
+  void fail(int line, const Error& error) {
+    std::string_view message = error.message();
+    const std::string prefix = prefix_of({.file = input_.file, .line = line});
+    if (message.starts_with(prefix)) message.remove_prefix(prefix.size());
+    fail(line, std::string(message));
+  }
+
+  std::string default_name() const {
+    std::string_view name = input_.file;
+    if (const std::size_t slash = name.rfind('/'); slash != name.npos)
+      name.remove_prefix(slash + 1);
+    for (const std::string_view ending : {".yaml", ".yml"}) {
+      if (name.ends_with(ending)) name.remove_suffix(ending.size());
+    }
+    return std::string(name);
+  }
+
+  // Calls `on_entry(key, key's line, value)` for each entry of a mapping, once for each key.
+  template <typename F>
+  void for_each_entry(const YAML::Node& map, std::string_view what, const F& on_entry) {
+    if (!map.IsMap()) {
+      fail(line_of(map), cat(what, " must be a mapping: lines of \"key: value\""));
+      return;
+    }
+    std::set<std::string> seen;
+    for (const auto& entry : map) {
+      const int line = line_of(entry.first);
+      if (!entry.first.IsScalar()) {
+        fail(line, cat(what, ": a key must be a plain word"));
+        continue;
+      }
+      const std::string key = entry.first.Scalar();
+      if (!seen.insert(key).second) {
+        fail(line, cat("\"", key, "\" is given twice in ", what));
+        continue;
+      }
+      on_entry(key, line, entry.second);
+    }
+  }
+
+  template <typename Range>
+  std::string unknown_key(std::string_view key, std::string_view what, const Range& known) {
+    std::vector<std::string> names(std::begin(known), std::end(known));
+    std::ranges::sort(names);
+    const std::string near = nearest(key, names);
+    return cat("unknown key \"", key, "\" in ", what,
+               near.empty() ? cat("; there are ", join(names, ", "))
+                            : cat("; did you mean \"", near, "\"?"));
+  }
+
+  // The text of a scalar; reports anything else.
+  std::optional<std::string> text_of(const YAML::Node& node, std::string_view key) {
+    if (node.IsScalar()) return node.Scalar();
+    fail(line_of(node), cat(key, ": a single value is expected here, not a ",
+                            node.IsSequence() ? "list"
+                            : node.IsMap()    ? "mapping"
+                                              : "nothing"));
+    return std::nullopt;
+  }
+
+  void read_document(const YAML::Node& document) {
+    if (is_null(document)) {
+      fail(0, "the file is empty; a workflow has \"version: 1\" and \"jobs:\"");
+      return;
+    }
+    YAML::Node defaults;
+    YAML::Node jobs;
+    bool has_version = false;
+    for_each_entry(document, "the workflow",
+                   [&](const std::string& key, int line, const YAML::Node& value) {
+                     if (key == "version") {
+                       has_version = true;
+                       if (!value.IsScalar() || value.Scalar() != "1") {
+                         fail(line, "version: only version 1 exists; write \"version: 1\"");
+                       }
+                     } else if (key == "name") {
+                       if (const auto name = text_of(value, key)) file_.name = *name;
+                     } else if (key == "defaults") {
+                       defaults.reset(value);
+                     } else if (key == "jobs") {
+                       jobs.reset(value);
+                       jobs_line_ = line;
+                     } else {
+                       fail(line, unknown_key(key, "the workflow", kTopKeys));
+                     }
+                   });
+    if (!has_version && document.IsMap()) fail(1, "\"version: 1\" is missing");
+    if (!is_null(defaults)) read_job(defaults, "defaults", true, defaults_);
+    if (is_null(jobs)) {
+      if (document.IsMap()) fail(jobs_line_, "\"jobs:\" is missing or empty");
+      return;
+    }
+    read_jobs(jobs);
+    check_needs();
+  }
+
+  void read_jobs(const YAML::Node& jobs) {
+    for_each_entry(jobs, "jobs", [&](const std::string& name, int line, const YAML::Node& value) {
+      WorkflowJob job;
+      job.name = name;
+      job.line = line;
+      if (!is_job_name(name)) {
+        fail(line, cat("\"", name,
+                       "\" is not a job's name: letters, digits, \"_\", \"-\" and \".\" "
+                       "are possible, at most 100, and a letter, digit or \"_\" first"));
+      }
+      JobKeys keys;
+      const std::string what = cat("job \"", name, "\"");
+      if (is_null(value)) {
+        fail(line, cat(what, " is empty; it has at least a command or a script"));
+      } else {
+        const std::size_t before = file_.errors.size();
+        read_job(value, what, false, keys);
+        // With a misspelled key it would be said that the key is missing, too.
+        if (file_.errors.size() == before) make_job(keys, job);
+      }
+      for (auto& [need, need_line] : keys.needs) {
+        job.needs.push_back(need);
+        need_lines_.push_back({file_.jobs.size(), need_line});
+      }
+      file_.jobs.push_back(std::move(job));
+    });
+  }
+
+  void read_job(const YAML::Node& map, const std::string& what, bool is_defaults, JobKeys& keys) {
+    for_each_entry(map, what, [&](const std::string& key, int line, const YAML::Node& value) {
+      if (is_defaults && std::ranges::find(kNotInDefaults, key) != std::end(kNotInDefaults)) {
+        fail(line, cat("\"", key, "\" belongs to a job, not to the defaults"));
+        return;
+      }
+      const auto option = std::ranges::find(kOptionKeys, key, &OptionKey::key);
+      if (option != std::end(kOptionKeys)) {
+        if (auto text = text_of(value, key)) {
+          keys.options.push_back({option->option, key, *std::move(text), line});
+        }
+      } else if (std::ranges::find(kOtherKeys, key) != std::end(kOtherKeys)) {
+        read_other(key, line, value, keys);
+      } else {
+        fail(line, unknown_key(key, what, workflow_job_keys()));
+      }
+    });
+  }
+
+  void read_other(const std::string& key, int line, const YAML::Node& value, JobKeys& keys) {
+    if (key == "command") {
+      keys.command_line = line;
+      if (value.IsScalar()) {
+        keys.command = {"/bin/sh", "-c", value.Scalar()};
+        if (trim(value.Scalar()).empty()) fail(line, "command: it is empty");
+      } else {
+        keys.command = list_of(value, key);
+        if (keys.command.empty()) fail(line, "command: the list is empty");
+      }
+    } else if (key == "script") {
+      keys.script_line = line;
+      keys.script = text_of(value, key).value_or("");
+      if (value.IsScalar() && trim(keys.script).empty()) fail(line, "script: it is empty");
+    } else if (key == "arguments") {
+      keys.arguments = list_of(value, key);
+    } else if (key == "binds") {
+      for (const std::string& bind : list_of(value, key)) {
+        keys.options.push_back({"bind", key, bind, line});
+      }
+    } else if (key == "env") {
+      for_each_entry(value, "env", [&](const std::string& name, int at, const YAML::Node& text) {
+        if (name.empty() || name.find('=') != name.npos) {
+          fail(at, cat("env: \"", name, "\" is not the name of a variable"));
+        } else if (text.IsNull()) {
+          keys.env[name] = "";
+        } else if (const auto found = text_of(text, cat("env: ", name))) {
+          keys.env[name] = *found;
+        }
+      });
+    } else if (key == "exclusive" || key == "requeue") {
+      const auto text = text_of(value, key);
+      const std::optional<bool> yes = text ? parse_yes_no(*text) : std::nullopt;
+      if (text && !yes) fail(line, cat(key, ": \"", *text, "\" is not true or false"));
+      if (yes && key == "requeue") {
+        keys.options.push_back({*yes ? "requeue" : "no-requeue", key, "", line});
+      } else if (yes && *yes) {
+        keys.options.push_back({"exclusive", key, "", line});
+      }
+    } else {
+      read_needs(value, keys);
+    }
+  }
+
+  std::vector<std::string> list_of(const YAML::Node& value, const std::string& key) {
+    std::vector<std::string> items;
+    if (!value.IsSequence()) {
+      fail(line_of(value), cat(key, ": a list is expected, such as [one, two]"));
+      return items;
+    }
+    for (const auto& item : value) {
+      if (const auto text = text_of(item, key)) items.push_back(*text);
+    }
+    return items;
+  }
+
+  void read_needs(const YAML::Node& value, JobKeys& keys) {
+    if (value.IsNull()) return;
+    if (value.IsScalar()) {
+      keys.needs.push_back({Need{.member = value.Scalar()}, line_of(value)});
+      return;
+    }
+    if (!value.IsSequence()) {
+      fail(line_of(value), "needs: a list of jobs is expected, such as [prepare, solve]");
+      return;
+    }
+    for (const auto& item : value) {
+      if (item.IsScalar()) {
+        keys.needs.push_back({Need{.member = item.Scalar()}, line_of(item)});
+      } else {
+        read_need(item, keys);
+      }
+    }
+  }
+
+  void read_need(const YAML::Node& item, JobKeys& keys) {
+    Need need;
+    bool has_job = false;
+    for_each_entry(item, "needs", [&](const std::string& key, int line, const YAML::Node& value) {
+      constexpr std::string_view kKeys[] = {"job", "on"};
+      const auto text = text_of(value, key);
+      if (!text) return;
+      if (key == "job") {
+        has_job = true;
+        need.member = *text;
+      } else if (key == "on") {
+        if (*text == "success") {
+          need.outcome = NeedOutcome::Success;
+        } else if (*text == "failure") {
+          need.outcome = NeedOutcome::Failure;
+        } else if (*text == "any") {
+          need.outcome = NeedOutcome::Any;
+        } else {
+          fail(line, cat("on: \"", *text, "\" is not success, failure or any"));
+        }
+      } else {
+        fail(line, unknown_key(key, "needs", kKeys));
+      }
+    });
+    if (has_job) {
+      keys.needs.push_back({std::move(need), line_of(item)});
+    } else {
+      fail(line_of(item), "needs: \"job:\" is missing; write {job: NAME, on: success}");
+    }
+  }
+
+  // ---- from keys to a spec ----------------------------------------------------------------------
+
+  bool apply_keys(JobDraft& draft, const JobKeys& keys, OptionSource source, int* image_line) {
+    bool good = true;
+    draft.source = source;
+    for (const JobKeys::Value& value : keys.options) {
+      if (value.option == "image") *image_line = value.line;
+      const Result<void> applied = apply_named(draft, value.option, value.text, value.key,
+                                               {.file = input_.file, .line = value.line});
+      if (applied) continue;
+      // The defaults are applied to every job; said once is enough.
+      if (source == OptionSource::Script || bad_defaults_.insert(value.key).second) {
+        fail(value.line, applied.error());
+      }
+      good = false;
+    }
+    return good;
+  }
+
+  // Fills in job.spec and job.image; reports what is wrong.
+  void make_job(const JobKeys& keys, WorkflowJob& job) {
+    const std::string what = cat("job \"", job.name, "\"");
+    if (keys.command.empty() == keys.script.empty()) {
+      if (keys.command_line == 0 && keys.script_line == 0) {
+        fail(job.line, cat(what, " has neither a command nor a script"));
+      } else if (!keys.command.empty()) {
+        fail(std::max(keys.command_line, keys.script_line),
+             cat(what, " has a command and a script; one of them is possible"));
+      }
+      return;
+    }
+    JobDraft draft;
+    draft.now = input_.around.now;
+    bool good = true;
+    draft.source = OptionSource::Environment;
+    if (const Result<void> ok = apply_environment(draft, input_.around.environment); !ok) {
+      if (bad_defaults_.insert("").second) fail(0, ok.error());
+      good = false;
+    }
+    // The ranks only matter where options exclude each other; they rise in the order of strength.
+    good = apply_keys(draft, defaults_, OptionSource::Default, &job.image_line) && good;
+    ProgramText program;
+    program.default_name = job.name;
+    program.argv = keys.command;
+    if (!keys.script.empty()) {
+      if (!read_script(keys, job.line, draft, program)) return;
+    } else if (!keys.arguments.empty()) {
+      fail(keys.command_line, "arguments: they are for a script; a command is a list already");
+    }
+    good = apply_keys(draft, keys, OptionSource::Script, &job.image_line) && good;
+    draft.source = OptionSource::CommandLine;
+    const Result<void> applied = apply_options(draft, input_.command_line);
+    if (!applied) return;  // reported by the program, which has looked at its options before
+    if (!good) return;
+
+    Surroundings around = input_.around;
+    around.directory = input_.directory;
+    Result<JobSpec> spec = make_spec(draft, program, around);
+    if (!spec) {
+      fail(job.line, cat(what, ": ", spec.error().message()));
+      return;
+    }
+    job.spec = *std::move(spec);
+    job.spec.name = job.name;
+    add_environment(keys, job.spec);
+    if (draft.image) job.image = absolute_path(*draft.image, input_.directory);
+    file_.choices = draft.choices;
+    for (const std::string& warning : draft.warnings) add_warning(warning);
+    if (const std::string line = ignored_warning(draft.ignored); !line.empty()) add_warning(line);
+  }
+
+  void add_warning(const std::string& warning) {
+    if (std::ranges::find(file_.warnings, warning) == file_.warnings.end()) {
+      file_.warnings.push_back(warning);
+    }
+  }
+
+  // The defaults' variables, then the job's, over what is exported.
+  void add_environment(const JobKeys& keys, JobSpec& spec) const {
+    std::map<std::string, std::string> added = defaults_.env;
+    for (const auto& [name, value] : keys.env) added[name] = value;
+    if (added.empty()) return;
+    std::erase_if(spec.env, [&](const std::string& entry) {
+      return added.contains(entry.substr(0, entry.find('=')));
+    });
+    for (const auto& [name, value] : added) spec.env.push_back(cat(name, "=", value));
+  }
+
+  bool read_script(const JobKeys& keys, int job_line, JobDraft& draft, ProgramText& program) {
+    const bool is_inline =
+        keys.script.find('\n') != std::string::npos || keys.script.starts_with("#!");
+    std::string name = input_.file;
+    if (is_inline) {
+      program.script = keys.script;
+      if (!program.script.starts_with("#!")) program.script = cat("#!/bin/sh\n", program.script);
+    } else {
+      name = absolute_path(keys.script, input_.directory);
+      Result<std::string> text = input_.read_script(name);
+      if (!text) {
+        fail(keys.script_line, cat("script: ", text.error().message()));
+        return false;
+      }
+      program.script = *std::move(text);
+      if (const Result<void> ok = check_script(program.script, name); !ok) {
+        fail(keys.script_line, cat("script: ", ok.error().message()));
+        return false;
+      }
+    }
+    program.argv = keys.arguments;
+    draft.source = OptionSource::Default;
+    const Result<void> applied =
+        apply_script(draft, program.script, is_inline ? std::string("script") : name);
+    if (!applied) {
+      fail(keys.script_line > 0 ? keys.script_line : job_line, applied.error().message());
+      return false;
+    }
+    return true;
+  }
+
+  // ---- the graph --------------------------------------------------------------------------------
+
+  void check_needs() {
+    std::map<std::string, std::uint32_t, std::less<>> index;
+    std::vector<std::string> names;
+    for (const WorkflowJob& job : file_.jobs) {
+      index[job.name] = static_cast<std::uint32_t>(names.size());
+      names.push_back(job.name);
+    }
+    std::vector<GraphEdge> edges;
+    std::size_t next_line = 0;
+    for (std::size_t j = 0; j < file_.jobs.size(); ++j) {
+      std::set<std::string> seen;
+      for (const Need& need : file_.jobs[j].needs) {
+        const int line = need_lines_[next_line++].second;
+        const auto found = index.find(need.member);
+        if (found == index.end()) {
+          const std::string near = nearest(need.member, names);
+          fail(line, cat("needs: there is no job \"", need.member, "\"",
+                         near.empty() ? std::string() : cat("; did you mean \"", near, "\"?")));
+        } else if (!seen.insert(need.member).second) {
+          fail(line, cat("needs: \"", need.member, "\" is named twice"));
+        } else {
+          edges.push_back({found->second, static_cast<std::uint32_t>(j)});
+        }
+      }
+    }
+    const Result<GraphOrder> order =
+        order_graph(names, std::vector<std::int64_t>(names.size(), 1), edges);
+    if (!order) fail(jobs_line_, order.error().message());
+  }
+
+  const WorkflowInput& input_;
+  WorkflowFile file_;
+  JobKeys defaults_;
+  std::set<std::string> bad_defaults_;
+  std::vector<std::pair<std::size_t, int>> need_lines_;  // job, line; in the order of the needs
+  int jobs_line_ = 0;
+};
+
+}  // namespace
+
+std::vector<std::string> workflow_job_keys() {
+  std::vector<std::string> keys;
+  for (const OptionKey& option : kOptionKeys) keys.emplace_back(option.key);
+  keys.insert(keys.end(), std::begin(kOtherKeys), std::end(kOtherKeys));
+  return keys;
+}
+
+WorkflowFile parse_workflow(const WorkflowInput& input) { return Reader(input).read(); }
+
+}  // namespace gangway::submit
