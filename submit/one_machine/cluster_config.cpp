@@ -36,6 +36,7 @@ config::Config cluster_config(config::Config before,
                                                : cat("127.0.0.1:", machine.free_port);
   made.executor.scheduler = made.scheduler.listen;
   made.executor.cgroup = layout.name;
+  made.executor.shared_machine = true;
 
   const auto nodes = static_cast<std::int64_t>(std::max<std::size_t>(1, network.nodes.size()));
   if (wishes.cores) made.executor.cores = wishes.cores;
