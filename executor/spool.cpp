@@ -1,0 +1,186 @@
+#include "executor/spool.hpp"
+
+#include <fcntl.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <filesystem>
+#include <system_error>
+#include <utility>
+
+#include "queues/base/text.hpp"
+
+namespace gangway::executor {
+
+namespace {
+
+constexpr std::size_t kMaxRecordBytes = 64 << 20;  // an order holds a whole job spec
+
+Result<void> sync_directory_of(const std::string& path) {
+  const std::string directory = path.substr(0, path.rfind('/'));
+  const Fd fd(::open(directory.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+  if (!fd) return errno_error(cat("open ", directory), errno);
+  if (::fsync(fd.get()) != 0) return errno_error(cat("sync ", directory), errno);
+  return {};
+}
+
+Result<void> make_directory(const std::string& path, mode_t mode) {
+  if (::mkdir(path.c_str(), mode) == 0) return {};
+  if (errno != EEXIST) return errno_error(cat("make directory ", path), errno);
+  struct stat found {};
+  if (::lstat(path.c_str(), &found) != 0) return errno_error(cat("look at ", path), errno);
+  if (!S_ISDIR(found.st_mode)) {
+    return Error(ErrorKind::Conflict, cat(path, " is not a directory"));
+  }
+  if (found.st_uid != ::geteuid()) {
+    return Error(ErrorKind::Denied, cat(path, " belongs to uid ", found.st_uid));
+  }
+  return {};
+}
+
+template <typename Message>
+Result<Message> read_message(const std::string& path) {
+  GANGWAY_ASSIGN(const std::string bytes, read_whole_file(path, kMaxRecordBytes));
+  Message message;
+  if (!message.ParseFromString(bytes)) {
+    return Error(ErrorKind::Corrupt, cat(path, " is not a record of ours"));
+  }
+  return message;
+}
+
+}  // namespace
+
+Result<void> write_whole_file(const std::string& path, std::string_view bytes, bool to_disk) {
+  const std::string temporary = path + ".new";
+  {
+    const Fd fd(
+        ::open(temporary.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, 0600));
+    if (!fd) return errno_error(cat("create ", temporary), errno);
+    std::string_view rest = bytes;
+    while (!rest.empty()) {
+      const ssize_t written = ::write(fd.get(), rest.data(), rest.size());
+      if (written < 0 && errno == EINTR) continue;
+      if (written < 0) return errno_error(cat("write ", temporary), errno);
+      rest.remove_prefix(static_cast<std::size_t>(written));
+    }
+    if (to_disk && ::fsync(fd.get()) != 0) return errno_error(cat("sync ", temporary), errno);
+  }
+  if (::rename(temporary.c_str(), path.c_str()) != 0) {
+    return errno_error(cat("rename ", temporary), errno);
+  }
+  return to_disk ? sync_directory_of(path) : Result<void>{};
+}
+
+Result<std::string> read_whole_file(const std::string& path, std::size_t limit) {
+  const Fd fd(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
+  if (!fd) return errno_error(cat("open ", path), errno);
+  std::string bytes;
+  char buffer[16 << 10];
+  for (;;) {
+    const ssize_t got = ::read(fd.get(), buffer, sizeof buffer);
+    if (got < 0 && errno == EINTR) continue;
+    if (got < 0) return errno_error(cat("read ", path), errno);
+    if (got == 0) return bytes;
+    bytes.append(buffer, static_cast<std::size_t>(got));
+    if (bytes.size() > limit) {
+      return Error(ErrorKind::Exhausted, cat(path, " is longer than ", limit, " bytes"));
+    }
+  }
+}
+
+// ---- one attempt
+// ---------------------------------------------------------------------------------
+
+Result<void> AttemptDirectory::create(const wire::AttemptRecord& order) const {
+  GANGWAY_TRY(remove());  // of an earlier try to begin the same attempt
+  if (::mkdir(path_.c_str(), 0700) != 0) return errno_error(cat("make directory ", path_), errno);
+  if (::mkdir(sandbox().c_str(), 0700) != 0) {
+    return errno_error(cat("make directory ", sandbox()), errno);
+  }
+  return write_whole_file(path_ + "/order", order.SerializeAsString(), false);
+}
+
+Result<wire::AttemptRecord> AttemptDirectory::read_order() const {
+  return read_message<wire::AttemptRecord>(path_ + "/order");
+}
+
+Result<void> AttemptDirectory::write_shepherd(const wire::AttemptRecord& record) const {
+  return write_whole_file(path_ + "/shepherd", record.SerializeAsString(), false);
+}
+
+Result<wire::AttemptRecord> AttemptDirectory::read_shepherd() const {
+  return read_message<wire::AttemptRecord>(path_ + "/shepherd");
+}
+
+Result<void> AttemptDirectory::write_finished(const wire::StepFinished& record) {
+  return write_whole_file(path_ + "/finished", record.SerializeAsString(), true);
+}
+
+Result<wire::StepFinished> AttemptDirectory::read_finished() const {
+  return read_message<wire::StepFinished>(path_ + "/finished");
+}
+
+Result<void> AttemptDirectory::remove() const {
+  std::error_code error;
+  std::filesystem::remove_all(path_, error);
+  if (error) return errno_error(cat("remove ", path_), error.value());
+  return {};
+}
+
+// ---- the whole
+// -----------------------------------------------------------------------------------
+
+Result<Spool> Spool::open(const std::string& root) {
+  // Parents are made by whoever installs us; the spool itself may be new.
+  std::error_code error;
+  std::filesystem::create_directories(std::filesystem::path(root).parent_path(), error);
+  if (error) return errno_error(cat("make the directory above ", root), error.value());
+  GANGWAY_TRY(make_directory(root, 0711));
+  GANGWAY_TRY(make_directory(root + "/jobs", 0700));
+  const std::string path = root + "/lock";
+  Fd lock(::open(path.c_str(), O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600));
+  if (!lock) return errno_error(cat("open ", path), errno);
+  if (::flock(lock.get(), LOCK_EX | LOCK_NB) != 0) {
+    if (errno == EWOULDBLOCK) {
+      return Error(ErrorKind::Conflict, cat("another jexecd works in ", root));
+    }
+    return errno_error(cat("lock ", path), errno);
+  }
+  return Spool(root, std::move(lock));
+}
+
+AttemptDirectory Spool::attempt(const AttemptKey& key) const {
+  return AttemptDirectory(cat(root_, "/jobs/", to_string(key)));
+}
+
+std::vector<AttemptKey> Spool::list_attempts() const {
+  std::vector<AttemptKey> keys;
+  std::error_code error;
+  for (const auto& entry : std::filesystem::directory_iterator(root_ + "/jobs", error)) {
+    if (const auto key = parse_attempt_key(entry.path().filename().string())) {
+      keys.push_back(*key);
+    }
+  }
+  std::sort(keys.begin(), keys.end());
+  return keys;
+}
+
+Result<std::uint64_t> Spool::read_epoch() const {
+  const std::string path = root_ + "/highest_epoch";
+  const Result<std::string> text = read_whole_file(path, 64);
+  if (!text) {
+    if (text.error().kind() == ErrorKind::NotFound) return std::uint64_t{0};
+    return text.error();
+  }
+  const auto epoch = parse_integer<std::uint64_t>(trim(*text));
+  if (!epoch) return Error(ErrorKind::Corrupt, cat(path, " is not a number"));
+  return *epoch;
+}
+
+Result<void> Spool::write_epoch(std::uint64_t epoch) const {
+  return write_whole_file(root_ + "/highest_epoch", cat(epoch, "\n"), true);
+}
+
+}  // namespace gangway::executor
