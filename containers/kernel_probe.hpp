@@ -16,8 +16,8 @@ struct Feature {
   std::string detail;  // how, or why not: "EPERM: kernel.unprivileged_userns_clone is 0"
 };
 
-enum class CgroupLayout { None, V1, V2, Hybrid };
-[[nodiscard]] std::string_view to_string(CgroupLayout layout);  // "v1"
+enum class CgroupKind { None, V1, V2, Hybrid };
+[[nodiscard]] std::string_view to_string(CgroupKind kind);  // "v1"
 
 struct KernelFeatures {
   std::string release;               // uname -r
@@ -32,7 +32,7 @@ struct KernelFeatures {
   Feature seccomp;
   Feature pidfd;
   Feature clone_into_cgroup;
-  CgroupLayout cgroup_layout = CgroupLayout::None;
+  CgroupKind cgroup_kind = CgroupKind::None;
   Feature cgroup_memory;  // writable below where the executor would make its groups
   Feature cgroup_cpus;    // cpuset
   Feature cgroup_pids;

@@ -1,0 +1,116 @@
+#include "containers/image_fetch.hpp"
+
+#include <fcntl.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <csignal>
+
+#include "containers/program_exec.hpp"
+#include "queues/base/check.hpp"
+#include "queues/base/text.hpp"
+
+namespace gangway::containers {
+namespace {
+
+constexpr std::size_t kMaxReportBytes = 8 << 20;
+
+std::string_view kind_name(ImageSourceKind kind) {
+  switch (kind) {
+    case ImageSourceKind::OciLayout:
+      return "oci-layout";
+    case ImageSourceKind::OciArchive:
+      return "oci-archive";
+    case ImageSourceKind::DockerArchive:
+      return "docker-archive";
+  }
+  CHECK(false);
+}
+
+struct Pipe {
+  Fd in;
+  Fd out;
+};
+
+Result<Pipe> make_pipe() {
+  int ends[2];
+  if (pipe2(ends, O_CLOEXEC) != 0) return errno_error("make pipe", errno);
+  return Pipe{Fd(ends[0]), Fd(ends[1])};
+}
+
+}  // namespace
+
+std::vector<std::string> image_helper_argv(const ImageFetchRequest& request) {
+  std::vector<std::string> groups;
+  for (const gid_t group : request.user.groups) groups.push_back(cat(group));
+  std::vector<std::string> argv{request.helper, "ensure",
+                                "--store",      request.store,
+                                "--kind",       std::string(kind_name(request.source.kind)),
+                                "--path",       request.source.path,
+                                "--digest",     request.source.manifest_digest,
+                                "--uid",        cat(request.user.uid),
+                                "--gid",        cat(request.user.gid),
+                                "--groups",     join(groups, ",")};
+  if (request.readable_by_all) argv.emplace_back("--readable-by-all");
+  return argv;
+}
+
+Result<ImageFetch> ImageFetch::start(const ImageFetchRequest& request) {
+  GANGWAY_ASSIGN(Pipe output, make_pipe());
+  GANGWAY_ASSIGN(Pipe errors, make_pipe());
+  const std::vector<std::string> argv = image_helper_argv(request);
+  const std::vector<std::string> env{"PATH=/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL=C.UTF-8"};
+  const pid_t pid = fork();
+  if (pid < 0) return errno_error("fork", errno);
+  if (pid == 0) {
+    [[maybe_unused]] const Result<void> armed = set_parent_death_signal();
+    const Error error = exec_program({.argv = argv,
+                                      .env = env,
+                                      .workdir = "/",
+                                      .cores = {},
+                                      .in = -1,
+                                      .out = output.out.get(),
+                                      .err = errors.out.get()});
+    const std::string line = error.message() + "\n";
+    [[maybe_unused]] const ssize_t written = write(2, line.data(), line.size());
+    _exit(image_exit_code(ErrorKind::Internal));
+  }
+  ImageFetch fetch;
+  fetch.pid_ = pid;
+  fetch.output_ = std::move(output.in);
+  fetch.errors_ = std::move(errors.in);
+  fcntl(fetch.output_.get(), F_SETFL, O_NONBLOCK);
+  fcntl(fetch.errors_.get(), F_SETFL, O_NONBLOCK);
+  return fetch;
+}
+
+bool ImageFetch::read_output() {
+  char block[16384];
+  while (true) {
+    const ssize_t got = read(output_.get(), block, sizeof block);
+    if (got < 0 && errno == EINTR) continue;
+    if (got < 0 && errno == EAGAIN) return complete();
+    if (got <= 0) return true;
+    text_.append(block, static_cast<std::size_t>(got));
+    if (text_.size() > kMaxReportBytes) return true;
+  }
+}
+
+bool ImageFetch::complete() const { return text_ == "done\n" || text_.ends_with("\ndone\n"); }
+
+Error ImageFetch::failure(int wait_status) {
+  std::string text(4096, '\0');
+  const ssize_t got = read(errors_.get(), text.data(), text.size());
+  text.resize(got > 0 ? static_cast<std::size_t>(got) : 0);
+  const std::string_view line = trim(std::string_view(text).substr(0, text.find('\n')));
+  const ErrorKind kind =
+      WIFEXITED(wait_status) ? image_error_kind(WEXITSTATUS(wait_status)) : ErrorKind::Internal;
+  if (!line.empty()) return Error(kind, std::string(line));
+  const std::string how = WIFSIGNALED(wait_status)
+                              ? cat("was ended by signal ", WTERMSIG(wait_status))
+                              : cat("ended with exit code ", WEXITSTATUS(wait_status));
+  return Error(kind, cat("image helper ", how));
+}
+
+}  // namespace gangway::containers

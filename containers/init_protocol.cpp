@@ -1,0 +1,301 @@
+#include "containers/init_protocol.hpp"
+
+#include <fcntl.h>
+#include <sys/mman.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstring>
+
+#include "queues/base/check.hpp"
+#include "queues/base/overloaded.hpp"
+#include "queues/base/text.hpp"
+
+namespace gangway::containers {
+namespace {
+
+class Writer {
+ public:
+  void number(std::int64_t value) {
+    char raw[sizeof value];
+    std::memcpy(raw, &value, sizeof value);
+    bytes_.append(raw, sizeof raw);
+  }
+  void text(std::string_view value) {
+    number(static_cast<std::int64_t>(value.size()));
+    bytes_.append(value);
+  }
+  void texts(const std::vector<std::string>& values) {
+    number(static_cast<std::int64_t>(values.size()));
+    for (const std::string& value : values) text(value);
+  }
+  [[nodiscard]] std::string take() { return std::move(bytes_); }
+
+ private:
+  std::string bytes_;
+};
+
+// Reads until something does not fit; then everything after reads as zero and ok() is false.
+class Reader {
+ public:
+  explicit Reader(std::string_view bytes) : rest_(bytes) {}
+  std::int64_t number() {
+    std::int64_t value = 0;
+    if (rest_.size() < sizeof value) {
+      ok_ = false;
+      return 0;
+    }
+    std::memcpy(&value, rest_.data(), sizeof value);
+    rest_.remove_prefix(sizeof value);
+    return value;
+  }
+  std::string text() {
+    const std::int64_t size = number();
+    if (size < 0 || static_cast<std::uint64_t>(size) > rest_.size()) {
+      ok_ = false;
+      return "";
+    }
+    std::string value(rest_.substr(0, static_cast<std::size_t>(size)));
+    rest_.remove_prefix(static_cast<std::size_t>(size));
+    return value;
+  }
+  std::vector<std::string> texts() {
+    std::vector<std::string> values;
+    for (std::int64_t left = number(); left > 0 && ok_; --left) values.push_back(text());
+    return values;
+  }
+  [[nodiscard]] bool ok() const { return ok_; }
+  [[nodiscard]] bool done() const { return ok_ && rest_.empty(); }
+
+ private:
+  std::string_view rest_;
+  bool ok_ = true;
+};
+
+enum Tag : std::int64_t { kStart = 1, kSignal, kSetUp, kSetUpFailed, kProgramOver };
+
+Error malformed(std::string_view what) {
+  return Error(ErrorKind::Corrupt, cat("malformed ", what, " between shepherd and init"));
+}
+
+}  // namespace
+
+std::string encode_programs(const std::vector<ProgramOrder>& programs) {
+  Writer out;
+  out.number(static_cast<std::int64_t>(programs.size()));
+  for (const ProgramOrder& program : programs) {
+    out.number(program.id);
+    out.texts(program.argv);
+    out.texts(program.env);
+    out.text(program.workdir);
+    out.number(static_cast<std::int64_t>(program.cores.size()));
+    for (const int core : program.cores) out.number(core);
+    out.number(program.umask);
+    out.number(program.in);
+    out.number(program.out);
+    out.number(program.err);
+    out.number(program.inherit);
+  }
+  return out.take();
+}
+
+Result<std::vector<ProgramOrder>> decode_programs(std::string_view bytes) {
+  Reader in(bytes);
+  std::vector<ProgramOrder> programs;
+  for (std::int64_t left = in.number(); left > 0 && in.ok(); --left) {
+    ProgramOrder program;
+    program.id = static_cast<std::uint32_t>(in.number());
+    program.argv = in.texts();
+    program.env = in.texts();
+    program.workdir = in.text();
+    for (std::int64_t cores = in.number(); cores > 0 && in.ok(); --cores) {
+      program.cores.push_back(static_cast<int>(in.number()));
+    }
+    program.umask = static_cast<mode_t>(in.number());
+    program.in = static_cast<int>(in.number());
+    program.out = static_cast<int>(in.number());
+    program.err = static_cast<int>(in.number());
+    program.inherit = static_cast<int>(in.number());
+    programs.push_back(std::move(program));
+  }
+  if (!in.done()) return malformed("programs");
+  return programs;
+}
+
+std::string encode_order(const InitOrder& order) {
+  Writer out;
+  std::visit(overloaded{[&](const StartOrder&) { out.number(kStart); },
+                        [&](const SignalOrder& signal) {
+                          out.number(kSignal);
+                          out.number(signal.number);
+                          out.number(signal.id ? 1 : 0);
+                          out.number(signal.id.value_or(0));
+                        }},
+             order);
+  return out.take();
+}
+
+Result<InitOrder> decode_order(std::string_view bytes) {
+  Reader in(bytes);
+  const std::int64_t tag = in.number();
+  if (tag == kStart && in.done()) return InitOrder{StartOrder{}};
+  if (tag == kSignal) {
+    SignalOrder signal;
+    signal.number = static_cast<int>(in.number());
+    const bool has_id = in.number() != 0;
+    const auto id = static_cast<std::uint32_t>(in.number());
+    if (has_id) signal.id = id;
+    if (in.done()) return InitOrder{signal};
+  }
+  return malformed("order");
+}
+
+std::string encode_report(const InitReport& report) {
+  Writer out;
+  std::visit(overloaded{[&](const SetUp& up) {
+                          out.number(kSetUp);
+                          out.texts(up.waived);
+                        },
+                        [&](const SetUpFailed& failed) {
+                          out.number(kSetUpFailed);
+                          out.number(static_cast<std::int64_t>(failed.error.kind()));
+                          out.text(failed.error.message());
+                        },
+                        [&](const ProgramOver& over) {
+                          out.number(kProgramOver);
+                          out.number(over.id);
+                          out.number(over.started ? 1 : 0);
+                          out.number(over.wait_status);
+                          out.text(over.message);
+                          out.number(over.cpu.ns);
+                          out.number(over.peak_memory.value);
+                        }},
+             report);
+  return out.take();
+}
+
+Result<InitReport> decode_report(std::string_view bytes) {
+  Reader in(bytes);
+  const std::int64_t tag = in.number();
+  if (tag == kSetUp) {
+    SetUp up{in.texts()};
+    if (in.done()) return InitReport{std::move(up)};
+  } else if (tag == kSetUpFailed) {
+    const std::int64_t kind = in.number();
+    std::string message = in.text();
+    if (in.done() && kind >= 0 && kind <= static_cast<std::int64_t>(ErrorKind::Internal)) {
+      return InitReport{SetUpFailed{Error(static_cast<ErrorKind>(kind), std::move(message))}};
+    }
+  } else if (tag == kProgramOver) {
+    ProgramOver over;
+    over.id = static_cast<std::uint32_t>(in.number());
+    over.started = in.number() != 0;
+    over.wait_status = static_cast<int>(in.number());
+    over.message = in.text();
+    over.cpu = nanoseconds(in.number());
+    over.peak_memory = Bytes{in.number()};
+    if (in.done()) return InitReport{std::move(over)};
+  }
+  return malformed("report");
+}
+
+Result<void> send_packet(int socket,
+                         std::string_view bytes,
+                         const std::vector<int>& fds,
+                         bool wait) {
+  if (bytes.empty() || bytes.size() > kMaxPacketBytes || fds.size() > kMaxPacketFds) {
+    return Error(ErrorKind::Invalid, "packet too large");
+  }
+  iovec part{.iov_base = const_cast<char*>(bytes.data()), .iov_len = bytes.size()};
+  msghdr message{};
+  message.msg_iov = &part;
+  message.msg_iovlen = 1;
+  alignas(cmsghdr) char control[CMSG_SPACE(kMaxPacketFds * sizeof(int))] = {};
+  if (!fds.empty()) {
+    message.msg_control = control;
+    message.msg_controllen = CMSG_SPACE(fds.size() * sizeof(int));
+    cmsghdr* header = CMSG_FIRSTHDR(&message);
+    header->cmsg_level = SOL_SOCKET;
+    header->cmsg_type = SCM_RIGHTS;
+    header->cmsg_len = CMSG_LEN(fds.size() * sizeof(int));
+    std::memcpy(CMSG_DATA(header), fds.data(), fds.size() * sizeof(int));
+  }
+  ssize_t sent = -1;
+  do {
+    sent = sendmsg(socket, &message, MSG_NOSIGNAL | (wait ? 0 : MSG_DONTWAIT));
+  } while (sent < 0 && errno == EINTR);
+  if (sent >= 0) return {};
+  if (errno == EAGAIN) return Error(ErrorKind::Exhausted, "the other side does not read");
+  if (errno == EPIPE || errno == ECONNRESET) {
+    return Error(ErrorKind::Unavailable, "the other side is gone");
+  }
+  return errno_error("send packet", errno);
+}
+
+Result<std::optional<Packet>> receive_packet(int socket, bool wait) {
+  Packet packet;
+  packet.bytes.resize(kMaxPacketBytes);
+  iovec part{.iov_base = packet.bytes.data(), .iov_len = packet.bytes.size()};
+  alignas(cmsghdr) char control[CMSG_SPACE(kMaxPacketFds * sizeof(int))];
+  msghdr message{};
+  message.msg_iov = &part;
+  message.msg_iovlen = 1;
+  message.msg_control = control;
+  message.msg_controllen = sizeof control;
+  ssize_t got = -1;
+  do {
+    got = recvmsg(socket, &message, MSG_CMSG_CLOEXEC | (wait ? 0 : MSG_DONTWAIT));
+  } while (got < 0 && errno == EINTR);
+  if (got < 0) {
+    if (errno == EAGAIN) return std::optional<Packet>{};
+    if (errno == ECONNRESET) got = 0;
+    if (got < 0) return errno_error("receive packet", errno);
+  }
+  for (cmsghdr* header = CMSG_FIRSTHDR(&message); header != nullptr;
+       header = CMSG_NXTHDR(&message, header)) {
+    if (header->cmsg_level != SOL_SOCKET || header->cmsg_type != SCM_RIGHTS) continue;
+    const std::size_t count = (header->cmsg_len - CMSG_LEN(0)) / sizeof(int);
+    for (std::size_t i = 0; i < count; ++i) {
+      int fd = -1;
+      std::memcpy(&fd, CMSG_DATA(header) + i * sizeof(int), sizeof fd);
+      packet.fds.emplace_back(fd);
+    }
+  }
+  if ((message.msg_flags & (MSG_TRUNC | MSG_CTRUNC)) != 0) return malformed("packet");
+  packet.bytes.resize(static_cast<std::size_t>(got));
+  return std::optional<Packet>(std::move(packet));
+}
+
+Result<Fd> make_memory_file(std::string_view bytes) {
+  Fd fd(memfd_create("gangway", MFD_CLOEXEC | MFD_ALLOW_SEALING));
+  if (!fd) return errno_error("make memory file", errno);
+  while (!bytes.empty()) {
+    const ssize_t written = write(fd.get(), bytes.data(), bytes.size());
+    if (written < 0 && errno == EINTR) continue;
+    if (written <= 0) return errno_error("write memory file", errno);
+    bytes.remove_prefix(static_cast<std::size_t>(written));
+  }
+  if (fcntl(fd.get(), F_ADD_SEALS, F_SEAL_WRITE | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL) != 0) {
+    return errno_error("seal memory file", errno);
+  }
+  return fd;
+}
+
+Result<std::string> read_memory_file(int fd) {
+  struct stat status {};
+  if (fstat(fd, &status) != 0) return errno_error("read memory file", errno);
+  std::string bytes(static_cast<std::size_t>(status.st_size), '\0');
+  std::size_t done = 0;
+  while (done < bytes.size()) {
+    const ssize_t got =
+        pread(fd, bytes.data() + done, bytes.size() - done, static_cast<off_t>(done));
+    if (got < 0 && errno == EINTR) continue;
+    if (got <= 0) return malformed("memory file");
+    done += static_cast<std::size_t>(got);
+  }
+  return bytes;
+}
+
+}  // namespace gangway::containers

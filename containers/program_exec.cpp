@@ -1,0 +1,165 @@
+#include "containers/program_exec.hpp"
+
+#include <fcntl.h>
+#include <sched.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <csignal>
+#include <cstring>
+#include <string_view>
+
+#include "containers/privileges.hpp"
+#include "queues/base/fd.hpp"
+#include "queues/base/text.hpp"
+
+namespace gangway::containers {
+namespace {
+
+constexpr std::string_view kDefaultPath =
+    "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+
+Result<void> pin_to(const std::vector<int>& cores) {
+  if (cores.empty()) return {};
+  int highest = 0;
+  for (const int core : cores) highest = core > highest ? core : highest;
+  cpu_set_t* set = CPU_ALLOC(static_cast<std::size_t>(highest) + 1);
+  if (set == nullptr) return errno_error("pin to cores", ENOMEM);
+  const std::size_t size = CPU_ALLOC_SIZE(static_cast<std::size_t>(highest) + 1);
+  CPU_ZERO_S(size, set);
+  for (const int core : cores) {
+    if (core >= 0) CPU_SET_S(static_cast<std::size_t>(core), size, set);
+  }
+  const int result = sched_setaffinity(0, size, set);
+  const int error = errno;
+  CPU_FREE(set);
+  if (result == 0) return {};
+  std::vector<std::string> numbers;
+  for (const int core : cores) numbers.push_back(cat(core));
+  return errno_error(cat("pin to cores ", join(numbers, ",")), error);
+}
+
+// Puts the given descriptors at 0, 1, 2 (and 3). They are first moved out of the way, because one
+// of them may lie where another has to go.
+Result<void> place_descriptors(const ProgramStart& start) {
+  int wanted[4] = {start.in, start.out, start.err, start.inherit};
+  const int count = start.inherit >= 0 ? 4 : 3;
+  for (int i = 0; i < count; ++i) {
+    if (wanted[i] < 0) {
+      wanted[i] = open("/dev/null", (i == 0 ? O_RDONLY : O_WRONLY) | O_CLOEXEC);
+      if (wanted[i] < 0) return errno_error("open /dev/null", errno);
+    }
+    wanted[i] = fcntl(wanted[i], F_DUPFD_CLOEXEC, 10);
+    if (wanted[i] < 0) return errno_error("duplicate descriptor", errno);
+  }
+  for (int i = 0; i < count; ++i) {
+    if (dup2(wanted[i], i) < 0) return errno_error("place descriptor", errno);
+  }
+  return {};
+}
+
+std::vector<char*> pointers(const std::vector<std::string>& texts) {
+  std::vector<char*> out;
+  out.reserve(texts.size() + 1);
+  for (const std::string& text : texts) out.push_back(const_cast<char*>(text.c_str()));
+  out.push_back(nullptr);
+  return out;
+}
+
+// The directory was reached by a descriptor that no longer belongs to the sandbox's tree if the
+// kernel cannot name it (CVE-2024-21626).
+Result<void> enter_directory(const std::string& path) {
+  if (path.empty()) return {};
+  if (chdir(path.c_str()) != 0) return errno_error(cat("change directory to ", path), errno);
+  char name[4096];
+  if (getcwd(name, sizeof name) == nullptr || name[0] != '/') {
+    return Error(ErrorKind::Denied, cat("change directory to ", path, ": it lies outside"));
+  }
+  return {};
+}
+
+// ENOENT of a file that is there means that its interpreter is not.
+std::string explain_exec(const std::string& file, int error) {
+  struct stat status {};
+  if (error == ENOENT && stat(file.c_str(), &status) == 0) {
+    return "the interpreter it names does not exist";
+  }
+  if (error == EACCES && stat(file.c_str(), &status) == 0) {
+    if (S_ISDIR(status.st_mode)) return "it is a directory";
+    if ((status.st_mode & 0111) == 0) return "it is not executable";
+  }
+  return std::strerror(error);
+}
+
+}  // namespace
+
+void reset_signals() {
+  struct sigaction action {};
+  action.sa_handler = SIG_DFL;
+  for (int number = 1; number < NSIG; ++number) sigaction(number, &action, nullptr);
+  sigset_t none;
+  sigemptyset(&none);
+  sigprocmask(SIG_SETMASK, &none, nullptr);
+}
+
+std::vector<std::string> program_candidates(const std::string& argv0,
+                                            const std::vector<std::string>& env) {
+  if (argv0.find('/') != std::string::npos) return {argv0};
+  std::string_view path = kDefaultPath;
+  for (const std::string& variable : env) {
+    if (variable.starts_with("PATH=")) path = std::string_view(variable).substr(5);
+  }
+  std::vector<std::string> candidates;
+  for (const std::string_view directory : split(path, ':')) {
+    candidates.push_back(directory.empty() ? argv0 : cat(directory, "/", argv0));
+  }
+  return candidates;
+}
+
+Error exec_program(const ProgramStart& start) {
+  if (start.argv.empty() || start.argv.front().empty()) {
+    return Error(ErrorKind::Invalid, "empty command");
+  }
+  setsid();  // fails only for a group leader, which a fresh child is not
+  reset_signals();
+  umask(start.umask);
+  if (auto pinned = pin_to(start.cores); !pinned) return pinned.error();
+  if (auto placed = place_descriptors(start); !placed) return placed.error();
+  if (auto entered = enter_directory(start.workdir); !entered) return entered.error();
+
+  const std::vector<char*> argv = pointers(start.argv);
+  const std::vector<char*> env = pointers(start.env);
+  const std::string& name = start.argv.front();
+  // Everything else closes at exec; the caller's pipe for the reason of a failure must live till
+  // then.
+  if (close_range(start.inherit >= 0 ? 4 : 3, ~0U, CLOSE_RANGE_CLOEXEC) != 0) {
+    return errno_error("close descriptors", errno);
+  }
+  int worst = ENOENT;
+  std::string worst_file = name;
+  for (const std::string& file : program_candidates(name, start.env)) {
+    execve(file.c_str(), argv.data(), env.data());
+    if (errno == ENOEXEC) {
+      std::vector<std::string> shell{"/bin/sh", file};
+      shell.insert(shell.end(), start.argv.begin() + 1, start.argv.end());
+      execve("/bin/sh", pointers(shell).data(), env.data());
+      errno = ENOEXEC;
+    }
+    struct stat status {};
+    const int error = errno;
+    // "Not here" is not worth telling if another candidate exists but cannot run.
+    if ((error != ENOENT && error != ENOTDIR) || stat(file.c_str(), &status) == 0) {
+      worst = error;
+      worst_file = file;
+      if (error != EACCES) break;
+    }
+  }
+  const ErrorKind kind = errno_error("", worst).kind();
+  if (worst == ENOENT && worst_file == name && name.find('/') == std::string::npos) {
+    return Error(kind, cat("cannot run ", name, ": no such program in PATH"));
+  }
+  return Error(kind, cat("cannot run ", worst_file, ": ", explain_exec(worst_file, worst)));
+}
+
+}  // namespace gangway::containers

@@ -1,0 +1,27 @@
+// Performs a SandboxPlan in the process that becomes the sandbox's init: with sandbox_init.cpp and
+// namespaces.cpp the only files that mount, pivot and clone.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "containers/sandbox_plan.hpp"
+#include "queues/base/fd.hpp"
+#include "queues/base/result.hpp"
+
+namespace gangway::containers {
+
+// Requires: the caller is a fresh child in its own mount namespace (and the others of the plan),
+// and `slots` holds what a privileged parent has opened for it. Every path inside is resolved below
+// the new root without following links out of it. After an error the process must end. Value: what
+// was left out by waiver, as SandboxReady::waivers has it.
+[[nodiscard]] Result<std::vector<std::string>> perform_plan(const SandboxPlan& plan,
+                                                            std::vector<Fd> slots);
+
+// A clone of the mount that `tree` (an O_PATH descriptor of a directory) lies on, at that
+// directory: read-only, nosuid, nodev, and with `map_owner` (a user namespace's descriptor, or -1)
+// showing the owner's files as another id's. For a privileged parent. Errors: Unsupported if this
+// file system or kernel cannot map owners.
+[[nodiscard]] Result<Fd> clone_tree(int tree, int map_owner);
+
+}  // namespace gangway::containers

@@ -1,0 +1,751 @@
+#include "containers/sandbox_runtime.hpp"
+
+#include <fcntl.h>
+#include <sys/utsname.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <csignal>
+#include <cstring>
+#include <deque>
+#include <map>
+
+#include "containers/cgroup.hpp"
+#include "containers/image_fetch.hpp"
+#include "containers/init_protocol.hpp"
+#include "containers/remove_tree.hpp"
+#include "containers/sandbox_init.hpp"
+#include "containers/sandbox_run.hpp"
+#include "containers/small_file.hpp"
+#include "containers/user_files.hpp"
+#include "queues/base/check.hpp"
+#include "queues/base/log.hpp"
+#include "queues/base/overloaded.hpp"
+#include "queues/base/text.hpp"
+
+namespace gangway::containers {
+namespace {
+
+// Overlays take layers with mapped owners from this kernel on.
+bool overlay_takes_mapped_layers() {
+  utsname names{};
+  if (uname(&names) != 0) return false;
+  const std::vector<std::string_view> parts = split(names.release, '.');
+  const int major = parts.empty() ? 0 : parse_integer<int>(parts[0]).value_or(0);
+  const int minor = parts.size() < 2 ? 0 : parse_integer<int>(parts[1]).value_or(0);
+  return major > 5 || (major == 5 && minor >= 19);
+}
+
+Result<Fd> open_directory(const std::string& path) {
+  Fd fd(open(path.c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC));
+  if (!fd) return errno_error(cat("open ", path), errno);
+  return fd;
+}
+
+// Descriptors and programs of one start(), sent in packets that the socket takes.
+struct Batch {
+  std::vector<ProgramOrder> programs;
+  std::vector<int> fds;  // not owned
+  void clear() {
+    programs.clear();
+    fds.clear();
+  }
+};
+
+}  // namespace
+
+struct SandboxRuntime::Impl : std::enable_shared_from_this<Impl> {
+  enum class State {
+    New,
+    Fetching,
+    SettingUp,
+    MakingOutputs,
+    Up,
+    Failing,
+    Failed,
+    CleaningUp,
+    Gone
+  };
+
+  struct Program {
+    std::function<void(ProgramEnd)> on_end;
+    bool on_host = false;
+    bool sent = false;  // its starter knows of it
+  };
+  struct PendingStart {
+    std::vector<ProgramRequest> programs;
+    std::vector<UserFile> files;
+  };
+
+  Impl(Reactor& the_reactor, SandboxSettings the_settings)
+      : reactor(the_reactor), settings(std::move(the_settings)) {}
+
+  Reactor& reactor;
+  SandboxSettings settings;
+  State state = State::New;
+  SandboxRequest request;
+  SandboxReady ready;
+  std::function<void(Result<SandboxReady>)> on_prepared;
+  std::optional<Error> failure;  // of prepare
+  std::function<void(SandboxUsage)> on_clean;
+
+  std::optional<ImageFetch> fetch;
+  std::optional<Cgroup> cgroup;
+  std::optional<SandboxInit> init;
+  Reactor::WatchId init_watch = 0;
+  std::optional<HostStarter> host;
+  Reactor::WatchId host_watch = 0;
+  std::map<pid_t, int> children;  // alive and to be waited for; value unused
+  std::map<std::uint32_t, Program> programs;
+  SandboxUsage seen;  // summed from programs that have ended, or last of the group
+
+  Credentials credentials() const {
+    return {request.user.uid, request.user.gid, request.user.groups};
+  }
+  static bool privileged() { return geteuid() == 0; }
+
+  // A callback that does nothing once this object is gone.
+  template <typename Method>
+  std::function<void()> later(Method method) {
+    return [weak = weak_from_this(), method] {
+      if (const auto self = weak.lock()) method(*self);
+    };
+  }
+
+  // ---- prepare ---------------------------------------------------------------------------------
+  void prepare(SandboxRequest the_request, std::function<void(Result<SandboxReady>)> done) {
+    CHECK(state == State::New);
+    request = std::move(the_request);
+    on_prepared = std::move(done);
+    if (request.image) {
+      state = State::Fetching;
+      start_fetch(/*readable_by_all=*/false);
+    } else {
+      state = State::SettingUp;
+      // Not at once: the answer comes in a later turn, whatever it is.
+      reactor.post(later([](Impl& self) {
+        if (self.state == State::SettingUp) self.set_up(std::nullopt);
+      }));
+    }
+  }
+
+  void start_fetch(bool readable_by_all) {
+    Result<ImageFetch> started = ImageFetch::start({.helper = settings.image_helper,
+                                                    .store = settings.image_store,
+                                                    .source = *request.image,
+                                                    .user = credentials(),
+                                                    .readable_by_all = readable_by_all});
+    if (!started) {
+      reactor.post(later([error = started.error()](Impl& self) {
+        if (self.state == State::Fetching) self.fail(error);
+      }));
+      return;
+    }
+    fetch = *std::move(started);
+    watch_fetch(readable_by_all);
+    reactor.watch_child(fetch->pid(), [weak = weak_from_this(), pid = fetch->pid()](int status) {
+      if (const auto self = weak.lock()) self->on_fetch_exit(pid, status);
+    });
+  }
+
+  void watch_fetch(bool readable_by_all) {
+    fetch->set_watch(reactor.watch_readable(fetch->output(), later([readable_by_all](Impl& self) {
+                                              self.on_fetch_output(readable_by_all);
+                                            })));
+  }
+
+  void stop_watching_fetch() {
+    if (fetch && fetch->watch() != 0) {
+      reactor.unwatch(fetch->watch());
+      fetch->set_watch(0);
+    }
+  }
+
+  void on_fetch_output(bool readable_by_all) {
+    if (!fetch->read_output()) return;  // more to come
+    stop_watching_fetch();
+    if (state != State::Fetching || !fetch->complete()) return;  // its exit tells why
+    Result<ImageReport> report = fetch->report();
+    if (!report) return fail(report.error());
+    use_image(*report, readable_by_all);
+  }
+
+  // The helper may live on for a moment after its report, to bring the tree safely to disk; nobody
+  // waits for that.
+  void on_fetch_exit(pid_t pid, int status) {
+    if (!fetch || fetch->pid() != pid) return;
+    fetch->read_output();
+    stop_watching_fetch();
+    fetch->set_exited();
+    if (state == State::Fetching) {
+      fail(fetch->failure(status));
+    } else {
+      child_gone(-1);
+    }
+  }
+
+  void use_image(const ImageReport& image, bool readable_by_all) {
+    Result<std::vector<Fd>> tree = open_tree_slot(image, readable_by_all);
+    if (!tree) {
+      if (tree.error().kind() != ErrorKind::Unsupported || readable_by_all) {
+        return fail(tree.error());
+      }
+      // Owners cannot be mapped here: take the variant of the tree that everybody may read.
+      stop_watching_fetch();
+      fetch.reset();
+      return start_fetch(/*readable_by_all=*/true);
+    }
+    ready.image_env = image.env;
+    ready.image_entrypoint = image.entrypoint;
+    ready.image_cmd = image.cmd;
+    state = State::SettingUp;
+    set_up(image, *std::move(tree));
+  }
+
+  // The image's tree as a mount in which the job's user owns everything, so that a program may
+  // change its copy of every file, as it may where it is root in a container.
+  Result<std::vector<Fd>> open_tree_slot(const ImageReport& image, bool readable_by_all) {
+    std::vector<Fd> slots;
+    if (!privileged()) return slots;  // the tree is the user's own
+    GANGWAY_ASSIGN(const Fd directory, open_directory(image.tree));
+    Fd map;
+    const UserIdentity& user = request.user;
+    const bool same = image.owner_uid == user.uid && image.owner_gid == user.gid;
+    if (!same && !readable_by_all) {
+      if (!overlay_takes_mapped_layers()) {
+        return Error(ErrorKind::Unsupported, "overlays take no mapped layers");
+      }
+      const IdMaps maps{.uids = {{.inside = image.owner_uid, .outside = user.uid}},
+                        .gids = {{.inside = image.owner_gid, .outside = user.gid}},
+                        .deny_setgroups = false};
+      GANGWAY_ASSIGN(map, make_user_namespace(maps));
+    }
+    GANGWAY_ASSIGN(Fd tree, clone_tree(directory.get(), map ? map.get() : -1));
+    slots.push_back(std::move(tree));
+    return slots;
+  }
+
+  void set_up(const std::optional<ImageReport>& image, std::vector<Fd> slots = {}) {
+    NodeFacts facts;
+    facts.tree_by_slot = !slots.empty();
+    if (image) facts.tree_path = image->tree;
+    facts.devices = settings.devices;
+    facts.waivers = settings.waivers;
+    if (image) {
+      facts.hosts_text = read_small_file("/etc/hosts", 1 << 20).value_or("");
+      facts.resolv_text = read_small_file("/etc/resolv.conf", 1 << 16).value_or("");
+    }
+    if (auto started = start_init(facts, std::move(slots)); !started) return fail(started.error());
+    init_watch = reactor.watch_readable(init->socket.get(),
+                                        later([](Impl& self) { self.on_init_readable(); }));
+    watch(init->child.pid());
+    init->child.release();
+  }
+
+  Result<void> start_init(NodeFacts facts, std::vector<Fd> slots) {
+    if (!settings.cgroup_parent.empty()) {
+      GANGWAY_ASSIGN(Cgroup made, Cgroup::make(read_cgroup_layout(),
+                                               {.parent = settings.cgroup_parent,
+                                                .name = request.name,
+                                                .cores = request.limits.cores,
+                                                .memory = request.limits.memory,
+                                                .pids = request.limits.pids},
+                                               settings.waivers, ready.waivers));
+      cgroup = std::move(made);
+    }
+    GANGWAY_ASSIGN(SandboxPlan plan, make_sandbox_plan(request, facts));
+    const UserIdentity& user = request.user;
+    std::optional<IdMaps> maps = identity_maps(user.uid, user.gid, user.groups, privileged());
+    Result<SandboxInit> spawned = spawn_sandbox_init(plan, share(slots), maps);
+    if (!spawned && settings.waivers.contains(Waiver::UserNamespace) && privileged()) {
+      ready.waivers.push_back(render_waived(Waiver::UserNamespace, spawned.error().message()));
+      facts.user_namespace = false;
+      GANGWAY_ASSIGN(plan, make_sandbox_plan(request, facts));
+      maps.reset();
+      spawned = spawn_sandbox_init(plan, std::move(slots), maps);
+    }
+    if (!spawned) return spawned.error().with_context("sandbox");
+    init = *std::move(spawned);
+    if (!cgroup) return {};
+    Result<void> added = cgroup->add(init->child.pid());
+    if (!added) {
+      init->child.abandon();
+      init.reset();
+    }
+    return added;
+  }
+
+  static std::vector<Fd> share(const std::vector<Fd>& slots) {
+    std::vector<Fd> copies;
+    for (const Fd& slot : slots) copies.emplace_back(fcntl(slot.get(), F_DUPFD_CLOEXEC, 3));
+    return copies;
+  }
+
+  void on_init_readable() {
+    while (init) {
+      Result<std::optional<Packet>> packet = receive_packet(init->socket.get(), /*wait=*/false);
+      if (packet && !packet.value()) return;
+      if (!packet || packet.value()->bytes.empty()) return stop_watching_init();
+      const Result<InitReport> report = decode_report(packet.value()->bytes);
+      if (!report) return fail(report.error());
+      std::visit(overloaded{[&](const SetUp& up) { on_set_up(up); },
+                            [&](const SetUpFailed& failed) { fail(failed.error); },
+                            [&](const ProgramOver& over) { on_program_over(over); }},
+                 *report);
+    }
+  }
+
+  void stop_watching_init() {
+    if (init_watch != 0) reactor.unwatch(init_watch);
+    init_watch = 0;
+  }
+
+  void on_set_up(const SetUp& up) {
+    if (state != State::SettingUp) return;
+    ready.waivers.insert(ready.waivers.end(), up.waived.begin(), up.waived.end());
+    if (!request.files.empty()) ready.files_directory = std::string(kFilesDirectory);
+    state = State::MakingOutputs;
+    std::vector<UserFile> files;
+    for (const ProgramOutput& output : request.outputs) {
+      files.push_back(
+          {output.path, output.truncate ? UserFile::Mode::Truncate : UserFile::Mode::Append});
+    }
+    open_files(files, 022, [](Impl& self, Result<std::vector<Fd>> opened) {
+      if (self.state != State::MakingOutputs) return;
+      if (!opened) return self.fail(opened.error());
+      self.state = State::Up;
+      self.answer_prepare(self.ready);
+    });
+  }
+
+  void answer_prepare(Result<SandboxReady> answer) {
+    if (!on_prepared) return;
+    const auto done = std::move(on_prepared);
+    on_prepared = nullptr;
+    done(std::move(answer));
+  }
+
+  // Prepare has failed: take everything down, then say so.
+  void fail(const Error& error) {
+    if (state == State::Up) return lose(error);
+    if (state == State::Failing || state == State::Failed || state == State::CleaningUp ||
+        state == State::Gone) {
+      return;
+    }
+    failure = error;
+    state = State::Failing;
+    kill_everything();
+    child_gone(-1);
+  }
+
+  // The sandbox has broken while it was up: its programs' ends follow from init's.
+  void lose(const Error& error) {
+    log_warning("sandbox_lost", {{"sandbox", request.name}, {"error", error.message()}});
+    kill_everything();
+  }
+
+  void kill_everything() {
+    if (fetch && !fetch->exited()) kill(fetch->pid(), SIGKILL);
+    for (const auto& [pid, unused] : children) kill(pid, SIGKILL);
+    if (cgroup) cgroup->kill_all();
+  }
+
+  // ---- children ---------------------------------------------------------------------------------
+  void watch(pid_t pid) {
+    children.emplace(pid, 0);
+    reactor.watch_child(pid, [weak = weak_from_this(), pid](int status) {
+      if (const auto self = weak.lock()) self->on_child_exit(pid, status);
+    });
+  }
+
+  void on_child_exit(pid_t pid, int status) {
+    if (init && pid == init->child.pid()) on_init_exit(status);
+    if (host && pid == host->child.pid()) on_host_exit();
+    child_gone(pid);
+  }
+
+  void on_init_exit(int status) {
+    // What it said last lies in the socket still.
+    on_init_readable();
+    stop_watching_init();
+    if (state == State::SettingUp || state == State::MakingOutputs) {
+      fail(Error(ErrorKind::Internal, cat("sandbox: its first process ended", describe(status))));
+    }
+    end_programs(/*on_host=*/false, SIGKILL);
+  }
+
+  void on_host_exit() {
+    on_host_readable();
+    if (host_watch != 0) reactor.unwatch(host_watch);
+    host_watch = 0;
+    end_programs(/*on_host=*/true, SIGKILL);
+  }
+
+  static std::string describe(int status) {
+    return WIFSIGNALED(status) ? cat(" by signal ", WTERMSIG(status))
+                               : cat(" with exit code ", WEXITSTATUS(status));
+  }
+
+  // Programs whose starter is gone are gone too.
+  void end_programs(bool on_host, int status) {
+    std::vector<std::uint32_t> ids;
+    for (const auto& [id, program] : programs) {
+      if (program.on_host == on_host && program.sent) ids.push_back(id);
+    }
+    for (const std::uint32_t id : ids)
+      end_program({.id = id, .started = true, .wait_status = status, .message = ""});
+  }
+
+  void end_program(ProgramEnd end) {
+    const auto found = programs.find(end.id);
+    if (found == programs.end()) return;
+    const auto on_end = std::move(found->second.on_end);
+    programs.erase(found);
+    if (on_end) on_end(std::move(end));
+  }
+
+  void not_started(std::uint32_t id, std::string why) {
+    end_program({.id = id, .started = false, .wait_status = 0, .message = std::move(why)});
+  }
+
+  // A process has ended (-1: something else has): is that the last?
+  void child_gone(pid_t pid) {
+    children.erase(pid);
+    if (!children.empty()) return;
+    if (state == State::Failing) {
+      if (fetch && !fetch->exited() && fetch->complete() == false) return;
+      state = State::Failed;
+      take_down();
+      reactor.post(later([](Impl& self) { self.answer_prepare(*self.failure); }));
+    } else if (state == State::CleaningUp) {
+      if (fetch && !fetch->exited() && !fetch->complete()) return;
+      finish_cleanup();
+    }
+  }
+
+  // After the last process: groups, directory.
+  void take_down() {
+    note_usage();
+    if (cgroup) {
+      if (auto removed = cgroup->remove(); !removed) {
+        log_warning("cgroup_left_behind",
+                    {{"sandbox", request.name}, {"error", removed.error().message()}});
+      }
+      cgroup.reset();
+    }
+    stop_watching_init();
+    init.reset();
+    host.reset();
+    if (!request.directory.empty()) {
+      if (auto removed = remove_tree(request.directory); !removed) {
+        log_warning("directory_left_behind",
+                    {{"sandbox", request.name}, {"error", removed.error().message()}});
+      }
+    }
+  }
+
+  // ---- programs ---------------------------------------------------------------------------------
+  void start(std::vector<ProgramRequest> requests, const std::function<void(ProgramEnd)>& on_end) {
+    if (state != State::Up) {
+      for (const ProgramRequest& program : requests) {
+        programs.emplace(program.id, Program{on_end, program.host_files, false});
+        reactor.post(later(
+            [id = program.id](Impl& self) { self.not_started(id, "the sandbox was taken down"); }));
+      }
+      return;
+    }
+    auto pending = std::make_shared<PendingStart>();
+    for (ProgramRequest& program : requests) {
+      CHECK(!programs.contains(program.id));
+      programs.emplace(program.id, Program{on_end, program.host_files, false});
+      if (!program.stdin_path.empty()) want(*pending, program.stdin_path, UserFile::Mode::Read);
+      want_output(*pending, program.out);
+      if (program.err) want_output(*pending, *program.err);
+    }
+    const mode_t mask = requests.empty() ? 022 : requests.front().umask;
+    pending->programs = std::move(requests);
+    open_files(pending->files, mask, [pending](Impl& self, Result<std::vector<Fd>> opened) {
+      self.send_programs(*pending, std::move(opened));
+    });
+  }
+
+  static void want_output(PendingStart& pending, const ProgramOutput& output) {
+    if (output.path.empty()) return;
+    want(pending, output.path, output.truncate ? UserFile::Mode::Truncate : UserFile::Mode::Append);
+  }
+
+  // One descriptor for each path, whoever asks: programs that share an output share its position.
+  static void want(PendingStart& pending, const std::string& path, UserFile::Mode mode) {
+    for (UserFile& file : pending.files) {
+      if (file.path != path) continue;
+      if ((file.mode == UserFile::Mode::Read) != (mode == UserFile::Mode::Read)) continue;
+      if (mode == UserFile::Mode::Truncate) file.mode = mode;
+      return;
+    }
+    pending.files.push_back({path, mode});
+  }
+
+  static int index_of(const PendingStart& pending, const std::string& path, bool read) {
+    for (std::size_t i = 0; i < pending.files.size(); ++i) {
+      const UserFile& file = pending.files[i];
+      if (file.path == path && (file.mode == UserFile::Mode::Read) == read) {
+        return static_cast<int>(i);
+      }
+    }
+    return -1;
+  }
+
+  void send_programs(const PendingStart& pending, Result<std::vector<Fd>> opened) {
+    if (!opened) {
+      for (const ProgramRequest& program : pending.programs) {
+        not_started(program.id, opened.error().message());
+      }
+      return;
+    }
+    Batch inside;
+    Batch on_host;
+    for (const ProgramRequest& program : pending.programs) {
+      if (!programs.contains(program.id)) continue;
+      Batch& batch = program.host_files ? on_host : inside;
+      // In, out, err, inherited, and the list itself.
+      if (batch.fds.size() + 5 > kMaxPacketFds) flush(batch, program.host_files);
+      add_to(batch, program, pending, *opened);
+    }
+    flush(inside, false);
+    flush(on_host, true);
+  }
+
+  static void add_to(Batch& batch,
+                     const ProgramRequest& program,
+                     const PendingStart& pending,
+                     const std::vector<Fd>& opened) {
+    const auto place = [&](int fd) {
+      for (std::size_t i = 0; i < batch.fds.size(); ++i) {
+        if (batch.fds[i] == fd) return static_cast<int>(i);
+      }
+      batch.fds.push_back(fd);
+      return static_cast<int>(batch.fds.size()) - 1;
+    };
+    const auto file = [&](const std::string& path, bool read) {
+      const int index = path.empty() ? -1 : index_of(pending, path, read);
+      return index < 0 ? -1 : place(opened[static_cast<std::size_t>(index)].get());
+    };
+    ProgramOrder order{.id = program.id,
+                       .argv = program.argv,
+                       .env = program.env,
+                       .workdir = program.workdir,
+                       .cores = program.cores,
+                       .umask = program.umask};
+    order.in = file(program.stdin_path, true);
+    order.out = file(program.out.path, false);
+    order.err = program.err ? file(program.err->path, false) : order.out;
+    if (program.inherit_fd >= 0) order.inherit = place(program.inherit_fd);
+    batch.programs.push_back(std::move(order));
+  }
+
+  void flush(Batch& batch, bool on_host) {
+    if (batch.programs.empty()) return;
+    Result<void> sent = on_host ? start_host() : Result<void>();
+    if (sent) sent = send_batch(batch, on_host ? host->socket.get() : inside_socket());
+    for (const ProgramOrder& order : batch.programs) {
+      if (sent) {
+        const auto found = programs.find(order.id);
+        if (found != programs.end()) found->second.sent = true;
+      } else {
+        not_started(order.id, sent.error().message());
+      }
+    }
+    batch.clear();
+  }
+
+  [[nodiscard]] int inside_socket() const { return init ? init->socket.get() : -1; }
+
+  static Result<void> send_batch(const Batch& batch, int socket) {
+    if (socket < 0) return Error(ErrorKind::Unavailable, "the sandbox is gone");
+    GANGWAY_ASSIGN(const Fd list, make_memory_file(encode_programs(batch.programs)));
+    std::vector<int> fds{list.get()};
+    fds.insert(fds.end(), batch.fds.begin(), batch.fds.end());
+    return send_packet(socket, encode_order(StartOrder{}), fds, /*wait=*/false);
+  }
+
+  Result<void> start_host() {
+    if (host) return {};
+    if (!init) return Error(ErrorKind::Unavailable, "the sandbox is gone");
+    GANGWAY_ASSIGN(
+        HostStarter started,
+        spawn_host_starter(init->join, credentials(), settings.waivers.contains(Waiver::Seccomp)));
+    host = std::move(started);
+    if (cgroup) {
+      if (auto added = cgroup->add(host->child.pid()); !added) {
+        host->child.abandon();
+        host.reset();
+        return added;
+      }
+    }
+    host_watch = reactor.watch_readable(host->socket.get(),
+                                        later([](Impl& self) { self.on_host_readable(); }));
+    watch(host->child.pid());
+    host->child.release();
+    return {};
+  }
+
+  void on_host_readable() {
+    while (host) {
+      Result<std::optional<Packet>> packet = receive_packet(host->socket.get(), /*wait=*/false);
+      if (packet && !packet.value()) return;
+      if (!packet || packet.value()->bytes.empty()) {
+        if (host_watch != 0) reactor.unwatch(host_watch);
+        host_watch = 0;
+        return;
+      }
+      const Result<InitReport> report = decode_report(packet.value()->bytes);
+      if (!report) return lose(report.error());
+      if (const auto* over = std::get_if<ProgramOver>(&*report)) on_program_over(*over);
+    }
+  }
+
+  void on_program_over(const ProgramOver& over) {
+    seen.cpu = seen.cpu + over.cpu;
+    seen.peak_memory = std::max(seen.peak_memory, over.peak_memory);
+    end_program({.id = over.id,
+                 .started = over.started,
+                 .wait_status = over.wait_status,
+                 .message = over.message});
+  }
+
+  void signal(int number, std::optional<std::uint32_t> id) {
+    const std::string order = encode_order(SignalOrder{number, id});
+    const auto found = id ? programs.find(*id) : programs.end();
+    if (id && found == programs.end()) return;
+    const bool to_host = id ? found->second.on_host : number == SIGKILL;
+    const bool to_inside = id ? !found->second.on_host : true;
+    if (to_host && host) send_order(host->socket.get(), order);
+    if (to_inside && init) send_order(init->socket.get(), order);
+  }
+
+  void send_order(int socket, const std::string& order) {
+    const Result<void> sent = send_packet(socket, order, {}, /*wait=*/false);
+    // A process that no longer reads cannot be asked; only the kernel helps.
+    if (!sent && sent.error().kind() == ErrorKind::Exhausted) lose(sent.error());
+  }
+
+  // ---- files of the user ------------------------------------------------------------------------
+  void open_files(const std::vector<UserFile>& files,
+                  mode_t mask,
+                  std::function<void(Impl&, Result<std::vector<Fd>>)> then) {
+    Result<FileOpener> opener = files.empty() ? Result<FileOpener>(FileOpener{})
+                                              : spawn_file_opener(credentials(), files, mask);
+    if (files.empty() || !opener) {
+      Result<std::vector<Fd>> answer =
+          opener ? Result<std::vector<Fd>>(std::vector<Fd>{}) : opener.error();
+      // std::function wants copyable captures; descriptors are not.
+      auto shared = std::make_shared<Result<std::vector<Fd>>>(std::move(answer));
+      reactor.post(later([shared, then](Impl& self) { then(self, std::move(*shared)); }));
+      return;
+    }
+    watch(opener->pid);
+    struct Opening {
+      FileOpener opener;
+      OpenedFiles files;
+      Reactor::WatchId watch = 0;
+    };
+    auto opening =
+        std::make_shared<Opening>(Opening{*std::move(opener), OpenedFiles(files.size()), 0});
+    opening->watch = reactor.watch_readable(
+        opening->opener.socket.get(), [weak = weak_from_this(), opening, then] {
+          const auto self = weak.lock();
+          if (!self) return;
+          // Copies, because unwatch() may destroy this very function.
+          const auto kept = opening;
+          const auto next = then;
+          Result<bool> complete = kept->files.take(kept->opener.socket.get());
+          if (complete && !*complete) return;
+          self->reactor.unwatch(kept->watch);
+          if (!complete) return next(*self, complete.error());
+          next(*self, std::move(kept->files.fds()));
+        });
+  }
+
+  // ---- the end ----------------------------------------------------------------------------------
+  void note_usage() {
+    if (!cgroup) return;
+    const CgroupUsage usage = cgroup->usage();
+    if (usage.cpu) seen.cpu = *usage.cpu;
+    if (usage.peak_memory) seen.peak_memory = *usage.peak_memory;
+    seen.out_of_memory = seen.out_of_memory || usage.out_of_memory;
+  }
+
+  [[nodiscard]] SandboxUsage usage() const {
+    SandboxUsage now = seen;
+    if (!cgroup) return now;
+    const CgroupUsage group = cgroup->usage();
+    if (group.cpu) now.cpu = *group.cpu;
+    if (group.peak_memory) now.peak_memory = *group.peak_memory;
+    now.out_of_memory = now.out_of_memory || group.out_of_memory;
+    return now;
+  }
+
+  void cleanup(std::function<void(SandboxUsage)> done) {
+    CHECK(!on_clean);
+    on_clean = std::move(done);
+    if (on_prepared) {
+      // Unfinished: it is answered too, before this is.
+      if (!failure) failure = Error(ErrorKind::Unavailable, "preparation was given up");
+      reactor.post(later([](Impl& self) { self.answer_prepare(*self.failure); }));
+    }
+    const bool taken_down = state == State::Failed || state == State::Gone || state == State::New;
+    state = State::CleaningUp;
+    if (!taken_down) kill_everything();
+    reactor.post(later([](Impl& self) { self.child_gone(-1); }));
+  }
+
+  void finish_cleanup() {
+    state = State::Gone;
+    take_down();
+    end_programs(false, SIGKILL);
+    end_programs(true, SIGKILL);
+    std::vector<std::uint32_t> never_sent;
+    for (const auto& [id, program] : programs) never_sent.push_back(id);
+    for (const std::uint32_t id : never_sent) {
+      not_started(id, "the sandbox was taken down");
+    }
+    const auto done = std::move(on_clean);
+    on_clean = nullptr;
+    if (done) done(seen);
+  }
+
+  // The last resort of a destructor: nothing survives, nothing is told.
+  void destroy() {
+    stop_watching_fetch();
+    stop_watching_init();
+    if (host_watch != 0) reactor.unwatch(host_watch);
+    kill_everything();
+  }
+};
+
+SandboxRuntime::SandboxRuntime(Reactor& reactor, SandboxSettings settings)
+    : impl_(std::make_shared<Impl>(reactor, std::move(settings))) {}
+
+SandboxRuntime::~SandboxRuntime() { impl_->destroy(); }
+
+void SandboxRuntime::prepare(SandboxRequest request,
+                             std::function<void(Result<SandboxReady>)> done) {
+  impl_->prepare(std::move(request), std::move(done));
+}
+
+void SandboxRuntime::start(std::vector<ProgramRequest> programs,
+                           std::function<void(ProgramEnd)> on_end) {
+  impl_->start(std::move(programs), on_end);
+}
+
+void SandboxRuntime::signal(int signal_number, std::optional<std::uint32_t> id) {
+  impl_->signal(signal_number, id);
+}
+
+SandboxUsage SandboxRuntime::usage() const { return impl_->usage(); }
+
+void SandboxRuntime::cleanup(std::function<void(SandboxUsage)> done) {
+  impl_->cleanup(std::move(done));
+}
+
+}  // namespace gangway::containers
