@@ -67,7 +67,7 @@ std::vector<Vertex> find_cycle(const Graph& graph) {
     boost::depth_first_visit(graph, v, CycleFinder(parent, cycle), color_map, found);
   }
   CHECK(!cycle.empty());
-  std::ranges::rotate(cycle, std::ranges::min_element(cycle));
+  std::rotate(cycle.begin(), std::ranges::min_element(cycle), cycle.end());
   return cycle;
 }
 
