@@ -51,7 +51,7 @@ struct Library {
 };
 const std::vector<Library> kLibraries = {
     {R"(archive(_entry)?\.h)", R"(containers/(layer_unpack|unpack_|archive_|.*_archive).*)"},
-    {R"(sqlite3\.h)", R"(queues/store/sqlite_store.*)"},
+    {R"(sqlite3\.h)", R"(queues/store/sqlite(_[a-z]+)?\.cpp)"},
     {R"(pmix.*\.h)", R"(executor/pmix_server.*)"},
     {R"(openssl/.*)", R"(queues/base/digest\.cpp)"},
     {R"(seccomp\.h)", R"(containers/.*)"},
@@ -111,7 +111,8 @@ std::string where(const Source& source, std::size_t line) {
 }
 
 TEST(Layering, IncludesOnlyPointDownwards) {
-  const std::regex include(R"re(^\s*#\s*include\s+"([^"]+)")re");
+  // Headers only: a piece of generated text (.inc) stands beside the file that takes it in.
+  const std::regex include(R"re(^\s*#\s*include\s+"([^"]+\.h(?:pp)?)")re");
   std::size_t seen = 0;
   for (const auto& source : sources()) {
     const std::string layer = layer_of(source.path);
