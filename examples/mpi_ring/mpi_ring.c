@@ -30,9 +30,9 @@ static int usage(void) {
   return 64;
 }
 
-static int parse(int argc, char **argv, struct options *o) {
+static int parse(int argc, char** argv, struct options* o) {
   for (int i = 1; i < argc; i += 2) {
-    const char *value = i + 1 < argc ? argv[i + 1] : NULL;
+    const char* value = i + 1 < argc ? argv[i + 1] : NULL;
     if (!value) return 0;
     if (strcmp(argv[i], "--bytes") == 0) {
       o->bytes = atoi(value);
@@ -55,7 +55,7 @@ static int parse(int argc, char **argv, struct options *o) {
 static unsigned char pattern(int i) { return (unsigned char)(i * 31 + i / 4096); }
 
 /* Sends the block round once; every rank adds one to each byte. Returns 0 if a byte is wrong. */
-static int ring(unsigned char *block, int bytes, int rank, int size, int round) {
+static int ring(unsigned char* block, int bytes, int rank, int size, int round) {
   const int to = (rank + 1) % size, from = (rank + size - 1) % size;
   if (size == 1) return 1;
   if (rank == 0) MPI_Send(block, bytes, MPI_BYTE, to, round, MPI_COMM_WORLD);
@@ -70,7 +70,7 @@ static int ring(unsigned char *block, int bytes, int rank, int size, int round) 
   return 1;
 }
 
-int main(int argc, char **argv) {
+int main(int argc, char** argv) {
   struct options o = {.bytes = 1 << 20,
                       .rounds = 1,
                       .abort_rank = -1,
@@ -101,7 +101,7 @@ int main(int argc, char **argv) {
   if (rank == o.kill_rank) raise(SIGKILL);
   if (o.sleep_seconds > 0) sleep((unsigned)o.sleep_seconds);
 
-  unsigned char *block = malloc((size_t)o.bytes);
+  unsigned char* block = malloc((size_t)o.bytes);
   if (!block) MPI_Abort(MPI_COMM_WORLD, 71);
   for (int i = 0; i < o.bytes; ++i) block[i] = pattern(i);
   for (int round = 0; round < o.rounds; ++round) good &= ring(block, o.bytes, rank, size, round);
