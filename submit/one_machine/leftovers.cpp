@@ -58,7 +58,9 @@ std::vector<fs::path> groups_in(const fs::path& directory) {
   return found;
 }
 
-void search_groups(const fs::path& directory, const std::string& name, std::vector<std::string>& found) {
+void search_groups(const fs::path& directory,
+                   const std::string& name,
+                   std::vector<std::string>& found) {
   for (const auto& group : groups_in(directory)) {
     if (group.filename() == name) {
       found.push_back(group.string());
@@ -101,7 +103,7 @@ std::vector<ProcessId> find_shepherds(const ClusterLayout& layout,
   for (const auto& node : nodes) {
     const std::string jobs = layout.node_spool(node) + "/jobs";
     for (const auto& attempt : list_directory(jobs)) {
-      const auto bytes = read_file(cat(jobs, '/', attempt, "/order"));
+      const auto bytes = read_file(cat(jobs, '/', attempt, "/shepherd"));
       wire::AttemptRecord record;
       if (!bytes || !record.ParseFromString(*bytes)) continue;
       const ProcessId shepherd{.pid = record.shepherd_pid(),
@@ -110,6 +112,18 @@ std::vector<ProcessId> find_shepherds(const ClusterLayout& layout,
       if (shepherd.pid > 1 && is_alive(shepherd)) found.push_back(shepherd);
     }
   }
+  // One that has just been started may have no record yet; its first argument is the directory that
+  // the record will be in.
+  const auto unrecorded = find_processes([&](pid_t pid) {
+    const auto line = read_file(cat("/proc/", pid, "/cmdline"));
+    if (!line) return false;
+    const auto words = split(*line, '\0');
+    return words.size() > 1 && words[0].ends_with("jshepherd") &&
+           words[1].starts_with(layout.directory + "/");
+  });
+  found.insert(found.end(), unrecorded.begin(), unrecorded.end());
+  std::ranges::sort(found);
+  found.erase(std::ranges::unique(found).begin(), found.end());
   return found;
 }
 

@@ -13,7 +13,7 @@
 
 namespace gangway::one_machine {
 
-// Shepherds, by the records in the nodes' spools.
+// Shepherds, by the records in the nodes' spools and by their command lines.
 [[nodiscard]] std::vector<ProcessId> find_shepherds(const ClusterLayout& layout,
                                                     const std::vector<NodeName>& nodes);
 // Every process that is in one of the cluster's network namespaces, is one of `known`, or descends
