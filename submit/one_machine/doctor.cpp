@@ -53,7 +53,7 @@ containers::ProbeRow programs_row() {
 DoctorReport examine_machine() {
   const auto kernel = containers::probe_kernel();
   DoctorReport report{.heading = cat("kernel ", kernel.release, ", control groups ",
-                                     to_string(kernel.cgroup_layout),
+                                     to_string(kernel.cgroup_kind),
                                      kernel.privileged ? ", as root" : ", as an ordinary user"),
                       .rows = containers::render_rows(kernel),
                       .jobs_can_run = true};
