@@ -281,6 +281,7 @@ std::vector<ProbeRow> render_rows(const KernelFeatures& features) {
                  .waiver = feature.available ? "" : std::move(waiver)};
     rows.push_back(std::move(row));
   };
+  const auto not_needed = [&] { rows.back().needed = false; };
   const std::string delegate =
       features.privileged ? "mount the control group file system, or run outside of a container"
                           : "run the executor as root, or as a service with Delegate=yes";
@@ -290,6 +291,7 @@ std::vector<ProbeRow> render_rows(const KernelFeatures& features) {
       features.privileged ? "user-namespace" : "");
   add("user namespaces for ordinary users", features.user_namespaces_ordinary,
       "not needed by an executor that runs as root");
+  not_needed();
   add("mount calls by descriptor", features.mount_api, "Linux 5.12 or newer is needed");
   add("openat2", features.openat2, "Linux 5.6 or newer is needed");
   add("pidfd", features.pidfd, "Linux 5.4 or newer is needed");
@@ -301,6 +303,7 @@ std::vector<ProbeRow> render_rows(const KernelFeatures& features) {
   add("mapped owners", features.idmapped_mounts,
       "Linux 5.12 or newer, and a file system that supports it (ext4, xfs, btrfs); without it the "
       "files of images are not the job's own and cannot be changed in the sandbox");
+  not_needed();
   add("system call filter", features.seccomp, "a kernel with CONFIG_SECCOMP_FILTER", "seccomp");
   add(cat("control groups (", to_string(features.cgroup_kind), "): memory"), features.cgroup_memory,
       delegate, "cgroup-memory");
@@ -310,9 +313,12 @@ std::vector<ProbeRow> render_rows(const KernelFeatures& features) {
       features.cgroup_pids, delegate, "cgroup-pids");
   add(cat("control groups (", to_string(features.cgroup_kind), "): freezer"),
       features.cgroup_freezer, delegate);
+  not_needed();
   add("kill of a control group", features.cgroup_kill,
       "not needed: processes are killed with their process namespace");
+  not_needed();
   add("start in a control group", features.clone_into_cgroup, "not needed: processes are moved");
+  not_needed();
   return rows;
 }
 

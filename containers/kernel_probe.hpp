@@ -49,6 +49,7 @@ struct ProbeRow {
   std::string detail;
   std::string remedy;  // empty if ok
   std::string waiver;  // the waiver that lets jobs run without it; empty: none, or not needed
+  bool needed = true;  // false: jobs run as well without it, and need no waiver
 };
 // Pure.
 [[nodiscard]] std::vector<ProbeRow> render_rows(const KernelFeatures& features);

@@ -10,6 +10,14 @@
 namespace gangway::one_machine {
 namespace {
 
+constexpr std::string_view kMissing = "MISSING";
+
+std::string_view verdict_of(const containers::ProbeRow& row) {
+  if (row.ok) return "ok     ";
+  if (!row.waiver.empty()) return "waived ";
+  return row.needed ? kMissing : "absent ";
+}
+
 containers::ProbeRow network_row() {
   if (::geteuid() != 0) {
     return {.name = "networks of their own",
@@ -52,15 +60,15 @@ containers::ProbeRow programs_row() {
 
 DoctorReport examine_machine() {
   const auto kernel = containers::probe_kernel();
-  DoctorReport report{.heading = cat("kernel ", kernel.release, ", control groups ",
-                                     to_string(kernel.cgroup_kind),
-                                     kernel.privileged ? ", as root" : ", as an ordinary user"),
-                      .rows = containers::render_rows(kernel),
-                      .jobs_can_run = true};
+  DoctorReport report{
+      .heading = cat("kernel ", kernel.release, ", control groups ", to_string(kernel.cgroup_kind),
+                     kernel.privileged ? ", as root" : ", as an ordinary user"),
+      .rows = containers::render_rows(kernel),
+      .jobs_can_run = true};
   report.rows.push_back(network_row());
   report.rows.push_back(programs_row());
   for (const auto& row : report.rows) {
-    if (!row.ok && row.waiver.empty()) report.jobs_can_run = false;
+    if (verdict_of(row) == kMissing) report.jobs_can_run = false;
   }
   return report;
 }
@@ -70,8 +78,7 @@ std::string render_report(const DoctorReport& report) {
   for (const auto& row : report.rows) width = std::max(width, row.name.size());
   std::string text = report.heading + "\n";
   for (const auto& row : report.rows) {
-    const char* verdict = row.ok ? "ok     " : row.waiver.empty() ? "MISSING" : "waived ";
-    text += cat(verdict, "  ", row.name, std::string(width - row.name.size(), ' '), "  ",
+    text += cat(verdict_of(row), "  ", row.name, std::string(width - row.name.size(), ' '), "  ",
                 row.detail, '\n');
     if (!row.ok && !row.remedy.empty()) text += cat("         to have it: ", row.remedy, '\n');
     if (!row.ok && !row.waiver.empty()) {
