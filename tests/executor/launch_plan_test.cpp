@@ -1,8 +1,8 @@
 #include "executor/launch_plan.hpp"
 
-#include <algorithm>
-
 #include <gtest/gtest.h>
+
+#include <algorithm>
 
 #include "executor/environment.hpp"
 
@@ -71,9 +71,7 @@ containers::SandboxReady ready() {
   return r;
 }
 
-std::vector<RankEnvironment> ranks() {
-  return {{2, {"PMIX_RANK=2"}}, {3, {"PMIX_RANK=3"}}};
-}
+std::vector<RankEnvironment> ranks() { return {{2, {"PMIX_RANK=2"}}, {3, {"PMIX_RANK=3"}}}; }
 
 std::string value(const containers::ProgramRequest& program, std::string_view name) {
   Environment env;
@@ -82,7 +80,8 @@ std::string value(const containers::ProgramRequest& program, std::string_view na
   return found != nullptr ? *found : "(not set)";
 }
 
-// ---- the whole, to be read -----------------------------------------------------------------------
+// ---- the whole, to be read
+// -----------------------------------------------------------------------
 
 TEST(LaunchPlan, AnMpiTaskInAnImageReadsAsAWhole) {
   const auto programs = plan_programs(mpi_order(), facts(), ready(), ranks());
@@ -169,7 +168,8 @@ output: /home/alice/run/job-42.out (new)
 )");
 }
 
-// ---- environment ---------------------------------------------------------------------------------
+// ---- environment
+// ---------------------------------------------------------------------------------
 
 TEST(LaunchPlan, AnImageBringsItsOwnPath) {
   const auto program = plan_programs(mpi_order(), facts(), ready(), ranks())[0];
@@ -188,11 +188,16 @@ TEST(LaunchPlan, WithoutAnImageTheJobKeepsItsPath) {
 }
 TEST(LaunchPlan, TheUsersSettingsAreNeverOverridden) {
   StepOrder order = mpi_order();
-  const std::vector<std::string> settings{
-      "OMPI_MCA_pml=ucx", "OMPI_MCA_btl=^tcp", "OMPI_MCA_schizo=slurm",
-      "OMPI_MCA_hwloc_base_binding_policy=core", "OMPI_MCA_orte_externally_bound=0",
-      "OMPI_MCA_btl_tcp_if_include=eth0", "OMPI_MCA_mpi_yield_when_idle=0", "HOME=/elsewhere",
-      "USER=other", "OMP_NUM_THREADS=4"};
+  const std::vector<std::string> settings{"OMPI_MCA_pml=ucx",
+                                          "OMPI_MCA_btl=^tcp",
+                                          "OMPI_MCA_schizo=slurm",
+                                          "OMPI_MCA_hwloc_base_binding_policy=core",
+                                          "OMPI_MCA_orte_externally_bound=0",
+                                          "OMPI_MCA_btl_tcp_if_include=eth0",
+                                          "OMPI_MCA_mpi_yield_when_idle=0",
+                                          "HOME=/elsewhere",
+                                          "USER=other",
+                                          "OMP_NUM_THREADS=4"};
   order.spec.env.insert(order.spec.env.end(), settings.begin(), settings.end());
   LaunchFacts shared = facts();
   shared.shared_machine = true;
@@ -210,9 +215,9 @@ TEST(LaunchPlan, AnImagesOwnMpiSettingsStand) {
 TEST(LaunchPlan, AnExcludedInterfaceIsTheUsersChoiceToo) {
   StepOrder order = mpi_order();
   order.spec.env.emplace_back("OMPI_MCA_btl_tcp_if_exclude=docker0");
-  EXPECT_EQ(value(plan_programs(order, facts(), ready(), ranks())[0],
-                  "OMPI_MCA_btl_tcp_if_include"),
-            "(not set)");
+  EXPECT_EQ(
+      value(plan_programs(order, facts(), ready(), ranks())[0], "OMPI_MCA_btl_tcp_if_include"),
+      "(not set)");
 }
 TEST(LaunchPlan, AFastNetworkIsLeftToOpenMpi) {
   LaunchFacts fast = facts();
@@ -239,8 +244,8 @@ TEST(LaunchPlan, PlainJobsHaveNothingOfMpi) {
 }
 TEST(LaunchPlan, AnOuterJobLeavesNoTrace) {
   StepOrder order = batch_order();
-  order.spec.env = {"PMIX_RANK=7",        "OMPI_COMM_WORLD_RANK=7", "SLURM_ARRAY_TASK_ID=3",
-                    "SLURM_JOB_ID=1",     "SLURM_STEP_ID=0",        "JOB_WORKFLOW=w1",
+  order.spec.env = {"PMIX_RANK=7",       "OMPI_COMM_WORLD_RANK=7", "SLURM_ARRAY_TASK_ID=3",
+                    "SLURM_JOB_ID=1",    "SLURM_STEP_ID=0",        "JOB_WORKFLOW=w1",
                     "SLURM_HINT=compute"};
   const auto program = plan_programs(order, facts(), ready(), {})[0];
   for (const char* gone : {"PMIX_RANK", "OMPI_COMM_WORLD_RANK", "SLURM_ARRAY_TASK_ID",
@@ -280,7 +285,8 @@ TEST(LaunchPlan, BrokenVariablesAreSkipped) {
   }
 }
 
-// ---- commands ------------------------------------------------------------------------------------
+// ---- commands
+// ------------------------------------------------------------------------------------
 
 TEST(LaunchPlan, AScriptRunsAsAFileWithItsArguments) {
   const auto program = plan_programs(batch_order(), facts(), ready(), {})[0];
@@ -312,7 +318,8 @@ TEST(LaunchPlan, TheUmaskIsTheUsers) {
   EXPECT_EQ(plan_programs(order, facts(), ready(), {})[0].umask, 077U);
 }
 
-// ---- cores ---------------------------------------------------------------------------------------
+// ---- cores
+// ---------------------------------------------------------------------------------------
 
 TEST(LaunchPlan, EachTaskHasItsCores) {
   StepOrder order = mpi_order();
@@ -323,8 +330,7 @@ TEST(LaunchPlan, EachTaskHasItsCores) {
   EXPECT_EQ(programs[1].cores, (std::vector<int>{2, 3}));
 }
 TEST(LaunchPlan, ABatchScriptHasAllCoresOfItsNode) {
-  EXPECT_EQ(plan_programs(batch_order(), facts(), ready(), {})[0].cores,
-            (std::vector<int>{2, 3}));
+  EXPECT_EQ(plan_programs(batch_order(), facts(), ready(), {})[0].cores, (std::vector<int>{2, 3}));
 }
 TEST(LaunchPlan, CoresThatTheMachineHasNotAreNotPinned) {
   LaunchFacts small = facts();
@@ -339,7 +345,8 @@ TEST(LaunchPlan, ASharedMachineIsNotPinned) {
   EXPECT_TRUE(plan_sandbox(mpi_order(), shared).limits.cores.empty());
 }
 
-// ---- files ---------------------------------------------------------------------------------------
+// ---- files
+// ---------------------------------------------------------------------------------------
 
 PatternFacts pattern() {
   PatternFacts p;
@@ -412,7 +419,8 @@ TEST(LaunchPlan, AppendingTruncatesNothing) {
   EXPECT_FALSE(plan_sandbox(order, facts()).outputs[0].truncate);
 }
 
-// ---- MPI -----------------------------------------------------------------------------------------
+// ---- MPI
+// -----------------------------------------------------------------------------------------
 
 TEST(LaunchPlan, ThePmixServerKnowsTheWholeGang) {
   const wire::PmixSetup setup = plan_pmix_setup(mpi_order(), facts());
@@ -432,7 +440,8 @@ TEST(LaunchPlan, ThePmixServerSeesNothingOfTheUsersEnvironment) {
   EXPECT_EQ(value(program, "STEPS"), "(not set)");
 }
 
-// ---- orders --------------------------------------------------------------------------------------
+// ---- orders
+// --------------------------------------------------------------------------------------
 
 TEST(LaunchPlan, ABrokenOrderIsCorrupt) {
   wire::Prepare m;

@@ -1,0 +1,245 @@
+// jexecd: the executor of one node. Wiring only.
+//
+// SIGTERM and SIGINT end jexecd and nothing else: its shepherds and their jobs go on, and are taken
+// over by the next jexecd on the same spool.
+//
+// Exit codes: 0 told to end; 64 usage; 69 the spool is in use or the launcher is gone; 70 internal;
+// 71 the kernel refuses something needed; 78 configuration.
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <CLI/CLI.hpp>
+#include <csignal>
+#include <cstdio>
+#include <exception>
+#include <optional>
+#include <string>
+#include <utility>
+
+#include "executor/agent_daemon.hpp"
+#include "executor/inventory.hpp"
+#include "executor/launcher.hpp"
+#include "executor/process_host.hpp"
+#include "executor/processes.hpp"
+#include "executor/socket_ports.hpp"
+#include "executor/spool.hpp"
+#include "queues/base/log.hpp"
+#include "queues/base/text.hpp"
+#include "queues/config/config.hpp"
+#include "queues/io/asio_loop.hpp"
+#include "queues/io/endpoint.hpp"
+#include "queues/io/resolve.hpp"
+#include "queues/io/socket_transport.hpp"
+
+namespace gangway::executor {
+namespace {
+
+constexpr int kUnavailable = 69;
+constexpr int kInternal = 70;
+constexpr int kOsError = 71;
+constexpr int kConfiguration = 78;
+constexpr const char* kDefaultConfig = "/etc/gangway/gangway.yaml";
+
+struct Options {
+  std::string config;
+  std::string node;
+  std::string spool;
+  std::string scheduler;
+  std::string address;
+  bool verbose = false;
+};
+
+struct Failure {
+  int code = kInternal;
+  Error why;
+};
+
+int fail(int code, const Error& why) {
+  std::fprintf(stderr, "jexecd: %s\n", why.message().c_str());
+  return code;
+}
+
+std::string host_name() {
+  char name[256] = {};
+  if (::gethostname(name, sizeof name - 1) != 0) return "localhost";
+  const std::string whole = name;
+  return whole.substr(0, whole.find('.'));
+}
+
+// The file, then what the command line says instead.
+Result<config::Config> read_config(const Options& options) {
+  config::Config config;
+  if (!options.config.empty()) {
+    GANGWAY_ASSIGN(config, config::load_config(options.config));
+  } else if (::access(kDefaultConfig, R_OK) == 0) {
+    GANGWAY_ASSIGN(config, config::load_config(kDefaultConfig));
+  }
+  if (!options.spool.empty()) config.executor.spool = options.spool;
+  if (!options.scheduler.empty()) config.executor.scheduler = options.scheduler;
+  if (!options.address.empty()) config.executor.address = options.address;
+  if (config.executor.images.empty()) config.executor.images = config.executor.spool + "/images";
+  if (config.executor.spool.empty() || config.executor.spool.front() != '/') {
+    return Error(ErrorKind::Invalid,
+                 cat("--spool ", config.executor.spool, ": an absolute path is needed"));
+  }
+  return config;
+}
+
+// Readable by us alone, else whoever can read it can be a node.
+Result<std::string> read_key(const std::string& path) {
+  struct stat found {};
+  if (::stat(path.c_str(), &found) != 0) return errno_error(cat("open the key file ", path), errno);
+  if ((found.st_mode & 077) != 0) {
+    return Error(ErrorKind::Denied, cat("the key file ", path, " is open to others; chmod 600"));
+  }
+  GANGWAY_ASSIGN(const std::string key, read_whole_file(path, 64 << 10));
+  const std::string_view trimmed = trim(key);
+  if (trimmed.size() < 16) {
+    return Error(ErrorKind::Invalid, cat("the key file ", path, " has less than 16 characters"));
+  }
+  return std::string(trimmed);
+}
+
+wire::ShepherdStart node_part(const config::Config& config,
+                              const Spool& spool,
+                              const std::string& node,
+                              const std::string& address) {
+  wire::ShepherdStart start;
+  start.set_node(node);
+  start.set_address(address);
+  start.set_agent_socket(spool.agent_socket());
+  start.set_images(config.executor.images);
+  start.set_scratch(config.executor.scratch);
+  start.set_cgroup(config.executor.cgroup);
+  for (const config::Waiver waiver : config.executor.waivers) {
+    start.add_waivers(std::string(config::to_string(waiver)));
+  }
+  start.set_tcp_networks(config.mpi.tcp_networks);
+  start.set_shared_machine(config.executor.shared_machine);
+  return start;
+}
+
+// The scheduler as numbers. A name that cannot be resolved yet (the network is coming up) is tried
+// again by whoever starts us again.
+Result<std::string> numeric_address(const config::Config& config, const std::string& scheduler) {
+  if (config.executor.address.empty()) return find_own_address(scheduler);
+  GANGWAY_ASSIGN(const std::string endpoint,
+                 io::resolve_endpoint(make_endpoint(config.executor.address, 1)));
+  GANGWAY_ASSIGN(const io::Endpoint parsed, io::parse_endpoint(endpoint));
+  return parsed.address;
+}
+
+int run(const Options& options, LauncherProcess launcher) {
+  const Result<config::Config> config = read_config(options);
+  if (!config) return fail(kConfiguration, config.error());
+  const Result<std::string> key = read_key(config->key_file);
+  if (!key) return fail(kConfiguration, key.error());
+  const Result<std::string> scheduler = io::resolve_endpoint(config->executor.scheduler);
+  if (!scheduler) return fail(kConfiguration, scheduler.error());
+  const Result<std::string> address = numeric_address(*config, *scheduler);
+  if (!address) return fail(kConfiguration, address.error());
+  const Result<std::string> shepherd = find_program("jshepherd");
+  if (!shepherd) return fail(kConfiguration, shepherd.error());
+  const Result<std::string> boot_id = read_boot_id();
+  if (!boot_id) return fail(kOsError, boot_id.error());
+  const Result<MachineFacts> machine = read_machine();
+  if (!machine) return fail(kOsError, machine.error());
+  Result<Spool> spool = Spool::open(config->executor.spool);
+  if (!spool) {
+    return fail(spool.error().kind() == ErrorKind::Conflict ? kUnavailable : kConfiguration,
+                spool.error());
+  }
+  const Result<std::uint64_t> epoch = spool->read_epoch();
+  if (!epoch) return fail(kOsError, epoch.error());
+
+  AgentConfig agent;
+  agent.node = NodeName(options.node.empty() ? host_name() : options.node);
+  agent.capacity = plan_capacity(*machine, config->executor.cores, config->executor.memory,
+                                 config->executor.named);
+  agent.boot_id = *boot_id;
+  agent.address = *address;
+  agent.version = GANGWAY_VERSION;
+  agent.allow_root_jobs = config->allow_root_jobs;
+  if (::geteuid() != 0) agent.only_uid = ::geteuid();
+
+  io::AsioLoop loop;
+  std::optional<Failure> failure;
+  const auto end_with = [&](int code, const Error& why) {
+    if (!failure) failure = Failure{code, why};
+    loop.stop();
+  };
+  loop.watch_signal(SIGTERM, [&loop] { loop.stop(); });
+  loop.watch_signal(SIGINT, [&loop] { loop.stop(); });
+  io::Greeting greeting;
+  greeting.program = "jexecd";
+  greeting.cluster = config->cluster;
+  // Handlers outlive the transport, so it is made after them and ends before them.
+  ProcessHost host(loop, *spool,
+                   {.shepherd_program = *shepherd,
+                    .boot_id = *boot_id,
+                    .node = node_part(*config, *spool, agent.node.value, *address),
+                    .clean_leftovers = [](const std::string&) {}},
+                   std::move(launcher.socket),
+                   [&](const Error& why) { end_with(kUnavailable, why); });
+  std::vector<RecoveredAttempt> recovered = host.recover();
+  io::SocketTransport transport(loop, greeting, static_cast<std::uint64_t>(::getpid()));
+  SocketAgentPorts ports(transport, *scheduler, agent.node, *key);
+  AgentDaemon daemon({.loop = loop,
+                      .transport = transport,
+                      .ports = ports,
+                      .host = host,
+                      .on_fatal = [&](const Error& why) { end_with(kOsError, why); }},
+                     agent, std::move(recovered), *epoch, ::geteuid());
+  io::ListenOptions listen;
+  listen.handler = &daemon.shepherds();
+  listen.socket_mode = 0600;
+  const auto listening = transport.listen(spool->agent_socket(), listen);
+  if (!listening) return fail(kConfiguration, listening.error());
+  log_info("executor_ready", {{"node", agent.node.value},
+                              {"capacity", to_string(agent.capacity)},
+                              {"address", *address},
+                              {"scheduler", *scheduler},
+                              {"spool", spool->root()}});
+  daemon.start();
+  loop.run();
+  if (failure) return fail(failure->code, failure->why);
+  log_info("executor_ends", {{"attempts_left_running", cat(daemon.agent().held_attempts())}});
+  return 0;
+}
+
+}  // namespace
+}  // namespace gangway::executor
+
+int main(int argc, char** argv) {
+  using namespace gangway;
+  using namespace gangway::executor;
+  Options options;
+  CLI::App app("jexecd: runs jobs on this node, as the scheduler orders");
+  app.set_version_flag("--version", "jexecd " GANGWAY_VERSION);
+  app.add_option("--config", options.config,
+                 cat("configuration file (default: ", kDefaultConfig, " if it is there)"));
+  app.add_option("--node", options.node, "this node's name (default: the host's short name)");
+  app.add_option("--spool", options.spool, "directory for the attempts on this node");
+  app.add_option("--scheduler", options.scheduler, "where jschedd listens, host:port");
+  app.add_option("--address", options.address, "where the other nodes reach this one");
+  app.add_flag("--verbose", options.verbose, "log more");
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::ParseError& e) {
+    return app.exit(e) == 0 ? 0 : 64;
+  }
+  try {
+    set_log("jexecd", options.verbose ? LogLevel::Debug : LogLevel::Info);
+    // First of all, while this process is small and has one thread.
+    Result<LauncherProcess> launcher = fork_launcher();
+    if (!launcher) return fail(kOsError, launcher.error());
+    const pid_t launcher_pid = launcher->pid;
+    const int code = run(options, *std::move(launcher));
+    // It ends with our end of its socket.
+    ::waitpid(launcher_pid, nullptr, 0);
+    return code;
+  } catch (const std::exception& e) {
+    return fail(kInternal, Error(ErrorKind::Internal, e.what()));
+  }
+}

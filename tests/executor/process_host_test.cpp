@@ -1,0 +1,261 @@
+// The real host of shepherds, with shell scripts for shepherds.
+#include "executor/process_host.hpp"
+
+#include <gtest/gtest.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <csignal>
+#include <cstdlib>
+#include <filesystem>
+#include <fstream>
+
+#include "executor/inventory.hpp"
+#include "executor/processes.hpp"
+#include "queues/io/asio_loop.hpp"
+#include "queues/wire/convert.hpp"
+
+namespace gangway::executor {
+namespace {
+
+namespace fs = std::filesystem;
+constexpr AttemptKey kFirst{{JobId{42}}, 1};
+
+class ProcessHostTest : public ::testing::Test {
+ protected:
+  struct Gone {
+    AttemptKey key;
+    std::string why;
+    std::optional<wire::StepFinished> finished;
+  };
+
+  void SetUp() override {
+    char pattern[] = "/tmp/gangway-host-XXXXXX";
+    ASSERT_NE(::mkdtemp(pattern), nullptr);
+    directory_ = pattern;
+  }
+  void TearDown() override {
+    host_.reset();
+    if (launcher_pid_ > 0) ::waitpid(launcher_pid_, nullptr, 0);  // it ends with its socket
+    for (const pid_t pid : strays_) ::kill(pid, SIGKILL);
+    fs::remove_all(directory_);
+  }
+  // A shepherd whose body is `script`; $1 is its attempt directory.
+  void make_host(const std::string& script) {
+    const std::string program = directory_ + "/shepherd";
+    std::ofstream(program) << "#!/bin/sh\n" << script;
+    ::chmod(program.c_str(), 0755);
+    if (!spool_) {
+      Result<Spool> spool = Spool::open(directory_ + "/spool");
+      ASSERT_TRUE(spool);
+      spool_.emplace(*std::move(spool));
+    }
+    host_.reset();
+    if (launcher_pid_ > 0) ::waitpid(launcher_pid_, nullptr, 0);
+    Result<LauncherProcess> launcher = fork_launcher();
+    ASSERT_TRUE(launcher);
+    launcher_pid_ = launcher->pid;
+    host_.emplace(loop_, *spool_,
+                  ProcessHostConfig{program,
+                                    *read_boot_id(),
+                                    {},
+                                    [this](const std::string& name) { cleaned_.push_back(name); }},
+                  std::move(launcher->socket), [this](const Error&) {
+                    launcher_lost_ = true;
+                    loop_.stop();
+                  });
+    host_->set_on_gone(
+        [this](AttemptKey key, std::string why, std::optional<wire::StepFinished> finished) {
+          gone_.push_back({key, std::move(why), std::move(finished)});
+          loop_.stop();
+        });
+  }
+  void spawn(std::uint32_t uid = ::getuid()) {
+    wire::Prepare order;
+    order.mutable_owner()->set_uid(uid);
+    host_->spawn(kFirst, order, BootTime{1});
+  }
+  // Until something ends; a minute at most.
+  void run() {
+    const io::TimerId limit = loop_.arm(loop_.now().boot + minutes(1), [this] { loop_.stop(); });
+    loop_.run();
+    loop_.cancel(limit);
+  }
+  std::string attempt() const { return directory_ + "/spool/jobs/42.1"; }
+
+  std::string directory_;
+  io::AsioLoop loop_;
+  std::optional<Spool> spool_;
+  std::optional<ProcessHost> host_;
+  pid_t launcher_pid_ = 0;
+  std::vector<std::string> cleaned_;
+  std::vector<Gone> gone_;
+  std::vector<pid_t> strays_;
+  bool launcher_lost_ = false;
+};
+
+TEST_F(ProcessHostTest, AShepherdFindsItsOrderAndItsEndIsTold) {
+  make_host("test -s \"$1/order\" && test -d \"$1/sandbox\" && exit 7; exit 1");
+  spawn();
+  run();
+  ASSERT_EQ(gone_.size(), 1U);
+  EXPECT_EQ(gone_[0].key, kFirst);
+  EXPECT_EQ(gone_[0].why, "exit code 7");
+  EXPECT_FALSE(gone_[0].finished.has_value());
+  EXPECT_EQ(cleaned_, std::vector<std::string>{"42.1"});
+  EXPECT_FALSE(spool_->attempt(kFirst).read_order()->start().user_name().empty());
+  host_->forget(kFirst);
+  EXPECT_FALSE(fs::exists(attempt()));
+}
+TEST_F(ProcessHostTest, AShepherdIsInASessionOfItsOwnWithoutOurDescriptors) {
+  make_host(R"(ps -o sid= -p $$ | tr -d ' ' > "$1/sid"; ls /proc/self/fd | wc -l > "$1/fds"
+echo $$ > "$1/pid")");
+  spawn();
+  run();
+  const auto word = [&](const char* name) {
+    std::string text;
+    std::ifstream(attempt() + "/" + name) >> text;
+    return text;
+  };
+  EXPECT_EQ(word("sid"), word("pid"));
+  EXPECT_EQ(word("fds"), "4");  // 0, 1, 2 and the one that lists them
+}
+TEST_F(ProcessHostTest, TheRecordOfTheEndIsHandedOn) {
+  make_host("exit 0");
+  wire::StepFinished finished;
+  finished.mutable_outcome()->set_exit_code(3);
+  std::ofstream(directory_ + "/record") << finished.SerializeAsString();
+  make_host("cp " + directory_ + "/record \"$1/finished\"");
+  spawn();
+  run();
+  ASSERT_EQ(gone_.size(), 1U);
+  ASSERT_TRUE(gone_[0].finished.has_value());
+  EXPECT_EQ(gone_[0].finished->outcome().exit_code(), 3);
+}
+TEST_F(ProcessHostTest, AKilledShepherdIsNamedSo) {
+  make_host("kill -9 $$");
+  spawn();
+  run();
+  ASSERT_EQ(gone_.size(), 1U);
+  EXPECT_EQ(gone_[0].why, "killed by signal 9 (SIGKILL)");
+}
+TEST_F(ProcessHostTest, AProgramThatIsNotThereIsTold) {
+  make_host("exit 0");
+  fs::remove(directory_ + "/shepherd");
+  spawn();
+  run();
+  ASSERT_EQ(gone_.size(), 1U);
+  EXPECT_NE(gone_[0].why.find("No such file"), std::string::npos);
+}
+TEST_F(ProcessHostTest, AnUnknownUserIsTold) {
+  make_host("exit 0");
+  spawn(0x7ffffffe);
+  run();
+  ASSERT_EQ(gone_.size(), 1U);
+  EXPECT_NE(gone_[0].why.find("user database"), std::string::npos);
+  EXPECT_FALSE(fs::exists(attempt()));
+}
+TEST_F(ProcessHostTest, ALostLauncherIsNoticed) {
+  make_host("exit 0");
+  ::kill(launcher_pid_, SIGKILL);
+  run();
+  EXPECT_TRUE(launcher_lost_);
+}
+// The shepherd writes its record as the real one does, and lives on.
+TEST_F(ProcessHostTest, ARunningShepherdIsFoundAgain) {
+  make_host("echo $$ > \"$1/pid.new\"; mv \"$1/pid.new\" \"$1/pid\"; exec sleep 60");
+  spawn();
+  const std::string pid_file = attempt() + "/pid";
+  std::function<void()> look = [&] {
+    if (fs::exists(pid_file)) {
+      loop_.stop();
+    } else {
+      loop_.arm(loop_.now().boot + milliseconds(1), look);
+    }
+  };
+  look();
+  run();
+  pid_t pid = 0;
+  std::ifstream(pid_file) >> pid;
+  ASSERT_GT(pid, 1);
+  strays_.push_back(pid);
+  wire::AttemptRecord record;
+  record.set_boot_id(*read_boot_id());
+  record.set_shepherd_pid(pid);
+  record.set_shepherd_start_time(*find_start_time(pid));
+  ASSERT_TRUE(spool_->attempt(kFirst).write_shepherd(record));
+
+  make_host("exit 0");  // jexecd and its launcher are new; the shepherd is not their child
+  const auto recovered = host_->recover();
+  ASSERT_EQ(recovered.size(), 1U);
+  EXPECT_TRUE(recovered[0].shepherd_alive);
+  EXPECT_TRUE(cleaned_.empty());
+  ::kill(pid, SIGKILL);
+  run();
+  ASSERT_EQ(gone_.size(), 1U);
+  EXPECT_EQ(gone_[0].key, kFirst);
+}
+TEST_F(ProcessHostTest, AnotherProcessWithTheSameNumberIsNotTheShepherd) {
+  make_host("exit 0");
+  wire::AttemptRecord order;
+  order.set_boot_id(*read_boot_id());
+  ASSERT_TRUE(spool_->attempt(kFirst).create(order));
+  wire::AttemptRecord record;
+  record.set_boot_id(*read_boot_id());
+  record.set_shepherd_pid(::getpid());
+  record.set_shepherd_start_time(1);
+  ASSERT_TRUE(spool_->attempt(kFirst).write_shepherd(record));
+  const auto recovered = host_->recover();
+  ASSERT_EQ(recovered.size(), 1U);
+  EXPECT_FALSE(recovered[0].shepherd_alive);
+  EXPECT_EQ(cleaned_, std::vector<std::string>{"42.1"});
+}
+TEST_F(ProcessHostTest, AShepherdOfAnEarlierBootIsGone) {
+  make_host("exit 0");
+  wire::AttemptRecord order;
+  order.set_boot_id("another boot");
+  ASSERT_TRUE(spool_->attempt(kFirst).create(order));
+  wire::AttemptRecord record;
+  record.set_boot_id("another boot");
+  record.set_shepherd_pid(::getpid());
+  record.set_shepherd_start_time(*find_start_time(::getpid()));
+  ASSERT_TRUE(spool_->attempt(kFirst).write_shepherd(record));
+  EXPECT_FALSE(host_->recover()[0].shepherd_alive);
+}
+
+// ---- users and machine
+// ---------------------------------------------------------------------------
+
+TEST(FindUser, RootIsKnownEverywhere) {
+  const auto root = find_user(0);
+  ASSERT_TRUE(root);
+  EXPECT_EQ(root->name(), "root");
+  EXPECT_FALSE(root->home().empty());
+  EXPECT_GE(root->groups_size(), 1);
+}
+TEST(FindUser, AStrangerIsNotFound) {
+  EXPECT_EQ(find_user(0x7ffffffe).error().kind(), ErrorKind::NotFound);
+}
+TEST(Inventory, TheMachineHasCoresAndMemory) {
+  const auto machine = read_machine();
+  ASSERT_TRUE(machine);
+  EXPECT_FALSE(machine->cores.empty());
+  EXPECT_GT(machine->memory.value, 0);
+}
+TEST(Inventory, TheOperatorsNumbersStand) {
+  MachineFacts machine;
+  machine.cores = {0, 1};
+  machine.memory = gibibytes(4);
+  EXPECT_EQ(plan_capacity(machine, {}, {}, {}).cores, 2);
+  const Resources said = plan_capacity(machine, 8, gibibytes(1), {{"gpu", 2}});
+  EXPECT_EQ(said.cores, 8);
+  EXPECT_EQ(said.memory, gibibytes(1));
+  EXPECT_EQ(said.amount_of("gpu"), 2);
+}
+TEST(Inventory, LoopbackIsSeenFromLoopback) {
+  EXPECT_EQ(*find_own_address("127.0.0.1:9"), "127.0.0.1");
+}
+
+}  // namespace
+}  // namespace gangway::executor
