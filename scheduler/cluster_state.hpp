@@ -1,7 +1,12 @@
-// ClusterState: jobs, workflows and nodes in memory; events in, no I/O out.
+// ClusterState: jobs, workflows and nodes in memory; events in, rows and events for the store out.
+// No I/O.
+//
+// record() is the only way to change it, so that memory, rows and events always agree. Rows are
+// collected: however often a turn changes a job, its row is written once, by write_rows().
 #pragma once
 
 #include <map>
+#include <memory>
 #include <optional>
 #include <set>
 #include <string>
@@ -19,35 +24,53 @@ namespace gangway::scheduler {
 class ClusterState {
  public:
   ClusterState() = default;
+  // Nodes of whom nothing is known yet are Unknown, but for those that are Lost.
   explicit ClusterState(store::LiveState loaded);
 
   [[nodiscard]] const std::map<JobKey, Job>& jobs() const { return jobs_; }
   [[nodiscard]] const std::map<WorkflowId, Workflow>& workflows() const { return workflows_; }
   [[nodiscard]] const std::map<NodeName, Node>& nodes() const { return nodes_; }
   [[nodiscard]] const Job* find_job(JobKey key) const;
+  [[nodiscard]] const Workflow* find_workflow(WorkflowId id) const;
   [[nodiscard]] const Node* find_node(const NodeName& name) const;
+  // Requires: it is there.
+  [[nodiscard]] const Job& get_job(JobKey key) const;
 
-  // Applies the fact, appends it to `batch` with its row. CHECKs that it is possible: the caller has
-  // asked apply() of job_machine.hpp first where it may be refused.
-  void record(JobKey key, JobEvent what, Time at, store::Batch& batch);
-  void record_submitted(JobKey key, const job_event::Submitted& what,
-                        std::shared_ptr<const JobSpec> spec, Time at, store::Batch& batch);
+  // Applies the fact and appends it to `batch`. CHECKs that it is possible: the caller has asked
+  // apply() of job_machine.hpp first where it may be refused. Returns the job after it.
+  const Job& record(JobKey key, JobEvent what, Time at, store::Batch& batch);
+  const Job& record_submitted(JobKey key,
+                              const job_event::Submitted& what,
+                              std::shared_ptr<const JobSpec> spec,
+                              Time at,
+                              store::Batch& batch);
   void record(WorkflowId id, WorkflowEvent what, Time at, store::Batch& batch);
   void record(const NodeName& name, NodeEvent what, Time at, store::Batch& batch);
+  // Appends the rows of what record() has changed since the last call.
+  void write_rows(store::Batch& batch);
+
   // Contact changes that are not worth an event (reached, suspect).
   void set_contact(const NodeName& name, Contact contact);
 
   [[nodiscard]] JobId take_job_id(store::Batch& batch);
   [[nodiscard]] WorkflowId take_workflow_id(store::Batch& batch);
+  // Whether `id` was ever given to a job.
+  [[nodiscard]] bool is_given(JobId id) const { return id.value != 0 && id < next_job_; }
 
-  // Forgets a finished job (not the store's copy).
+  // Forgets a finished job or workflow (not the store's copy).
   void forget(JobKey key);
   void forget(WorkflowId id);
 
  private:
+  template <typename Subject>
+  void append(Subject subject, std::uint64_t version, Time at, store::Batch& batch);
+
   std::map<JobKey, Job> jobs_;
   std::map<WorkflowId, Workflow> workflows_;
   std::map<NodeName, Node> nodes_;
+  std::set<JobKey> changed_jobs_;
+  std::set<WorkflowId> changed_workflows_;
+  std::set<NodeName> changed_nodes_;
   JobId next_job_{1};
   WorkflowId next_workflow_{1};
   std::uint64_t next_seq_ = 1;

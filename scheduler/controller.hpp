@@ -6,16 +6,16 @@
 // durable; nobody sees them before (Turn). If a commit fails the daemon stops and is started again
 // from the store.
 //
-// A gang starts in two phases: every node of the allocation prepares; when all are Prepared, all are
-// told to launch; one refusal, failure or timeout releases them all.
+// A gang starts in two phases: every node of the allocation prepares; when all are Prepared, all
+// are told to launch; one refusal, failure or timeout releases them all.
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <string>
 #include <vector>
 
-#include "queues/base/rng.hpp"
 #include "queues/base/time.hpp"
 #include "queues/io/transport.hpp"
 #include "queues/model/queue.hpp"
@@ -28,18 +28,20 @@ namespace gangway::scheduler {
 
 struct ControllerConfig {
   std::string cluster = "gangway";
-  std::vector<Queue> queues;                    // at least one, exactly one of them the default
-  Duration lease = minutes(10);                 // an attempt lives this long without contact
-  Duration lease_drift = seconds(2);            // allowed difference of two boot clocks over a lease
+  std::vector<Queue> queues;          // at least one, exactly one of them the default
+  Duration lease = minutes(10);       // an attempt lives this long without contact
+  Duration lease_drift = seconds(2);  // allowed difference of two boot clocks over a lease
   Duration heartbeat_every = seconds(5);
   Duration suspect_after = seconds(15);
-  Duration prepare_timeout = minutes(30);       // unpacking a large image included
-  Duration requeue_backoff = seconds(5);        // after a failed start, doubled each time
+  Duration prepare_timeout = minutes(30);  // unpacking a large image included
+  Duration requeue_backoff = seconds(5);   // after a failed start, doubled each time
   bool allow_root_jobs = false;
-  std::vector<std::string> operators;           // user names that may drain, confirm, see to all jobs
+  std::vector<std::string> operators;  // user names that may drain, confirm, see to all jobs
+  std::uint32_t own_uid = 0;           // the daemon's: an operator too
+  std::string version = GANGWAY_VERSION;
   std::size_t max_jobs = 2'000'000;
   std::size_t max_jobs_per_submission = 1'000'000;
-  int pass_work_budget = 10'000;                // jobs looked at in one pass
+  int pass_work_budget = 10'000;  // jobs looked at in one pass
 };
 
 // Where users' names come from; the daemon asks the host, the simulator makes them up.
@@ -51,26 +53,42 @@ class UserDirectory {
 
 class Controller {
  public:
-  // `loaded` is what the store held at start. `rng` makes the gangs' secrets in the simulator;
-  // the daemon passes a source of true random bytes.
-  using SecretSource = std::function<std::string()>;
-  Controller(ControllerConfig config, Epoch epoch, store::LiveState loaded, const UserDirectory& users,
-             SecretSource make_secret, Now now);
+  // `loaded` is what the store held at start, completed by complete_live_state() (daemon.hpp).
+  // `make_secret` gives a gang its secret, by which its shepherds know each other. The same attempt
+  // always has the same one, because it is told again after a restart: the daemon derives it from
+  // the cluster's key.
+  using SecretSource = std::function<std::string(JobKey, Attempt)>;
+  Controller(ControllerConfig config,
+             Epoch epoch,
+             store::LiveState loaded,
+             const UserDirectory& users,
+             SecretSource make_secret,
+             Now now);
   ~Controller();
 
   // The first turn: orders to repeat, timers to arm.
   [[nodiscard]] Turn start(Now now);
 
-  [[nodiscard]] Turn on_client_request(io::PeerId from, const io::LocalUser& user,
-                                       std::uint32_t stream, wire::Request request, Now now);
+  [[nodiscard]] Turn on_client_request(io::PeerId from,
+                                       const io::LocalUser& user,
+                                       std::uint32_t stream,
+                                       wire::Request request,
+                                       Now now);
   [[nodiscard]] Turn on_client_closed(io::PeerId peer, Now now);
   [[nodiscard]] Turn on_node_connected(io::PeerId peer, const NodeName& node, Now now);
   [[nodiscard]] Turn on_node_message(io::PeerId from, wire::FromNode message, Now now);
   [[nodiscard]] Turn on_node_closed(io::PeerId peer, Now now);
   [[nodiscard]] Turn on_timer(std::uint64_t token, Now now);
+  // The answer to effect::AskHistory.
+  [[nodiscard]] Turn on_history(std::uint64_t ticket, History history, Now now);
 
   // For invariants and tests.
   [[nodiscard]] const ClusterState& state() const;
+  // The nodes on which the newest attempt of a job may still hold something: of a job that is
+  // Completing, those that have cleaned up are given to others already.
+  [[nodiscard]] std::vector<NodeName> nodes_held_by(JobKey key) const;
+  // Why a waiting job waits; None for others and for those the planner has not looked at yet.
+  [[nodiscard]] PendingReason reason_of(JobKey key) const;
 
  private:
   struct Impl;

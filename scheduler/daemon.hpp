@@ -14,23 +14,42 @@
 
 namespace gangway::scheduler {
 
+// What load_live() gave, together with the finished jobs that waiting ones depend on: the
+// controller has to know how they ended. Errors: those of the store.
+[[nodiscard]] Result<store::LiveState> complete_live_state(store::LiveState loaded,
+                                                           store::JobStore& store);
+
 class Daemon final : public io::PeerHandler {
  public:
-  // `on_fatal` is called when a commit was Fenced or Full: memory is ahead of the store then, and
-  // the process has to end and start again. All references outlive the daemon.
-  Daemon(io::EventLoop& loop, io::Transport& transport, store::JobStore& store, Epoch epoch,
-         Controller& controller, std::function<void(store::CommitEnd)> on_fatal);
+  // `on_fatal` is called once when a commit was Fenced or Full: memory is ahead of the store then,
+  // nothing more is performed, and the process has to end and start again. All references outlive
+  // the daemon, and it outlives every callback of `loop` and `store`.
+  Daemon(io::EventLoop& loop,
+         io::Transport& transport,
+         store::JobStore& store,
+         Epoch epoch,
+         Controller& controller,
+         std::function<void(store::CommitEnd)> on_fatal);
 
+  // Call once, before the first peer comes.
   void start();
 
   void on_connected(io::PeerId peer, const io::PeerIdentity& identity) override;
   void on_frame(io::PeerId peer, wire::Frame frame) override;
   void on_closed(io::PeerId peer, const Error& why) override;
 
+  // Turns that wait for the store.
+  [[nodiscard]] std::size_t pending() const { return pending_.size(); }
+
  private:
   void perform(Turn turn);
   void release_durable();
   void apply(Effect effect);
+  void arm(const effect::ArmTimer& timer);
+  void ask_store(const effect::AskHistory& question);
+  void send(io::PeerId to, wire::FrameType type, std::uint32_t stream, std::string payload);
+  void on_request(io::PeerId peer, const io::LocalUser& user, const wire::Frame& frame);
+  void on_from_node(io::PeerId peer, const wire::Frame& frame);
 
   struct PendingTurn {
     bool durable = false;
@@ -45,8 +64,9 @@ class Daemon final : public io::PeerHandler {
   std::function<void(store::CommitEnd)> on_fatal_;
   std::map<io::PeerId, io::PeerIdentity> peers_;
   std::map<std::uint64_t, io::TimerId> timers_;
-  std::deque<PendingTurn> pending_;     // oldest first
-  std::uint64_t first_pending_ = 0;     // number of pending_.front()
+  std::deque<PendingTurn> pending_;  // oldest first
+  std::uint64_t first_pending_ = 0;  // number of pending_.front()
+  bool releasing_ = false;
   bool stopped_ = false;
 };
 

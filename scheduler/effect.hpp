@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <variant>
 #include <vector>
@@ -14,20 +15,49 @@
 namespace gangway::scheduler {
 
 namespace effect {
-struct Reply { io::PeerId to; std::uint32_t stream = 0; wire::Response response; };
-struct SendNode { io::PeerId to; wire::ToNode message; };
-struct ClosePeer { io::PeerId peer; };
+struct Reply {
+  io::PeerId to;
+  std::uint32_t stream = 0;
+  wire::Response response;
+};
+struct SendNode {
+  io::PeerId to;
+  wire::ToNode message;
+};
+struct ClosePeer {
+  io::PeerId peer;
+};
 // Calls Controller::on_timer(token) at `at`; a later ArmTimer with the same token replaces it.
-struct ArmTimer { std::uint64_t token = 0; BootTime at; };
+struct ArmTimer {
+  std::uint64_t token = 0;
+  BootTime at;
+};
+// Asks the store for what the controller has forgotten; Controller::on_history(ticket) gets it.
+struct AskHistory {
+  std::uint64_t ticket = 0;
+  std::optional<store::HistoryQuery> jobs;
+  std::vector<WorkflowId> workflows;  // finished ones; their jobs are found by `jobs`
+};
 }  // namespace effect
 
-using Effect = std::variant<effect::Reply, effect::SendNode, effect::ClosePeer, effect::ArmTimer>;
+using Effect = std::variant<effect::Reply,
+                            effect::SendNode,
+                            effect::ClosePeer,
+                            effect::ArmTimer,
+                            effect::AskHistory>;
 
 // One turn. Everything but ArmTimer waits until `batch` and all batches before it are durable, and
 // is performed in this order, also across turns.
 struct Turn {
   store::Batch batch;
   std::vector<Effect> effects;
+};
+
+// The answer to AskHistory.
+struct History {
+  std::vector<Job> jobs;            // newest end first
+  std::vector<Workflow> workflows;  // those that exist
+  std::optional<Error> error;       // the store could not answer; nothing else is set then
 };
 
 }  // namespace gangway::scheduler

@@ -129,6 +129,14 @@ class Step {
     job_.ended.reset();
     return enter(phase::Waiting{reason});
   }
+  // Cancelled while it was on its way back to Waiting.
+  bool operator()(phase::Completing& from, const event::Ended& e) {
+    if (!from.requeue || e.requeue) return false;
+    from.outcome = e.outcome;
+    from.requeue = false;
+    job_.ended = at_;
+    return true;
+  }
   // Noted for the case that it is requeued; a finished job never is.
   template <typename From>
   requires(!std::same_as<From, phase::Finished>) bool operator()(From&, const event::Held& e) {

@@ -12,7 +12,8 @@
 //   Completing --Cleaned-->        Waiting         (requeue)
 //
 // Eligible, ReasonChanged, Held and Released change a waiting job and leave it Waiting; Held and
-// Released are also noted on a running one, for the case that it is requeued. Events of an older
+// Released are also noted on a running one, for the case that it is requeued. A Completing job that
+// is to be requeued can be Ended once more, without: it was cancelled meanwhile. Events of an older
 // attempt are refused with Conflict; a pair that cannot be is refused with Internal. A test prints
 // this table from apply() and compares it with the picture above.
 //

@@ -100,7 +100,16 @@ TEST(JobMachine, EventsThatChangeNoPhaseAreThoseTheHeaderNames) {
                        {"Starting", noted},
                        {"Running", noted},
                        {"Suspended", noted},
-                       {"Completing", noted}}));
+                       {"Completing", {"Ended", "Held", "Released"}}}));
+}
+
+TEST(JobMachine, AJobOnItsWayBackToWaitingCanStillBeCancelled) {
+  const Outcome cancelled{.kind = OutcomeKind::Cancelled};
+  const auto next = apply(job_in(phase::Completing{kAllocation, {}, true}),
+                          job_event::Ended{1, cancelled, false}, kAt);
+  ASSERT_TRUE(next);
+  EXPECT_EQ(next->phase, Phase(phase::Completing{kAllocation, cancelled, false}));
+  EXPECT_FALSE(apply(*next, job_event::Ended{1, {}, false}, kAt));
 }
 
 TEST(JobMachine, RefusalIsInternalAndNamesThePair) {

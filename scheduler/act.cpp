@@ -1,0 +1,173 @@
+// What people do to jobs that are there: cancel, hold, release, requeue, signal.
+#include <algorithm>
+#include <set>
+
+#include "queues/base/check.hpp"
+#include "queues/base/text.hpp"
+#include "queues/wire/convert.hpp"
+#include "scheduler/controller_impl.hpp"
+
+namespace gangway::scheduler {
+
+namespace {
+
+Error conflict(std::string message) { return {ErrorKind::Conflict, std::move(message)}; }
+
+}  // namespace
+
+template <typename Request>
+Result<std::vector<JobKey>> Controller::Impl::jobs_of(const Request& request) const {
+  std::vector<JobKey> keys;
+  std::set<JobKey> seen;
+  const auto add = [&](JobKey key) {
+    if (seen.insert(key).second) keys.push_back(key);
+  };
+  for (const wire::JobKey& key : request.keys()) add(wire::from_wire(key));
+  for (const std::uint64_t id : request.workflows()) {
+    const Workflow* const workflow = state.find_workflow({id});
+    if (workflow == nullptr) {
+      return Error(ErrorKind::NotFound,
+                   cat("no workflow ", to_string(WorkflowId{id}), " is waiting or running"));
+    }
+    for (const WorkflowMember& member : workflow->members) add({member.job});
+  }
+  if (keys.size() > kMaxKeysInRequest) {
+    return Error(ErrorKind::Exhausted, cat("a request names at most ", kMaxKeysInRequest, " jobs"));
+  }
+  return keys;
+}
+
+void Controller::Impl::on_act(io::PeerId from,
+                              const io::LocalUser& user,
+                              std::uint32_t stream,
+                              const wire::Act& act) {
+  const Result<std::vector<JobKey>> keys = jobs_of(act);
+  if (!keys) return reply_error(from, stream, keys.error());
+  // Those that come last first: a job that waits for "any end" of one that is being cancelled with
+  // it must not be set free by that.
+  std::map<JobKey, Result<void>> results;
+  for (auto key = keys->rbegin(); key != keys->rend(); ++key) {
+    results.emplace(*key, act_on(*key, user, act));
+  }
+  wire::Response response;
+  for (const JobKey key : *keys) {
+    const Result<void>& result = results.at(key);
+    // Members of a workflow that have ended are no failure of an order to the whole.
+    const bool named = std::any_of(act.keys().begin(), act.keys().end(),
+                                   [&](const auto& k) { return wire::from_wire(k) == key; });
+    if (!result && !named && result.error().kind() == ErrorKind::Conflict) continue;
+    wire::Acted::One* const one = response.mutable_acted()->add_results();
+    wire::to_wire(key, one->mutable_key());
+    if (!result) wire::to_wire(result.error(), one->mutable_error());
+  }
+  response.mutable_acted();
+  reply(from, stream, std::move(response));
+}
+
+Result<void> Controller::Impl::act_on(JobKey key, const io::LocalUser& user, const wire::Act& act) {
+  const Job* const job = state.find_job(key);
+  if (job == nullptr) {
+    return state.is_given(key.job)
+               ? conflict(cat("job ", to_string(key), " has ended already"))
+               : Error(ErrorKind::NotFound, cat("there is no job ", to_string(key)));
+  }
+  if (!may_change(user, job->owner)) {
+    return Error(ErrorKind::Denied, cat("job ", to_string(key), " is ", job->owner.user, "'s"));
+  }
+  if (job->is_finished()) return conflict(cat("job ", to_string(key), " has ended already"));
+  const std::string by = users.name_of(user.uid);
+  const bool as_operator = user.uid != job->owner.uid;
+  switch (act.verb()) {
+    case wire::Act::CANCEL:
+      return cancel(*job, by);
+    case wire::Act::HOLD:
+      return hold(*job, as_operator);
+    case wire::Act::RELEASE:
+      return release(*job, as_operator || is_operator(user));
+    case wire::Act::REQUEUE:
+      return requeue(*job, by);
+    case wire::Act::SIGNAL:
+      return signal(*job, act.signal());
+    default:
+      return Error(ErrorKind::Unsupported, "unknown verb");
+  }
+}
+
+Result<void> Controller::Impl::cancel(const Job& job, const std::string& by) {
+  Outcome outcome = make_outcome(OutcomeKind::Cancelled, 0, cat("cancelled by ", by));
+  if (job.is_waiting()) {
+    end_waiting(job.key, std::move(outcome));
+    return {};
+  }
+  if (const auto* ending = std::get_if<phase::Completing>(&job.phase)) {
+    if (!ending->requeue) return conflict(cat("job ", to_string(job.key), " is ending already"));
+    // It was to run again: now it is not.
+    state.record(job.key, job_event::Ended{job.attempt, std::move(outcome), false}, now.wall,
+                 turn.batch);
+    return {};
+  }
+  end_attempt(job.key, std::move(outcome), false);
+  return {};
+}
+
+Result<void> Controller::Impl::hold(const Job& job, bool by_operator) {
+  const bool already = by_operator ? job.hold.by_operator : job.hold.by_user;
+  if (already) return {};
+  const JobKey key = job.key;
+  if (job.is_waiting()) take_out_of_plan(key);
+  state.record(key, job_event::Held{by_operator}, now.wall, turn.batch);
+  reconsider(key);
+  return {};
+}
+
+Result<void> Controller::Impl::release(const Job& job, bool as_operator) {
+  const JobKey key = job.key;
+  if (job.hold.by_operator && !as_operator) {
+    return Error(ErrorKind::Denied, cat("job ", to_string(key), " is held by an operator"));
+  }
+  for (const bool by_operator : {false, true}) {
+    const Hold& held = state.get_job(key).hold;
+    if (by_operator ? held.by_operator : held.by_user) {
+      state.record(key, job_event::Released{by_operator}, now.wall, turn.batch);
+    }
+  }
+  reconsider(key);
+  return {};
+}
+
+Result<void> Controller::Impl::requeue(const Job& job, const std::string& by) {
+  const std::string name = to_string(job.key);
+  if (job.is_waiting()) return conflict(cat("job ", name, " is waiting already"));
+  if (job.outcome() != nullptr) return conflict(cat("job ", name, " is ending already"));
+  if (!job.spec->requeue) {
+    return Error(ErrorKind::Invalid, cat("job ", name, " was submitted with --no-requeue"));
+  }
+  end_attempt(job.key, make_outcome(OutcomeKind::Cancelled, 0, cat("requeued by ", by)), true);
+  return {};
+}
+
+Result<void> Controller::Impl::signal(const Job& job, std::uint32_t number) {
+  constexpr std::uint32_t kLastSignal = 64;
+  if (number == 0 || number > kLastSignal) {
+    return Error(ErrorKind::Invalid, cat("there is no signal ", number));
+  }
+  if (!std::holds_alternative<phase::Running>(job.phase)) {
+    return conflict(cat("job ", to_string(job.key), " does not run"));
+  }
+  const Gang& gang = gangs.at(job.key);
+  for (const Part& part : gang.parts) {
+    if (part.state == PartState::Over) continue;
+    wire::ToNode message;
+    wire::Stop* const stop = message.mutable_stop();
+    wire::to_wire(job.key, stop->mutable_key());
+    stop->set_attempt(job.attempt);
+    stop->set_signal(number);
+    send_node(part.node, std::move(message));
+  }
+  return {};
+}
+
+template Result<std::vector<JobKey>> Controller::Impl::jobs_of(const wire::Act&) const;
+template Result<std::vector<JobKey>> Controller::Impl::jobs_of(const wire::WaitFor&) const;
+
+}  // namespace gangway::scheduler

@@ -1,0 +1,141 @@
+#include "scheduler/cluster_state.hpp"
+
+#include <utility>
+
+#include "queues/base/check.hpp"
+#include "queues/model/job_machine.hpp"
+#include "queues/model/node_machine.hpp"
+#include "queues/model/workflow_machine.hpp"
+
+namespace gangway::scheduler {
+
+ClusterState::ClusterState(store::LiveState loaded)
+    : next_job_(loaded.next_job), next_workflow_(loaded.next_workflow), next_seq_(loaded.next_seq) {
+  for (Job& job : loaded.jobs) {
+    const JobKey key = job.key;
+    jobs_.insert_or_assign(key, std::move(job));
+  }
+  for (Workflow& workflow : loaded.workflows) {
+    const WorkflowId id = workflow.id;
+    workflows_.insert_or_assign(id, std::move(workflow));
+  }
+  for (Node& node : loaded.nodes) {
+    if (node.contact != Contact::Lost) node.contact = Contact::Unknown;
+    const NodeName name = node.name;
+    nodes_.insert_or_assign(name, std::move(node));
+  }
+}
+
+const Job* ClusterState::find_job(JobKey key) const {
+  const auto found = jobs_.find(key);
+  return found == jobs_.end() ? nullptr : &found->second;
+}
+
+const Workflow* ClusterState::find_workflow(WorkflowId id) const {
+  const auto found = workflows_.find(id);
+  return found == workflows_.end() ? nullptr : &found->second;
+}
+
+const Node* ClusterState::find_node(const NodeName& name) const {
+  const auto found = nodes_.find(name);
+  return found == nodes_.end() ? nullptr : &found->second;
+}
+
+const Job& ClusterState::get_job(JobKey key) const {
+  const Job* const job = find_job(key);
+  CHECK(job != nullptr);
+  return *job;
+}
+
+template <typename Subject>
+void ClusterState::append(Subject subject, std::uint64_t version, Time at, store::Batch& batch) {
+  batch.events.push_back(
+      {.seq = next_seq_++, .time = at, .version = version, .subject = std::move(subject)});
+}
+
+const Job& ClusterState::record(JobKey key, JobEvent what, Time at, store::Batch& batch) {
+  const auto job = jobs_.find(key);
+  CHECK(job != jobs_.end());
+  Result<Job> next = apply(job->second, what, at);
+  CHECK(next.has_value());
+  job->second = *std::move(next);
+  append(Event::OfJob{key, std::move(what)}, job->second.version, at, batch);
+  changed_jobs_.insert(key);
+  return job->second;
+}
+
+const Job& ClusterState::record_submitted(JobKey key,
+                                          const job_event::Submitted& what,
+                                          std::shared_ptr<const JobSpec> spec,
+                                          Time at,
+                                          store::Batch& batch) {
+  const auto [job, is_new] = jobs_.try_emplace(key, make_job(key, what, std::move(spec), at));
+  CHECK(is_new);
+  append(Event::OfJob{key, what}, job->second.version, at, batch);
+  changed_jobs_.insert(key);
+  return job->second;
+}
+
+void ClusterState::record(WorkflowId id, WorkflowEvent what, Time at, store::Batch& batch) {
+  if (const auto* submitted = std::get_if<workflow_event::Submitted>(&what)) {
+    CHECK(workflows_.try_emplace(id, make_workflow(id, *submitted, at)).second);
+  } else {
+    const auto workflow = workflows_.find(id);
+    CHECK(workflow != workflows_.end());
+    Result<Workflow> next = apply(workflow->second, what, at);
+    CHECK(next.has_value());
+    workflow->second = *std::move(next);
+  }
+  append(Event::OfWorkflow{id, std::move(what)}, workflows_.at(id).version, at, batch);
+  changed_workflows_.insert(id);
+}
+
+void ClusterState::record(const NodeName& name, NodeEvent what, Time at, store::Batch& batch) {
+  Node& node = nodes_.try_emplace(name, Node{.name = name}).first->second;
+  node = gangway::apply(node, what);  // qualified: std::apply would be a better match
+  append(Event::OfNode{name, std::move(what)}, node.version, at, batch);
+  changed_nodes_.insert(name);
+}
+
+void ClusterState::write_rows(store::Batch& batch) {
+  for (const JobKey key : changed_jobs_) batch.jobs.push_back(get_job(key));
+  for (const WorkflowId id : changed_workflows_) batch.workflows.push_back(workflows_.at(id));
+  for (const NodeName& name : changed_nodes_) batch.nodes.push_back(nodes_.at(name));
+  changed_jobs_.clear();
+  changed_workflows_.clear();
+  changed_nodes_.clear();
+}
+
+void ClusterState::set_contact(const NodeName& name, Contact contact) {
+  const auto node = nodes_.find(name);
+  CHECK(node != nodes_.end());
+  node->second.contact = contact;
+}
+
+JobId ClusterState::take_job_id(store::Batch& batch) {
+  const JobId id = next_job_;
+  ++next_job_.value;
+  batch.next_job = next_job_;
+  return id;
+}
+
+WorkflowId ClusterState::take_workflow_id(store::Batch& batch) {
+  const WorkflowId id = next_workflow_;
+  ++next_workflow_.value;
+  batch.next_workflow = next_workflow_;
+  return id;
+}
+
+void ClusterState::forget(JobKey key) {
+  const auto job = jobs_.find(key);
+  CHECK(job != jobs_.end() && job->second.is_finished() && !changed_jobs_.contains(key));
+  jobs_.erase(job);
+}
+
+void ClusterState::forget(WorkflowId id) {
+  const auto workflow = workflows_.find(id);
+  CHECK(workflow != workflows_.end() && workflow->second.ended && !changed_workflows_.contains(id));
+  workflows_.erase(workflow);
+}
+
+}  // namespace gangway::scheduler

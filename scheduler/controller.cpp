@@ -1,0 +1,331 @@
+#include "scheduler/controller.hpp"
+
+#include <algorithm>
+
+#include "queues/base/check.hpp"
+#include "queues/base/overloaded.hpp"
+#include "queues/base/text.hpp"
+#include "queues/wire/convert.hpp"
+#include "scheduler/controller_impl.hpp"
+
+namespace gangway::scheduler {
+
+Outcome make_outcome(OutcomeKind kind, std::int32_t exit_code, std::string detail) {
+  return {.kind = kind, .exit_code = exit_code, .signal = 0, .detail = std::move(detail)};
+}
+
+Controller::Impl::Impl(ControllerConfig c,
+                       Epoch e,
+                       store::LiveState loaded,
+                       const UserDirectory& u,
+                       SecretSource secrets,
+                       Now at)
+    : config(std::move(c)),
+      epoch(e),
+      users(u),
+      make_secret(std::move(secrets)),
+      watch(std::min(config.suspect_after, config.lease), config.lease + config.lease_drift),
+      now(at) {
+  CHECK(!config.queues.empty());
+  for (store::SubmissionRecord& record : loaded.submissions) remember(std::move(record));
+  loaded.submissions.clear();
+  state = ClusterState(std::move(loaded));
+}
+
+// ---- turns
+// ---------------------------------------------------------------------------------------
+
+Turn Controller::Impl::finish() {
+  follow_ends();
+  state.write_rows(turn.batch);
+  forget_old();
+  if (pass_wanted)
+    turn.effects.emplace_back(effect::ArmTimer{kPassToken, std::max(now.boot, next_pass)});
+  pass_wanted = false;
+  if (!agenda.empty() && agenda_armed != agenda.begin()->at) {
+    agenda_armed = agenda.begin()->at;
+    turn.effects.emplace_back(effect::ArmTimer{kAgendaToken, *agenda_armed});
+  }
+  return std::exchange(turn, Turn{});
+}
+
+void Controller::Impl::on_timer(std::uint64_t token) {
+  switch (token) {
+    case kPassToken:
+      run_pass();
+      break;
+    case kWatchToken:
+      for (const auto& change : watch.due(now.boot)) {
+        if (change.contact == Contact::Lost) {
+          on_lost(change.node);
+        } else {
+          set_contact(change.node, change.contact);
+        }
+      }
+      if (const auto next = watch.next_due()) {
+        turn.effects.emplace_back(effect::ArmTimer{kWatchToken, *next});
+      }
+      break;
+    case kAgendaToken:
+      work_off_agenda();
+      break;
+    default:
+      break;
+  }
+}
+
+void Controller::Impl::put_on_agenda(Due due) { agenda.insert(due); }
+
+void Controller::Impl::work_off_agenda() {
+  agenda_armed.reset();
+  while (!agenda.empty() && agenda.begin()->at <= now.boot) {
+    const Due due = *agenda.begin();
+    agenda.erase(agenda.begin());
+    switch (due.kind) {
+      case DueKind::Prepare:
+        on_prepare_due(due.job, static_cast<Attempt>(due.number));
+        break;
+      case DueKind::Eligible:
+        if (waiting.contains(due.job)) reconsider(due.job);
+        break;
+      case DueKind::Wait:
+        on_wait_due(due.number);
+        break;
+    }
+  }
+}
+
+// ---- the pass
+// ------------------------------------------------------------------------------------
+
+void Controller::Impl::want_pass() { pass_wanted = true; }
+
+// Changes ask for a pass; it runs in a turn of its own right after this one, so that a burst of
+// changes makes one pass. A long pass is followed by a pause in proportion, counted in jobs looked
+// at, so that requests are served in between.
+void Controller::Impl::run_pass() {
+  tell_planner_of_claims();
+  const PlanDelta plan = planner.pass(now.wall, config.pass_work_budget);
+  for (const Start& start : plan.starts) start_job(start);
+  for (const Reason& reason : plan.reasons) {
+    const auto job = waiting.find(reason.key);
+    if (job != waiting.end()) job->second.reason = reason.reason;
+  }
+  promise = plan.promise;
+  next_pass = now.boot + microseconds(10) * plan.looked_at;
+  if (!plan.complete) want_pass();
+}
+
+// ---- start and restart
+// ---------------------------------------------------------------------------
+
+void Controller::Impl::start() {
+  planner.apply(delta::QueuesAre{config.queues});
+  for (const auto& [name, node] : state.nodes()) {
+    links.try_emplace(name);
+    tell_planner_of(name);
+    if (node.contact != Contact::Lost) watch.heard(name, now.boot);
+  }
+  for (const auto& [id, workflow] : state.workflows()) {
+    if (!workflow.ended) open_members[id] = 0;
+  }
+  std::vector<JobKey> waiting_keys;
+  for (const auto& [key, job] : state.jobs()) {
+    specs.try_emplace(job.spec_digest, job.spec);
+    if (job.is_finished()) {
+      if (!job.membership || !open_members.contains(job.membership->workflow)) {
+        finished.push_back(key);
+      }
+      continue;
+    }
+    ++unfinished_jobs;
+    if (job.membership) ++open_members[job.membership->workflow];
+    if (job.is_waiting()) {
+      waiting_keys.push_back(key);
+      continue;
+    }
+    Gang& gang = make_gang(job);
+    planner.apply(delta::Started{key, *job.allocation(), expected_end(job)});
+    if (std::holds_alternative<phase::Starting>(job.phase)) {
+      await_preparation(key, gang);
+    }
+  }
+  for (const JobKey key : waiting_keys) begin_waiting(key, {});
+  if (const auto next = watch.next_due()) {
+    turn.effects.emplace_back(effect::ArmTimer{kWatchToken, *next});
+  }
+  want_pass();
+}
+
+// ---- small tools
+// ---------------------------------------------------------------------------------
+
+void Controller::Impl::reply(io::PeerId to, std::uint32_t stream, wire::Response response) {
+  turn.effects.emplace_back(effect::Reply{to, stream, std::move(response)});
+}
+
+void Controller::Impl::reply_error(io::PeerId to, std::uint32_t stream, const Error& error) {
+  wire::Response response;
+  wire::to_wire(error, response.mutable_error());
+  reply(to, stream, std::move(response));
+}
+
+Result<void> Controller::Impl::ask_history(std::optional<store::HistoryQuery> jobs,
+                                           std::vector<WorkflowId> workflows,
+                                           HistoryUse then) {
+  if (questions.size() >= kMaxQuestions) {
+    return Error(ErrorKind::Exhausted, "too many questions about finished jobs are under way");
+  }
+  const std::uint64_t ticket = next_ticket++;
+  questions.emplace(ticket, std::move(then));
+  turn.effects.emplace_back(effect::AskHistory{ticket, std::move(jobs), std::move(workflows)});
+  return {};
+}
+
+void Controller::Impl::on_history(std::uint64_t ticket, const History& history) {
+  const auto question = questions.find(ticket);
+  if (question == questions.end()) return;
+  const HistoryUse use = std::move(question->second);
+  questions.erase(question);
+  use(history);
+}
+
+bool Controller::Impl::is_operator(const io::LocalUser& user) const {
+  if (user.uid == 0 || user.uid == config.own_uid) return true;
+  const std::string name = users.name_of(user.uid);
+  return std::find(config.operators.begin(), config.operators.end(), name) !=
+         config.operators.end();
+}
+
+bool Controller::Impl::may_change(const io::LocalUser& user, const Owner& owner) const {
+  return user.uid == owner.uid || is_operator(user);
+}
+
+const Queue* Controller::Impl::find_queue(const QueueName& name) const {
+  for (const Queue& queue : config.queues) {
+    if (name.empty() ? queue.is_default : queue.name == name) return &queue;
+  }
+  return nullptr;
+}
+
+void Controller::Impl::on_client_request(io::PeerId from,
+                                         const io::LocalUser& user,
+                                         std::uint32_t stream,
+                                         const wire::Request& request) {
+  switch (request.what_case()) {
+    case wire::Request::kSubmit:
+      return on_submit(from, user, stream, request.submit());
+    case wire::Request::kListJobs:
+      return on_list_jobs(from, stream, request.list_jobs());
+    case wire::Request::kAct:
+      return on_act(from, user, stream, request.act());
+    case wire::Request::kWaitFor:
+      return on_wait_for(from, stream, request.wait_for(), request.deadline_ms());
+    case wire::Request::kExplain:
+      return on_explain(from, stream, request.explain());
+    case wire::Request::kListNodes:
+      return on_list_nodes(from, stream, request.list_nodes());
+    case wire::Request::kNodeCommand:
+      return on_node_command(from, user, stream, request.node_command());
+    case wire::Request::kPing:
+      return on_ping(from, stream);
+    case wire::Request::kListWorkflows:
+      return on_list_workflows(from, stream, request.list_workflows());
+    case wire::Request::WHAT_NOT_SET:
+      break;
+  }
+  reply_error(from, stream,
+              Error(ErrorKind::Unsupported, "the scheduler does not know this request"));
+}
+
+void Controller::Impl::on_client_closed(io::PeerId peer) {
+  submissions.erase(submissions.lower_bound({peer, 0}),
+                    submissions.lower_bound({io::PeerId{peer.value + 1}, 0}));
+  if (const auto found = waits_of_peer.find(peer); found != waits_of_peer.end()) {
+    for (const std::uint64_t ticket : std::set(found->second)) drop_wait(ticket);
+  }
+}
+
+// ---- the face
+// ------------------------------------------------------------------------------------
+
+Controller::Controller(ControllerConfig config,
+                       Epoch epoch,
+                       store::LiveState loaded,
+                       const UserDirectory& users,
+                       SecretSource make_secret,
+                       Now now)
+    : impl_(std::make_unique<Impl>(
+          std::move(config), epoch, std::move(loaded), users, std::move(make_secret), now)) {}
+Controller::~Controller() = default;
+
+Turn Controller::start(Now now) {
+  impl_->begin(now);
+  impl_->start();
+  return impl_->finish();
+}
+
+Turn Controller::on_client_request(io::PeerId from,
+                                   const io::LocalUser& user,
+                                   std::uint32_t stream,
+                                   wire::Request request,
+                                   Now now) {
+  impl_->begin(now);
+  impl_->on_client_request(from, user, stream, request);
+  return impl_->finish();
+}
+
+Turn Controller::on_client_closed(io::PeerId peer, Now now) {
+  impl_->begin(now);
+  impl_->on_client_closed(peer);
+  return impl_->finish();
+}
+
+Turn Controller::on_node_connected(io::PeerId peer, const NodeName& node, Now now) {
+  impl_->begin(now);
+  impl_->on_node_connected(peer, node);
+  return impl_->finish();
+}
+
+Turn Controller::on_node_message(io::PeerId from, wire::FromNode message, Now now) {
+  impl_->begin(now);
+  impl_->on_node_message(from, message);
+  return impl_->finish();
+}
+
+Turn Controller::on_node_closed(io::PeerId peer, Now now) {
+  impl_->begin(now);
+  impl_->on_node_closed(peer);
+  return impl_->finish();
+}
+
+Turn Controller::on_timer(std::uint64_t token, Now now) {
+  impl_->begin(now);
+  impl_->on_timer(token);
+  return impl_->finish();
+}
+
+Turn Controller::on_history(std::uint64_t ticket, History history, Now now) {
+  impl_->begin(now);
+  impl_->on_history(ticket, history);
+  return impl_->finish();
+}
+
+const ClusterState& Controller::state() const { return impl_->state; }
+
+std::vector<NodeName> Controller::nodes_held_by(JobKey key) const {
+  std::vector<NodeName> out;
+  const auto gang = impl_->gangs.find(key);
+  if (gang == impl_->gangs.end()) return out;
+  for (const Impl::Part& part : gang->second.parts) {
+    if (part.state != Impl::PartState::Over) out.push_back(part.node);
+  }
+  return out;
+}
+
+PendingReason Controller::reason_of(JobKey key) const {
+  const auto job = impl_->waiting.find(key);
+  return job == impl_->waiting.end() ? PendingReason::None : job->second.reason;
+}
+
+}  // namespace gangway::scheduler

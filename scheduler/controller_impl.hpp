@@ -1,0 +1,338 @@
+// The controller's inside: private to scheduler/*.cpp of the controller, which divide it by verbs:
+//
+//   controller.cpp     turns, timers, the pass, start and restart
+//   submit.cpp         submissions: parts, checks, acceptance
+//   eligibility.cpp    what keeps a waiting job besides resources; ends and what follows from them
+//   gang_protocol.cpp  attempts: prepare, launch, stop, release
+//   node_registry.cpp  executors: register, heartbeats, lost nodes, operators' words
+//   act.cpp            cancel, hold, release, requeue, signal
+//   queries.cpp        lists, waits, explanations
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <deque>
+#include <functional>
+#include <map>
+#include <memory>
+#include <optional>
+#include <set>
+#include <string>
+#include <string_view>
+#include <tuple>
+#include <unordered_map>
+#include <utility>
+#include <vector>
+
+#include "scheduler/controller.hpp"
+#include "scheduler/dependency_book.hpp"
+#include "scheduler/node_watch.hpp"
+#include "scheduler/policy/planner.hpp"
+
+namespace gangway::scheduler {
+
+// Bounds that are nobody's choice but ours.
+inline constexpr std::size_t kMaxSubmissionsUnderWay = 256;  // in parts, of all peers
+inline constexpr std::size_t kMaxSubmissionsOfPeer = 8;
+inline constexpr std::size_t kMaxSubmissionBytes = std::size_t{512} << 20;
+inline constexpr std::size_t kMaxKeysInRequest = 100'000;
+inline constexpr std::size_t kMaxWaits = 100'000;     // of all peers
+inline constexpr std::size_t kMaxQuestions = 10'000;  // to the store, under way
+inline constexpr std::size_t kMaxListed = 100'000;    // jobs in one answer
+inline constexpr std::size_t kMaxListedBytes = 32 << 20;
+inline constexpr std::size_t kResponseBytes = 1 << 20;   // then another response is begun
+inline constexpr std::size_t kFinishedInMemory = 5'000;  // for those who ask right after the end
+inline constexpr std::size_t kMaxRememberedKeys = 2'000'000;
+
+// An operator's or a user's word, as outcomes tell it.
+[[nodiscard]] Outcome make_outcome(OutcomeKind kind, std::int32_t exit_code, std::string detail);
+
+// A launch that failed with this code may work later or elsewhere (PROTOCOL.md 6.3).
+inline constexpr std::int32_t kTryAgainCode = 75;
+
+struct Controller::Impl {
+  Impl(ControllerConfig config,
+       Epoch epoch,
+       store::LiveState loaded,
+       const UserDirectory& users,
+       SecretSource make_secret,
+       Now now);
+
+  // ---- controller.cpp ----
+  enum Token : std::uint64_t { kPassToken = 1, kWatchToken = 2, kAgendaToken = 3 };
+  enum class DueKind : std::uint8_t { Prepare, Eligible, Wait };
+  struct Due {
+    BootTime at;
+    DueKind kind = DueKind::Prepare;
+    JobKey job;
+    std::uint64_t number = 0;  // attempt or ticket
+    friend auto operator<=>(const Due&, const Due&) = default;
+  };
+
+  void begin(Now at) { now = at; }
+  [[nodiscard]] Turn finish();  // what the turn has come to
+  void start();
+  void on_timer(std::uint64_t token);
+  void want_pass();
+  void run_pass();
+  void put_on_agenda(Due due);
+  void work_off_agenda();
+
+  void reply(io::PeerId to, std::uint32_t stream, wire::Response response);
+  void reply_error(io::PeerId to, std::uint32_t stream, const Error& error);
+  // Calls `then` with the store's answer; it must not keep references into this turn.
+  using HistoryUse = std::function<void(const History&)>;
+  [[nodiscard]] Result<void> ask_history(std::optional<store::HistoryQuery> jobs,
+                                         std::vector<WorkflowId> workflows,
+                                         HistoryUse then);
+  void on_history(std::uint64_t ticket, const History& history);
+
+  [[nodiscard]] bool is_operator(const io::LocalUser& user) const;
+  [[nodiscard]] bool may_change(const io::LocalUser& user, const Owner& owner) const;
+  [[nodiscard]] const Queue* find_queue(const QueueName& name) const;
+
+  // ---- submit.cpp ----
+  struct NewMember {
+    std::shared_ptr<const JobSpec> spec;
+    std::string digest;
+    std::string name;  // in the workflow
+    std::vector<Need> needs;
+    std::uint32_t line = 0;
+    bool held = false;
+  };
+  struct Submission {
+    io::LocalUser user;
+    std::string key;
+    std::optional<std::string> workflow;  // its name
+    bool test_only = false;
+    std::size_t bytes = 0;
+    std::vector<NewMember> jobs;
+    std::vector<std::pair<std::string, std::string>> specs;  // digest, bytes: not stored before
+    std::map<std::string, std::shared_ptr<const JobSpec>> specs_made;  // by digest
+    std::map<std::string, Result<void>> can_run;                       // by request
+    std::optional<Error> error;                                        // the first
+  };
+  void on_submit(io::PeerId from,
+                 const io::LocalUser& user,
+                 std::uint32_t stream,
+                 const wire::Submit& part);
+  [[nodiscard]] Result<void> add_part(Submission& submission, const wire::Submit& part);
+  [[nodiscard]] Result<void> add_job(Submission& submission, const wire::NewJob& job);
+  [[nodiscard]] Result<void> fill_defaults(JobSpec& spec) const;
+  [[nodiscard]] Result<void> check_cluster(Submission& submission, const JobSpec& spec) const;
+  [[nodiscard]] std::shared_ptr<const JobSpec> intern_spec(Submission& submission,
+                                                           JobSpec spec,
+                                                           std::string& digest);
+  void finish_submission(io::PeerId from, std::uint32_t stream, Submission submission);
+  [[nodiscard]] Result<void> check_workflow(const Submission& submission) const;
+  // Jobs that are waited for and not in memory.
+  [[nodiscard]] Result<std::vector<JobKey>> unknown_dependencies(
+      const Submission& submission) const;
+  using OldJobs = std::map<JobKey, Job>;
+  [[nodiscard]] Result<void> check_dependencies(const Submission& submission,
+                                                const OldJobs& old) const;
+  void accept(io::PeerId from,
+              std::uint32_t stream,
+              const Submission& submission,
+              const OldJobs& old);
+  [[nodiscard]] bool answer_repeated(io::PeerId from,
+                                     std::uint32_t stream,
+                                     const std::string& full_key);
+  void remember(store::SubmissionRecord record);
+
+  // ---- eligibility.cpp ----
+  struct Keeping {  // what keeps a waiting job
+    PendingReason reason = PendingReason::None;
+    std::optional<BootTime> back_off_until;
+    std::optional<BootTime> look_again;  // on the agenda
+    bool in_plan = false;
+  };
+  void begin_waiting(JobKey key, const OldJobs& old);
+  void note_dependencies(const Job& job, const OldJobs& old);
+  void reconsider(JobKey key);
+  [[nodiscard]] PendingReason reason_besides_resources(const Job& job, Keeping& keeping);
+  [[nodiscard]] Candidate candidate_of(const Job& job) const;
+  void take_out_of_plan(JobKey key);
+  // Ends a job that has no nodes.
+  void end_waiting(JobKey key, Outcome outcome);
+  void on_job_finished(JobKey key);
+  void follow_ends();  // all that follows from jobs that have finished in this turn
+  void on_dependency_news(const std::vector<DependencyBook::News>& news);
+  void on_never(JobKey waiter, const Condition& never);
+  void on_member_finished(const Job& job);
+  void forget_old();
+
+  // ---- gang_protocol.cpp ----
+  enum class PartState : std::uint8_t { Asked, Prepared, Launched, Over };
+  struct Part {
+    NodeName node;
+    PartState state = PartState::Asked;
+    bool wants_launch = false;  // it is Running by our record and not by the node's
+    std::string address;        // where its shepherd listens; empty: not known
+    std::uint32_t port = 0;
+    std::optional<Outcome> outcome;
+  };
+  struct Gang {
+    Attempt attempt = 0;
+    bool leased = false;
+    std::vector<Part> parts;  // as the allocation's shares
+    std::size_t prepared = 0;
+    std::size_t over = 0;
+    bool stop_at_once = false;
+    std::optional<Due> due;  // on the agenda: until then all have to be prepared
+  };
+  struct PartOf {
+    const Job* job = nullptr;
+    Gang* gang = nullptr;
+    std::size_t index = 0;
+    [[nodiscard]] Part& part() const { return gang->parts[index]; }
+  };
+  Gang& make_gang(const Job& job);
+  // The part that a node has of an attempt, if that is the one under way.
+  [[nodiscard]] std::optional<PartOf> find_part(const NodeName& node, JobKey key, Attempt attempt);
+  void start_job(const Start& start);
+  void await_preparation(JobKey key, Gang& gang);
+  void await_no_more(Gang& gang);
+  void send_prepare(const Job& job, Gang& gang, std::size_t index);
+  void send_launch(const Job& job, Gang& gang, std::size_t index);
+  void send_stop(const Job& job, const Gang& gang, std::size_t index);
+  void send_release(const NodeName& node, JobKey key, Attempt attempt);
+  void stop_orphan(const NodeName& node, JobKey key, Attempt attempt);
+  void on_prepared(const NodeName& node, const wire::Prepared& message);
+  void on_step_finished(const NodeName& node, const wire::StepFinished& message);
+  void on_refused(const NodeName& node, const wire::OrderRefused& message);
+  void on_prepare_due(JobKey key, Attempt attempt);
+  void launch(JobKey key);
+  void launch_late(const Job& job, Gang& gang);
+  void part_over(JobKey key, std::size_t index, Outcome outcome);
+  [[nodiscard]] std::optional<Outcome> deciding_outcome(const Job& job,
+                                                        const Gang& gang,
+                                                        std::size_t newest) const;
+  [[nodiscard]] bool is_to_be_requeued(const Job& job, const Outcome& outcome) const;
+  void end_attempt(JobKey key, Outcome outcome, bool requeue, bool at_once = false);
+  void settle_if_cleaned(JobKey key);
+  void tell_planner_of_claims();
+  [[nodiscard]] Time expected_end(const Job& job) const;
+
+  // ---- node_registry.cpp ----
+  struct Link {
+    std::optional<io::PeerId> peer;
+    bool registered = false;                       // on this connection
+    std::set<JobKey> gangs;                        // with a part here that is not over
+    std::set<std::pair<JobKey, Attempt>> orphans;  // held by the node, unknown to us; being stopped
+  };
+  void on_node_message(io::PeerId from, const wire::FromNode& message);
+  void on_node_connected(io::PeerId peer, const NodeName& node);
+  void on_node_closed(io::PeerId peer);
+  void on_register(io::PeerId from, const NodeName& node, const wire::Register& message);
+  void reconcile(const NodeName& node, const wire::Register& message);
+  void on_heartbeat(io::PeerId from, const NodeName& node, const wire::Heartbeat& message);
+  void set_contact(const NodeName& node, Contact contact);
+  void on_lost(const NodeName& node);
+  void end_parts_on(const NodeName& node, std::string_view why, bool also_unleased);
+  void tell_planner_of(const NodeName& node);
+  void send_node(const NodeName& node, wire::ToNode message);
+  void on_node_command(io::PeerId from,
+                       const io::LocalUser& user,
+                       std::uint32_t stream,
+                       const wire::NodeCommand& command);
+
+  // ---- act.cpp ----
+  void on_act(io::PeerId from,
+              const io::LocalUser& user,
+              std::uint32_t stream,
+              const wire::Act& act);
+  [[nodiscard]] Result<void> act_on(JobKey key, const io::LocalUser& user, const wire::Act& act);
+  [[nodiscard]] Result<void> cancel(const Job& job, const std::string& by);
+  [[nodiscard]] Result<void> hold(const Job& job, bool by_operator);
+  [[nodiscard]] Result<void> release(const Job& job, bool as_operator);
+  [[nodiscard]] Result<void> requeue(const Job& job, const std::string& by);
+  [[nodiscard]] Result<void> signal(const Job& job, std::uint32_t number);
+  // The jobs of a request, those of its workflows included; unknown ones too.
+  template <typename Request>
+  [[nodiscard]] Result<std::vector<JobKey>> jobs_of(const Request& request) const;
+
+  // ---- queries.cpp ----
+  struct Wait {
+    io::PeerId peer;
+    std::uint32_t stream = 0;
+    std::vector<JobKey> keys;
+    std::map<JobKey, Job> old;  // those that had been forgotten
+    std::size_t open = 0;
+  };
+  void on_list_jobs(io::PeerId from, std::uint32_t stream, const wire::ListJobs& request);
+  void on_list_workflows(io::PeerId from, std::uint32_t stream, const wire::ListWorkflows& request);
+  void on_list_nodes(io::PeerId from, std::uint32_t stream, const wire::ListNodes& request);
+  void on_wait_for(io::PeerId from,
+                   std::uint32_t stream,
+                   const wire::WaitFor& request,
+                   std::uint32_t deadline_ms);
+  void begin_wait(io::PeerId from,
+                  std::uint32_t stream,
+                  std::vector<JobKey> keys,
+                  OldJobs old,
+                  std::uint32_t deadline_ms);
+  void answer_wait(std::uint64_t ticket);
+  void drop_wait(std::uint64_t ticket);
+  void on_wait_due(std::uint64_t ticket);
+  void on_explain(io::PeerId from, std::uint32_t stream, const wire::Explain& request);
+  void explain_waiting(const Job& job, std::vector<std::string>& lines) const;
+  [[nodiscard]] std::string describe_condition(const Condition& condition) const;
+  void on_ping(io::PeerId from, std::uint32_t stream);
+  void send_jobs(io::PeerId to,
+                 std::uint32_t stream,
+                 const std::vector<const Job*>& jobs,
+                 std::size_t limit);
+  void fill_view(const Job& job, wire::JobView* out) const;
+
+  void on_client_request(io::PeerId from,
+                         const io::LocalUser& user,
+                         std::uint32_t stream,
+                         const wire::Request& request);
+  void on_client_closed(io::PeerId peer);
+
+  // ---- state ----
+  ControllerConfig config;
+  Epoch epoch;
+  ClusterState state;
+  const UserDirectory& users;
+  SecretSource make_secret;
+  Planner planner;
+  DependencyBook book;
+  NodeWatch watch;
+
+  Now now;
+  Turn turn;  // under way
+
+  std::set<Due> agenda;
+  std::optional<BootTime> agenda_armed;
+  bool pass_wanted = false;
+  BootTime next_pass;              // not before
+  std::optional<Promise> promise;  // of the last pass
+  std::set<JobKey> gangs_with_changed_claims;
+
+  std::map<JobKey, Keeping> waiting;
+  std::map<JobKey, Gang> gangs;
+  std::map<NodeName, Link> links;
+  std::map<io::PeerId, NodeName> node_of_peer;
+
+  std::deque<JobKey> just_finished;  // in this turn, what follows not yet done
+  std::deque<JobKey> finished;       // oldest first; of no unfinished workflow
+  std::size_t unfinished_jobs = 0;
+  std::map<WorkflowId, std::size_t> open_members;
+  std::deque<WorkflowId> finished_workflows;
+
+  std::map<std::pair<io::PeerId, std::uint32_t>, Submission> submissions;
+  std::unordered_map<std::string, store::SubmissionRecord> remembered;
+  std::deque<std::pair<Time, std::string>> remembered_order;
+  std::unordered_map<std::string, std::weak_ptr<const JobSpec>> specs;
+  std::size_t specs_swept_at = 1024;
+
+  std::uint64_t next_ticket = 1;
+  std::map<std::uint64_t, HistoryUse> questions;
+  std::map<std::uint64_t, Wait> waits;
+  std::unordered_map<JobKey, std::vector<std::uint64_t>> waits_on;
+  std::map<io::PeerId, std::set<std::uint64_t>> waits_of_peer;
+};
+
+}  // namespace gangway::scheduler

@@ -1,0 +1,229 @@
+#include "scheduler/daemon.hpp"
+
+#include <algorithm>
+#include <set>
+#include <utility>
+
+#include "queues/base/check.hpp"
+#include "queues/base/log.hpp"
+#include "queues/base/overloaded.hpp"
+#include "queues/base/text.hpp"
+#include "queues/wire/convert.hpp"
+
+namespace gangway::scheduler {
+
+Result<store::LiveState> complete_live_state(store::LiveState loaded, store::JobStore& store) {
+  std::set<JobKey> present;
+  for (const Job& job : loaded.jobs) present.insert(job.key);
+  std::set<JobKey> missing;
+  for (const Job& job : loaded.jobs) {
+    if (!job.is_waiting()) continue;
+    for (const Dependency& dependency : job.spec->dependencies) {
+      const JobKey key{dependency.on};
+      if (dependency.kind != DependencyKind::Singleton && !present.contains(key)) {
+        missing.insert(key);
+      }
+    }
+  }
+  // In slices, because a question has a bounded length.
+  constexpr std::size_t kSlice = 500;
+  for (auto at = missing.begin(); at != missing.end();) {
+    store::HistoryQuery query;
+    for (; at != missing.end() && query.keys.size() < kSlice; ++at) query.keys.push_back(*at);
+    query.limit = query.keys.size();
+    GANGWAY_ASSIGN(std::vector<Job> found, store.query_history(query));
+    for (Job& job : found) loaded.jobs.push_back(std::move(job));
+  }
+  return loaded;
+}
+
+Daemon::Daemon(io::EventLoop& loop,
+               io::Transport& transport,
+               store::JobStore& store,
+               Epoch epoch,
+               Controller& controller,
+               std::function<void(store::CommitEnd)> on_fatal)
+    : loop_(loop),
+      transport_(transport),
+      store_(store),
+      epoch_(epoch),
+      controller_(controller),
+      on_fatal_(std::move(on_fatal)) {}
+
+void Daemon::start() { perform(controller_.start(loop_.now())); }
+
+// ---- from the world
+// ------------------------------------------------------------------------------
+
+void Daemon::on_connected(io::PeerId peer, const io::PeerIdentity& identity) {
+  if (stopped_) return;
+  peers_.insert_or_assign(peer, identity);
+  if (const auto* node = std::get_if<io::ClusterMember>(&identity)) {
+    log_info("node_connected", {{"node", node->name.value}});
+    perform(controller_.on_node_connected(peer, node->name, loop_.now()));
+  }
+}
+
+void Daemon::on_closed(io::PeerId peer, const Error& why) {
+  const auto found = peers_.find(peer);
+  if (stopped_ || found == peers_.end()) return;
+  const io::PeerIdentity identity = found->second;
+  peers_.erase(found);
+  if (const auto* node = std::get_if<io::ClusterMember>(&identity)) {
+    log_info("node_disconnected", {{"node", node->name.value}, {"why", why.message()}});
+    perform(controller_.on_node_closed(peer, loop_.now()));
+  } else {
+    perform(controller_.on_client_closed(peer, loop_.now()));
+  }
+}
+
+void Daemon::on_frame(io::PeerId peer, wire::Frame frame) {
+  const auto found = peers_.find(peer);
+  if (stopped_ || found == peers_.end()) return;
+  if (const auto* user = std::get_if<io::LocalUser>(&found->second)) {
+    on_request(peer, io::LocalUser(*user), frame);
+  } else {
+    on_from_node(peer, frame);
+  }
+}
+
+void Daemon::on_request(io::PeerId peer, const io::LocalUser& user, const wire::Frame& frame) {
+  wire::Request request;
+  if (frame.type != wire::FrameType::Request || !request.ParseFromString(frame.payload)) {
+    wire::Response response;
+    wire::to_wire(Error(ErrorKind::Corrupt, "the request cannot be read"),
+                  response.mutable_error());
+    send(peer, wire::FrameType::Response, frame.stream, response.SerializeAsString());
+    return;
+  }
+  perform(controller_.on_client_request(peer, user, frame.stream, std::move(request), loop_.now()));
+}
+
+void Daemon::on_from_node(io::PeerId peer, const wire::Frame& frame) {
+  wire::FromNode message;
+  if (frame.type != wire::FrameType::FromNode || !message.ParseFromString(frame.payload)) {
+    log_error("node_message_unreadable",
+              {{"node", std::get<io::ClusterMember>(peers_.at(peer)).name.value}});
+    transport_.close(peer);
+    return;
+  }
+  perform(controller_.on_node_message(peer, std::move(message), loop_.now()));
+}
+
+// ---- to the world
+// --------------------------------------------------------------------------------
+
+void Daemon::perform(Turn turn) {
+  if (stopped_) return;
+  std::vector<Effect> later;
+  later.reserve(turn.effects.size());
+  for (Effect& effect : turn.effects) {
+    if (const auto* timer = std::get_if<effect::ArmTimer>(&effect)) {
+      arm(*timer);
+    } else {
+      later.push_back(std::move(effect));
+    }
+  }
+  if (turn.batch.empty()) {
+    if (later.empty()) return;
+    pending_.push_back({.durable = true, .effects = std::move(later)});
+    release_durable();
+    return;
+  }
+  const std::uint64_t number = first_pending_ + pending_.size();
+  pending_.push_back({.durable = false, .effects = std::move(later)});
+  store_.commit(std::move(turn.batch), epoch_, [this, number](store::CommitEnd end) {
+    if (stopped_) return;
+    if (end != store::CommitEnd::Durable) {
+      stopped_ = true;
+      log_error("commit_failed",
+                {{"end", end == store::CommitEnd::Fenced ? "fenced by a newer scheduler"
+                                                         : "the store is full or broken"}});
+      on_fatal_(end);
+      return;
+    }
+    CHECK(number >= first_pending_);
+    pending_[number - first_pending_].durable = true;
+    release_durable();
+  });
+}
+
+void Daemon::release_durable() {
+  // An effect may lead to the next turn: that one is released by the loop below, in its order.
+  if (releasing_) return;
+  releasing_ = true;
+  while (!stopped_ && !pending_.empty() && pending_.front().durable) {
+    std::vector<Effect> effects = std::move(pending_.front().effects);
+    pending_.pop_front();
+    ++first_pending_;
+    for (Effect& effect : effects) apply(std::move(effect));
+  }
+  releasing_ = false;
+}
+
+void Daemon::apply(Effect effect) {
+  std::visit(overloaded{
+                 [&](const effect::Reply& e) {
+                   send(e.to, wire::FrameType::Response, e.stream, e.response.SerializeAsString());
+                 },
+                 [&](const effect::SendNode& e) {
+                   send(e.to, wire::FrameType::ToNode, 0, e.message.SerializeAsString());
+                 },
+                 [&](const effect::ClosePeer& e) { transport_.close(e.peer); },
+                 [&](const effect::ArmTimer& e) { arm(e); },
+                 [&](const effect::AskHistory& e) { ask_store(e); },
+             },
+             effect);
+}
+
+void Daemon::send(io::PeerId to, wire::FrameType type, std::uint32_t stream, std::string payload) {
+  if (payload.size() > wire::kMaxPayloadBytes) {
+    log_error("message_too_large", {{"bytes", cat(payload.size())}});
+    if (type == wire::FrameType::Response) {
+      wire::Response response;
+      wire::to_wire(Error(ErrorKind::Exhausted, "the answer is too large; ask for less"),
+                    response.mutable_error());
+      payload = response.SerializeAsString();
+    } else {
+      transport_.close(to);
+      return;
+    }
+  }
+  // A peer that is gone needs no answer; a node is told again when it registers.
+  (void)transport_.send(to, {.type = type, .stream = stream, .payload = std::move(payload)});
+}
+
+void Daemon::arm(const effect::ArmTimer& timer) {
+  if (const auto old = timers_.find(timer.token); old != timers_.end()) loop_.cancel(old->second);
+  timers_[timer.token] = loop_.arm(timer.at, [this, token = timer.token] {
+    timers_.erase(token);
+    perform(controller_.on_timer(token, loop_.now()));
+  });
+}
+
+void Daemon::ask_store(const effect::AskHistory& question) {
+  History history;
+  if (question.jobs) {
+    Result<std::vector<Job>> jobs = store_.query_history(*question.jobs);
+    if (jobs) {
+      history.jobs = *std::move(jobs);
+    } else {
+      history.error = jobs.error();
+    }
+  }
+  for (const WorkflowId id : question.workflows) {
+    Result<std::optional<Workflow>> workflow = store_.find_workflow(id);
+    if (!workflow) {
+      history.error = workflow.error();
+    } else if (*workflow) {
+      history.workflows.push_back(**std::move(workflow));
+    }
+  }
+  if (history.error) {
+    history.jobs.clear();
+    history.workflows.clear();
+  }
+  perform(controller_.on_history(question.ticket, std::move(history), loop_.now()));
+}
+
+}  // namespace gangway::scheduler

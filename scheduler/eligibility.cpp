@@ -1,0 +1,284 @@
+// What keeps a waiting job besides resources, and what follows from the end of a job.
+#include <algorithm>
+
+#include "queues/base/check.hpp"
+#include "queues/base/text.hpp"
+#include "scheduler/controller_impl.hpp"
+
+namespace gangway::scheduler {
+
+// The wall clock may be set while we wait for a time on it, so it is looked at this often at least.
+constexpr Duration kLongestSleep = minutes(10);
+
+// Requires: the job is Waiting and not noted as such yet.
+void Controller::Impl::begin_waiting(JobKey key, const OldJobs& old) {
+  const Job& job = state.get_job(key);
+  waiting.try_emplace(key);
+  if (job.attempt == 0) note_dependencies(job, old);  // a job that ran once has met them
+  if (!waiting.contains(key)) return;                 // they can never be met, and it has ended
+  if (job.launch_failures > 0) {
+    // Doubled each time; at most kMaxLaunchFailures times.
+    const std::int64_t factor = std::int64_t{1}
+                                << std::min<std::uint32_t>(job.launch_failures - 1, 16);
+    waiting.at(key).back_off_until = now.boot + config.requeue_backoff * factor;
+  }
+  reconsider(key);
+}
+
+void Controller::Impl::note_dependencies(const Job& job, const OldJobs& old) {
+  std::vector<Condition> conditions;
+  std::optional<Condition> never;
+  Time earliest;
+  const auto add = [&](JobKey on, Until until, Duration delay) {
+    Condition condition{.on = on, .until = until, .delay = delay};
+    const Job* other = state.find_job(on);
+    if (other == nullptr) {
+      const auto found = old.find(on);
+      // Finished and out of every memory: nobody knows how it ended.
+      if (found == old.end() && until != Until::Started && until != Until::Ended) {
+        never = condition;
+      }
+      if (found != old.end()) other = &found->second;
+      if (other == nullptr) condition.met = !never;
+    }
+    if (other != nullptr) {
+      switch (state_of(until, *other)) {
+        case ConditionState::Open:
+          break;
+        case ConditionState::Met:
+          condition.met = true;
+          earliest =
+              std::max(earliest, other->started.value_or(other->ended.value_or(Time{})) + delay);
+          break;
+        case ConditionState::Never:
+          never = condition;
+          break;
+      }
+    }
+    conditions.push_back(condition);
+  };
+
+  for (const Dependency& dependency : job.spec->dependencies) {
+    if (dependency.kind != DependencyKind::Singleton) {
+      add({dependency.on}, until_of(dependency.kind), dependency.delay);
+      continue;
+    }
+    // Later ones wait for this one, so only those before it count.
+    for (const auto& [key, other] : state.jobs()) {
+      if (!(key < job.key)) break;
+      if (other.owner.uid == job.owner.uid && other.spec->name == job.spec->name &&
+          !other.is_finished()) {
+        add(key, Until::Ended, {});
+      }
+    }
+  }
+  if (job.membership) {
+    const Workflow* const workflow = state.find_workflow(job.membership->workflow);
+    CHECK(workflow != nullptr);
+    const auto member_named = [&](const std::string& name) {
+      return std::find_if(workflow->members.begin(), workflow->members.end(),
+                          [&](const WorkflowMember& m) { return m.name == name; });
+    };
+    const auto self = std::find_if(workflow->members.begin(), workflow->members.end(),
+                                   [&](const WorkflowMember& m) { return m.job == job.key.job; });
+    CHECK(self != workflow->members.end());
+    for (const Need& need : self->needs) {
+      const auto on = member_named(need.member);
+      CHECK(on != workflow->members.end());
+      add({on->job}, until_of(need.outcome), {});
+    }
+  }
+  book.add(job.key, std::move(conditions), earliest, never.has_value());
+  if (never) on_never(job.key, *never);
+}
+
+PendingReason Controller::Impl::reason_besides_resources(const Job& job, Keeping& keeping) {
+  const auto look_again_at = [&](BootTime at) {
+    if (keeping.look_again) agenda.erase({*keeping.look_again, DueKind::Eligible, job.key});
+    keeping.look_again = at;
+    put_on_agenda({at, DueKind::Eligible, job.key});
+  };
+  if (job.hold.by_operator) return PendingReason::JobHeldAdmin;
+  if (job.hold.by_user) return PendingReason::JobHeldUser;
+  if (book.is_doomed(job.key)) return PendingReason::DependencyNeverSatisfied;
+  if (!book.is_clear(job.key)) return PendingReason::Dependency;
+  const Time begin = std::max(job.spec->not_before.value_or(Time{}), book.earliest(job.key));
+  if (begin > now.wall) {
+    look_again_at(now.boot + std::min(begin - now.wall, kLongestSleep));
+    return PendingReason::BeginTime;
+  }
+  if (keeping.back_off_until && *keeping.back_off_until > now.boot) {
+    look_again_at(*keeping.back_off_until);
+    return PendingReason::LaunchFailedRequeued;
+  }
+  return PendingReason::None;
+}
+
+// Whether the job may be planned now. Reasons are kept in memory only: each can be found again from
+// what is stored, and a write for every change of "Priority" to "Resources" would help nobody.
+void Controller::Impl::reconsider(JobKey key) {
+  const auto entry = waiting.find(key);
+  if (entry == waiting.end()) return;
+  Keeping& keeping = entry->second;
+  const PendingReason reason = reason_besides_resources(state.get_job(key), keeping);
+  if (reason != PendingReason::None) {
+    take_out_of_plan(key);
+    keeping.reason = reason;
+    return;
+  }
+  if (keeping.in_plan) return;
+  keeping.in_plan = true;
+  keeping.reason = PendingReason::None;  // until the pass has looked at it
+  if (!state.get_job(key).eligible) {
+    state.record(key, job_event::Eligible{}, now.wall, turn.batch);
+  }
+  planner.apply(delta::Waits{candidate_of(state.get_job(key))});
+  want_pass();
+}
+
+void Controller::Impl::take_out_of_plan(JobKey key) {
+  Keeping& keeping = waiting.at(key);
+  if (!keeping.in_plan) return;
+  keeping.in_plan = false;
+  planner.apply(delta::WaitsNoMore{key});
+  want_pass();  // somebody may come to the front
+}
+
+Candidate Controller::Impl::candidate_of(const Job& job) const {
+  const JobSpec& spec = *job.spec;
+  return {.key = job.key,
+          .queue = spec.queue,
+          .nice = spec.nice,
+          .eligible = job.eligible.value_or(now.wall),
+          .limit = spec.time_limit,
+          .components = spec.components};
+}
+
+void Controller::Impl::end_waiting(JobKey key, Outcome outcome) {
+  take_out_of_plan(key);
+  waiting.erase(key);
+  book.remove(key);
+  state.record(key, job_event::CancelledWaiting{std::move(outcome)}, now.wall, turn.batch);
+  on_job_finished(key);
+}
+
+void Controller::Impl::on_job_finished(JobKey key) { just_finished.push_back(key); }
+
+// A loop and not a recursion, because a chain of members may be as long as a workflow.
+void Controller::Impl::follow_ends() {
+  while (!just_finished.empty()) {
+    const JobKey key = just_finished.front();
+    just_finished.pop_front();
+    --unfinished_jobs;
+    const Job& job = state.get_job(key);
+    CHECK(job.is_finished());
+    on_dependency_news(book.on_ended(key, *job.outcome(), now.wall));
+    if (const auto found = waits_on.find(key); found != waits_on.end()) {
+      const std::vector<std::uint64_t> tickets = std::move(found->second);
+      waits_on.erase(found);
+      for (const std::uint64_t ticket : tickets) {
+        const auto wait = waits.find(ticket);
+        if (wait != waits.end() && --wait->second.open == 0) answer_wait(ticket);
+      }
+    }
+    if (job.membership) {
+      on_member_finished(job);
+    } else {
+      finished.push_back(key);
+    }
+  }
+}
+
+void Controller::Impl::on_dependency_news(const std::vector<DependencyBook::News>& news) {
+  for (const auto& item : news) {
+    if (!waiting.contains(item.waiter)) continue;
+    if (item.never) {
+      on_never(item.waiter, *item.never);
+    } else if (book.is_clear(item.waiter)) {
+      reconsider(item.waiter);
+    }
+  }
+}
+
+namespace {
+
+std::string_view what_was_needed(Until until) {
+  switch (until) {
+    case Until::Started:
+      return "to start";
+    case Until::Ended:
+      return "to end";
+    case Until::Succeeded:
+      return "to succeed";
+    case Until::NotSucceeded:
+    case Until::Failed:
+      return "to fail";
+  }
+  return "to end";
+}
+
+}  // namespace
+
+// A member of a workflow is ended at once, so that the workflow can end. Other jobs stay, as with
+// Slurm, unless they asked otherwise.
+void Controller::Impl::on_never(JobKey waiter, const Condition& never) {
+  const Job& job = state.get_job(waiter);
+  const Job* const on = state.find_job(never.on);
+  const bool of_same_workflow = job.membership && on != nullptr && on->membership &&
+                                on->membership->workflow == job.membership->workflow;
+  if (!of_same_workflow && !job.spec->kill_on_invalid_dependency) {
+    reconsider(waiter);
+    return;
+  }
+  const std::string name =
+      of_same_workflow ? on->membership->member : cat("job ", to_string(never.on));
+  std::string how = "is not known any more";
+  if (on != nullptr && on->outcome() != nullptr) {
+    how = is_skip(*on->outcome()) ? "was skipped" : std::string(to_string(on->outcome()->kind));
+  }
+  std::string detail =
+      cat(of_same_workflow ? kSkippedPrefix : "its dependency cannot be met: ", "needs ", name, ' ',
+          what_was_needed(never.until), ", ", name, ' ', how);
+  end_waiting(waiter, make_outcome(OutcomeKind::Cancelled, 0, std::move(detail)));
+}
+
+// A workflow ends when its last member has. It is COMPLETED if every member completed or was
+// skipped: what is skipped because of a failure has the failed member beside it, and what is
+// skipped because nothing failed was meant to be.
+void Controller::Impl::on_member_finished(const Job& job) {
+  const WorkflowId id = job.membership->workflow;
+  const auto open = open_members.find(id);
+  if (open == open_members.end() || --open->second > 0) return;
+  open_members.erase(open);
+  const Workflow* const workflow = state.find_workflow(id);
+  CHECK(workflow != nullptr);
+  bool any_failed = false;
+  bool any_cancelled = false;
+  for (const WorkflowMember& member : workflow->members) {
+    const Job* const other = state.find_job({member.job});
+    if (other == nullptr || other->outcome() == nullptr) continue;
+    const Outcome& outcome = *other->outcome();
+    if (outcome.is_success() || is_skip(outcome)) continue;
+    (outcome.kind == OutcomeKind::Cancelled ? any_cancelled : any_failed) = true;
+  }
+  const OutcomeKind outcome = any_failed      ? OutcomeKind::Failed
+                              : any_cancelled ? OutcomeKind::Cancelled
+                                              : OutcomeKind::Completed;
+  state.record(id, workflow_event::Finished{outcome}, now.wall, turn.batch);
+  for (const WorkflowMember& member : workflow->members) finished.push_back({member.job});
+  finished_workflows.push_back(id);
+}
+
+// Those who ask right after the end are answered from memory; the store has the rest.
+void Controller::Impl::forget_old() {
+  while (finished.size() > kFinishedInMemory) {
+    state.forget(finished.front());
+    finished.pop_front();
+  }
+  while (finished_workflows.size() > kFinishedInMemory) {
+    state.forget(finished_workflows.front());
+    finished_workflows.pop_front();
+  }
+}
+
+}  // namespace gangway::scheduler

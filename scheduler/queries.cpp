@@ -1,0 +1,522 @@
+// Questions: lists, waits, explanations. What is finished and forgotten here is asked of the store.
+#include <algorithm>
+#include <set>
+
+#include "queues/base/check.hpp"
+#include "queues/base/overloaded.hpp"
+#include "queues/base/text.hpp"
+#include "queues/model/idset.hpp"
+#include "queues/wire/convert.hpp"
+#include "scheduler/controller_impl.hpp"
+
+namespace gangway::scheduler {
+
+namespace {
+
+std::string command_of(const JobSpec& spec) {
+  if (!spec.script.empty()) return spec.name;
+  std::string out;
+  for (const std::string& arg : spec.argv) {
+    if (!out.empty()) out += ' ';
+    out += arg;
+    if (out.size() > 200) return out.substr(0, 200) + "...";
+  }
+  return out;
+}
+
+std::string in_words(Duration d) {
+  if (d < seconds(1)) return "at once";
+  return cat("in ", render_duration(Duration{d.ns / 1'000'000'000 * 1'000'000'000}));
+}
+
+}  // namespace
+
+// ---- views
+// ---------------------------------------------------------------------------------------
+
+void Controller::Impl::fill_view(const Job& job, wire::JobView* out) const {
+  const JobSpec& spec = *job.spec;
+  wire::to_wire(job, out->mutable_state());
+  if (const auto keeping = waiting.find(job.key); keeping != waiting.end()) {
+    out->mutable_state()->set_reason(static_cast<std::uint32_t>(keeping->second.reason));
+    out->set_priority(planner.priority_of(job.key));
+  }
+  out->set_name(spec.name);
+  out->set_queue(spec.queue.value);
+  out->set_nodes(spec.total_nodes());
+  out->set_tasks(spec.total_tasks());
+  std::int64_t cores = 0;
+  if (const Allocation* const allocation = job.allocation()) {
+    for (const NodeShare& share : allocation->shares) cores += share.resources.cores;
+  } else {
+    for (const Component& c : spec.components) {
+      cores += std::int64_t{c.tasks} * c.cpus_per_task;
+    }
+  }
+  out->set_cores(cores);
+  if (spec.time_limit) out->set_time_limit_ns(spec.time_limit->ns);
+  out->set_workdir(spec.workdir);
+  out->set_out(spec.stdio.out);
+  if (spec.image) {
+    out->set_image(spec.image->reference.empty()
+                       ? spec.image->path
+                       : cat(spec.image->path, ':', spec.image->reference));
+  }
+  if (promise && promise->key == job.key) out->set_expected_start_ns(promise->start.ns);
+  out->set_account(spec.account.empty() ? job.owner.user : spec.account.value);
+  out->set_command(command_of(spec));
+  out->set_comment(spec.comment);
+}
+
+void Controller::Impl::send_jobs(io::PeerId to,
+                                 std::uint32_t stream,
+                                 const std::vector<const Job*>& jobs,
+                                 std::size_t limit) {
+  wire::Response response;
+  response.mutable_jobs()->set_now_ns(now.wall.ns);
+  std::size_t bytes = 0;
+  std::size_t all_bytes = 0;
+  std::size_t count = 0;
+  for (const Job* const job : jobs) {
+    if (count == limit || all_bytes > kMaxListedBytes) {
+      response.mutable_jobs()->set_truncated(true);
+      break;
+    }
+    ++count;
+    wire::JobView* const view = response.mutable_jobs()->add_jobs();
+    fill_view(*job, view);
+    const std::size_t size = view->ByteSizeLong();
+    bytes += size;
+    all_bytes += size;
+    if (bytes > kResponseBytes) {
+      response.set_more(true);
+      reply(to, stream, std::exchange(response, {}));
+      response.mutable_jobs()->set_now_ns(now.wall.ns);
+      bytes = 0;
+    }
+  }
+  reply(to, stream, std::move(response));
+}
+
+void Controller::Impl::on_list_jobs(io::PeerId from,
+                                    std::uint32_t stream,
+                                    const wire::ListJobs& request) {
+  if (static_cast<std::size_t>(request.keys_size() + request.workflows_size()) >
+      kMaxKeysInRequest) {
+    return reply_error(from, stream, Error(ErrorKind::Exhausted, "too many jobs are named"));
+  }
+  std::set<JobKey> keys;
+  for (const wire::JobKey& key : request.keys()) keys.insert(wire::from_wire(key));
+  std::set<WorkflowId> workflows;
+  for (const std::uint64_t id : request.workflows()) workflows.insert({id});
+  const std::set<std::string> names(request.users().begin(), request.users().end());
+  const std::size_t limit =
+      request.limit() == 0 ? kMaxListed : std::min<std::size_t>(request.limit(), kMaxListed);
+  const auto is_wanted = [=](const Job& job) {
+    if (!keys.empty() || !workflows.empty()) {
+      const bool is_member = job.membership && workflows.contains(job.membership->workflow);
+      if (!keys.contains(job.key) && !is_member) return false;
+    }
+    return names.empty() || names.contains(job.owner.user);
+  };
+
+  if (!request.finished_too()) {
+    std::vector<const Job*> found;
+    const auto consider = [&](const Job& job) {
+      if (!job.is_finished() && is_wanted(job)) found.push_back(&job);
+    };
+    if (!keys.empty() && workflows.empty()) {
+      for (const JobKey key : keys) {
+        if (const Job* const job = state.find_job(key)) consider(*job);
+      }
+    } else {
+      for (const auto& [key, job] : state.jobs()) consider(job);
+    }
+    return send_jobs(from, stream, found, limit);
+  }
+
+  // What has finished before this turn is in the store when it is asked; what finishes until it has
+  // answered is still in memory.
+  store::HistoryQuery query;
+  query.limit = limit;
+  query.users.assign(names.begin(), names.end());
+  query.keys.assign(keys.begin(), keys.end());
+  query.workflows.assign(workflows.begin(), workflows.end());
+  const Result<void> asked = ask_history(
+      std::move(query), {}, [this, from, stream, limit, is_wanted](const History& history) {
+        if (history.error) return reply_error(from, stream, *history.error);
+        std::map<JobKey, const Job*> all;
+        for (const Job& job : history.jobs) {
+          if (is_wanted(job)) all.emplace(job.key, &job);
+        }
+        for (const auto& [key, job] : state.jobs()) {
+          if (is_wanted(job)) all[key] = &job;
+        }
+        std::vector<const Job*> found;
+        for (const auto& [key, job] : all) found.push_back(job);
+        send_jobs(from, stream, found, limit);
+      });
+  if (!asked) reply_error(from, stream, asked.error());
+}
+
+void Controller::Impl::on_list_workflows(io::PeerId from,
+                                         std::uint32_t stream,
+                                         const wire::ListWorkflows& request) {
+  const std::set<std::string> names(request.users().begin(), request.users().end());
+  std::vector<WorkflowId> wanted;
+  for (const std::uint64_t id : request.ids()) wanted.push_back({id});
+  if (wanted.size() > kMaxKeysInRequest) {
+    return reply_error(from, stream, Error(ErrorKind::Exhausted, "too many workflows are named"));
+  }
+  if (wanted.empty()) {
+    for (const auto& [id, workflow] : state.workflows()) {
+      if (workflow.ended && !request.finished_too()) continue;
+      if (names.empty() || names.contains(workflow.owner.user)) wanted.push_back(id);
+    }
+  }
+  // Of those that are not whole in memory the store has the rest.
+  std::vector<WorkflowId> elsewhere;
+  for (const WorkflowId id : wanted) {
+    const Workflow* const workflow = state.find_workflow(id);
+    const bool is_whole =
+        workflow != nullptr &&
+        std::all_of(workflow->members.begin(), workflow->members.end(),
+                    [&](const WorkflowMember& m) { return state.find_job({m.job}) != nullptr; });
+    if (!is_whole) elsewhere.push_back(id);
+  }
+  const auto answer = [this, from, stream, wanted](const History& history) {
+    if (history.error) return reply_error(from, stream, *history.error);
+    std::map<JobKey, const Job*> old;
+    for (const Job& job : history.jobs) old.emplace(job.key, &job);
+    wire::Response response;
+    response.mutable_workflows()->set_now_ns(now.wall.ns);
+    std::size_t bytes = 0;
+    for (const WorkflowId id : wanted) {
+      const Workflow* workflow = state.find_workflow(id);
+      for (const Workflow& other : history.workflows) {
+        if (workflow == nullptr && other.id == id) workflow = &other;
+      }
+      if (workflow == nullptr) {
+        return reply_error(from, stream,
+                           Error(ErrorKind::NotFound, cat("there is no workflow ", to_string(id))));
+      }
+      wire::WorkflowView* const view = response.mutable_workflows()->add_workflows();
+      wire::to_wire(*workflow, view->mutable_state());
+      for (const WorkflowMember& member : workflow->members) {
+        const Job* job = state.find_job({member.job});
+        if (const auto found = old.find({member.job}); job == nullptr && found != old.end()) {
+          job = found->second;
+        }
+        if (job != nullptr) fill_view(*job, view->add_jobs());
+      }
+      bytes += view->ByteSizeLong();
+      if (bytes > kResponseBytes) {
+        response.set_more(true);
+        reply(from, stream, std::exchange(response, {}));
+        response.mutable_workflows()->set_now_ns(now.wall.ns);
+        bytes = 0;
+      }
+    }
+    reply(from, stream, std::move(response));
+  };
+  if (elsewhere.empty()) return answer({});
+  store::HistoryQuery query;
+  query.workflows = elsewhere;
+  query.limit = kMaxListed;
+  const Result<void> asked = ask_history(std::move(query), elsewhere, answer);
+  if (!asked) reply_error(from, stream, asked.error());
+}
+
+void Controller::Impl::on_ping(io::PeerId from, std::uint32_t stream) {
+  wire::Response response;
+  wire::Pong* const pong = response.mutable_pong();
+  pong->set_version(config.version);
+  pong->set_epoch(epoch.value);
+  pong->set_cluster(config.cluster);
+  std::uint32_t reached = 0;
+  for (const auto& [name, node] : state.nodes()) {
+    if (node.contact == Contact::Reached) ++reached;
+  }
+  pong->set_nodes(static_cast<std::uint32_t>(state.nodes().size()));
+  pong->set_nodes_reached(reached);
+  reply(from, stream, std::move(response));
+}
+
+// ---- waits
+// ---------------------------------------------------------------------------------------
+
+void Controller::Impl::on_wait_for(io::PeerId from,
+                                   std::uint32_t stream,
+                                   const wire::WaitFor& request,
+                                   std::uint32_t deadline_ms) {
+  std::vector<JobKey> keys;
+  std::vector<WorkflowId> elsewhere;
+  wire::WaitFor here;
+  *here.mutable_keys() = request.keys();
+  for (const std::uint64_t id : request.workflows()) {
+    if (state.find_workflow({id}) != nullptr) {
+      here.add_workflows(id);
+    } else {
+      elsewhere.push_back({id});
+    }
+  }
+  Result<std::vector<JobKey>> named = jobs_of(here);
+  if (!named) return reply_error(from, stream, named.error());
+  keys = *std::move(named);
+  std::vector<JobKey> forgotten;
+  for (const JobKey key : keys) {
+    if (state.find_job(key) == nullptr && state.is_given(key.job)) forgotten.push_back(key);
+  }
+  if (forgotten.empty() && elsewhere.empty()) {
+    return begin_wait(from, stream, std::move(keys), {}, deadline_ms);
+  }
+  store::HistoryQuery query;
+  query.keys = forgotten;
+  query.workflows = elsewhere;
+  query.limit = kMaxListed;
+  const Result<void> asked = ask_history(
+      std::move(query), elsewhere,
+      [this, from, stream, keys, elsewhere, deadline_ms](const History& history) {
+        if (history.error) return reply_error(from, stream, *history.error);
+        std::vector<JobKey> all = keys;
+        for (const WorkflowId id : elsewhere) {
+          const auto workflow = std::find_if(history.workflows.begin(), history.workflows.end(),
+                                             [&](const Workflow& w) { return w.id == id; });
+          if (workflow == history.workflows.end()) {
+            return reply_error(
+                from, stream,
+                Error(ErrorKind::NotFound, cat("there is no workflow ", to_string(id))));
+          }
+          for (const WorkflowMember& member : workflow->members) all.push_back({member.job});
+        }
+        OldJobs old;
+        for (const Job& job : history.jobs) old.emplace(job.key, job);
+        begin_wait(from, stream, std::move(all), std::move(old), deadline_ms);
+      });
+  if (!asked) reply_error(from, stream, asked.error());
+}
+
+void Controller::Impl::begin_wait(io::PeerId from,
+                                  std::uint32_t stream,
+                                  std::vector<JobKey> keys,
+                                  OldJobs old,
+                                  std::uint32_t deadline_ms) {
+  if (waits.size() >= kMaxWaits) {
+    return reply_error(from, stream, Error(ErrorKind::Exhausted, "too many programs are waiting"));
+  }
+  const std::uint64_t ticket = next_ticket++;
+  Wait wait{.peer = from, .stream = stream, .keys = std::move(keys), .old = std::move(old)};
+  for (const JobKey key : wait.keys) {
+    const Job* const job = state.find_job(key);
+    if (job == nullptr || job->is_finished()) continue;
+    ++wait.open;
+    waits_on[key].push_back(ticket);
+  }
+  const bool is_over = wait.open == 0;
+  waits_of_peer[from].insert(ticket);
+  waits.emplace(ticket, std::move(wait));
+  if (is_over) {
+    answer_wait(ticket);
+  } else if (deadline_ms > 0) {
+    put_on_agenda({now.boot + milliseconds(deadline_ms), DueKind::Wait, JobKey{}, ticket});
+  }
+}
+
+void Controller::Impl::answer_wait(std::uint64_t ticket) {
+  const Wait& wait = waits.at(ticket);
+  wire::Response response;
+  for (const JobKey key : wait.keys) {
+    wire::Waited::One* const one = response.mutable_waited()->add_results();
+    wire::to_wire(key, one->mutable_key());
+    const Job* job = state.find_job(key);
+    if (const auto found = wait.old.find(key); job == nullptr && found != wait.old.end()) {
+      job = &found->second;
+    }
+    if (job == nullptr || job->outcome() == nullptr) {
+      wire::to_wire(Error(ErrorKind::NotFound, cat("there is no job ", to_string(key))),
+                    one->mutable_error());
+      continue;
+    }
+    wire::to_wire(*job->outcome(), one->mutable_outcome());
+    one->set_name(job->spec->name);
+    if (job->membership) one->set_member(job->membership->member);
+  }
+  response.mutable_waited();
+  reply(wait.peer, wait.stream, std::move(response));
+  drop_wait(ticket);
+}
+
+void Controller::Impl::drop_wait(std::uint64_t ticket) {
+  const auto found = waits.find(ticket);
+  if (found == waits.end()) return;
+  const Wait wait = std::move(found->second);
+  waits.erase(found);
+  for (const JobKey key : wait.keys) {
+    const auto on = waits_on.find(key);
+    if (on == waits_on.end()) continue;
+    std::erase(on->second, ticket);
+    if (on->second.empty()) waits_on.erase(on);
+  }
+  const auto of_peer = waits_of_peer.find(wait.peer);
+  CHECK(of_peer != waits_of_peer.end());
+  of_peer->second.erase(ticket);
+  if (of_peer->second.empty()) waits_of_peer.erase(of_peer);
+}
+
+void Controller::Impl::on_wait_due(std::uint64_t ticket) {
+  const auto wait = waits.find(ticket);
+  if (wait == waits.end()) return;
+  reply_error(
+      wait->second.peer, wait->second.stream,
+      Error(ErrorKind::Unavailable, cat(wait->second.open, " of the jobs had not ended in time")));
+  drop_wait(ticket);
+}
+
+// ---- explanations
+// --------------------------------------------------------------------------------
+
+void Controller::Impl::on_explain(io::PeerId from,
+                                  std::uint32_t stream,
+                                  const wire::Explain& request) {
+  if (static_cast<std::size_t>(request.keys_size()) > 1000) {
+    return reply_error(from, stream, Error(ErrorKind::Exhausted, "too many jobs are named"));
+  }
+  std::vector<std::string> lines;
+  for (const wire::JobKey& message : request.keys()) {
+    const JobKey key = wire::from_wire(message);
+    const Job* const job = state.find_job(key);
+    if (job == nullptr) {
+      lines.push_back(
+          cat("job ", to_string(key), state.is_given(key.job) ? " has ended" : " does not exist"));
+      continue;
+    }
+    const std::string title =
+        cat("job ", to_string(key), job->spec->name.empty() ? "" : cat(" (", job->spec->name, ")"));
+    const auto nodes_of = [&] {
+      std::vector<NodeName> names;
+      for (const NodeShare& share : job->allocation()->shares) names.push_back(share.node);
+      return render_host_list(std::move(names));
+    };
+    std::visit(
+        overloaded{
+            [&](const phase::Waiting&) {
+              lines.push_back(cat(title, " waits: ", to_string(waiting.at(key).reason)));
+              explain_waiting(*job, lines);
+            },
+            [&](const phase::Starting&) {
+              lines.push_back(cat(title, " is starting on ", nodes_of()));
+              for (const Part& part : gangs.at(key).parts) {
+                if (part.state == PartState::Asked) {
+                  lines.push_back(cat("  ", part.node.value, " is preparing it"));
+                }
+              }
+            },
+            [&](const phase::Running& running) {
+              lines.push_back(cat(title, " runs on ", nodes_of(), " for ",
+                                  render_duration(running.clock.elapsed(now.wall))));
+            },
+            [&](const phase::Suspended&) {
+              lines.push_back(cat(title, " is suspended on ", nodes_of()));
+            },
+            [&](const phase::Completing& completing) {
+              lines.push_back(cat(title, " is ending: ", to_string(completing.outcome.kind),
+                                  completing.outcome.detail.empty() ? "" : ", ",
+                                  completing.outcome.detail));
+              for (const Part& part : gangs.at(key).parts) {
+                if (part.state == PartState::Over) continue;
+                const Contact contact = state.find_node(part.node) != nullptr
+                                            ? state.find_node(part.node)->contact
+                                            : Contact::Unknown;
+                lines.push_back(
+                    cat("  ", part.node.value, " still cleans up (", to_string(contact), ")"));
+              }
+            },
+            [&](const phase::Finished& over) {
+              lines.push_back(cat(title, " has ended: ", to_string(over.outcome.kind),
+                                  over.outcome.detail.empty() ? "" : ", ", over.outcome.detail));
+            },
+        },
+        job->phase);
+  }
+  wire::Response response;
+  for (std::string& line : lines) response.mutable_explained()->add_lines(std::move(line));
+  response.mutable_explained();
+  reply(from, stream, std::move(response));
+}
+
+std::string Controller::Impl::describe_condition(const Condition& condition) const {
+  const Job* const on = state.find_job(condition.on);
+  std::string name = cat("job ", to_string(condition.on));
+  std::string how = "which is not known any more";
+  if (on != nullptr) {
+    if (on->membership) name += cat(" (", on->membership->member, ")");
+    how = on->outcome() != nullptr ? cat("which ended as ", to_string(on->outcome()->kind))
+                                   : cat("which is ", phase_name(on->phase));
+  }
+  switch (condition.until) {
+    case Until::Started:
+      return cat("the start of ", name, ", ", how);
+    case Until::Ended:
+      return cat("the end of ", name, ", ", how);
+    case Until::Succeeded:
+      return cat("the success of ", name, ", ", how);
+    case Until::NotSucceeded:
+    case Until::Failed:
+      return cat("a failure of ", name, ", ", how);
+  }
+  return name;
+}
+
+void Controller::Impl::explain_waiting(const Job& job, std::vector<std::string>& lines) const {
+  constexpr std::size_t kMostConditions = 10;
+  switch (waiting.at(job.key).reason) {
+    case PendingReason::JobHeldUser:
+      lines.push_back(cat("  it is held; jrelease ", to_string(job.key), " lets it go"));
+      return;
+    case PendingReason::JobHeldAdmin:
+      lines.emplace_back("  an operator holds it");
+      return;
+    case PendingReason::Dependency:
+    case PendingReason::DependencyNeverSatisfied: {
+      std::size_t open = 0;
+      for (const Condition& condition : *book.find(job.key)) {
+        if (condition.met) continue;
+        if (++open <= kMostConditions) {
+          lines.push_back(cat("  it waits for ", describe_condition(condition)));
+        }
+      }
+      if (open > kMostConditions) lines.push_back(cat("  and ", open - kMostConditions, " more"));
+      return;
+    }
+    case PendingReason::BeginTime: {
+      const Time begin = std::max(job.spec->not_before.value_or(Time{}), book.earliest(job.key));
+      lines.push_back(
+          cat("  it may start from ", render_local_time(begin), ", ", in_words(begin - now.wall)));
+      return;
+    }
+    case PendingReason::LaunchFailedRequeued:
+      lines.push_back(
+          cat("  its start has failed ", job.launch_failures,
+              job.launch_failures == 1 ? " time" : " times", "; the next try is ",
+              in_words(waiting.at(job.key).back_off_until.value_or(now.boot) - now.boot)));
+      return;
+    default:
+      break;
+  }
+  const auto why = planner.explain(job.key, now.wall);
+  if (!why) return;
+  lines.push_back(cat("  ", why->waits_for));
+  lines.push_back(cat("  place in line: ", why->rank, ", priority ", why->priority));
+  if (why->expected_start) {
+    lines.push_back(cat("  expected start: ", render_local_time(*why->expected_start), ", ",
+                        in_words(*why->expected_start - now.wall)));
+  } else {
+    lines.emplace_back("  expected start: not known; jobs without a time limit are in the way");
+  }
+  if (promise && promise->key == job.key) {
+    lines.push_back(cat("  promised on ", render_host_list(promise->nodes), " at the latest at ",
+                        render_local_time(promise->start)));
+  }
+}
+
+}  // namespace gangway::scheduler

@@ -1,0 +1,400 @@
+// Submissions: collected by part, checked whole, accepted in one turn or not at all.
+//
+// Each part is decoded, checked and digested when it comes, so that a large submission is spread
+// over many turns. An error is kept until the last part: an earlier answer would leave the parts
+// behind it to be taken for a new submission.
+#include <algorithm>
+#include <set>
+
+#include "queues/base/check.hpp"
+#include "queues/base/digest.hpp"
+#include "queues/base/text.hpp"
+#include "queues/model/dependency_graph.hpp"
+#include "queues/wire/convert.hpp"
+#include "scheduler/controller_impl.hpp"
+
+namespace gangway::scheduler {
+
+namespace {
+
+constexpr std::size_t kMinKeyBytes = 16;
+constexpr std::size_t kMaxKeyBytes = 64;
+constexpr std::int64_t kWeightOfMember = 1;
+
+Error invalid(std::string message) { return {ErrorKind::Invalid, std::move(message)}; }
+
+// Which job of the submission an error is about: "" for a single one.
+std::string name_of_job(const std::string& member,
+                        std::uint32_t line,
+                        std::size_t index,
+                        bool is_only_one) {
+  std::string out;
+  if (!member.empty()) {
+    out = cat("job ", member);
+  } else if (!is_only_one) {
+    out = cat("job number ", index + 1);
+  }
+  if (line > 0) out += cat(out.empty() ? "line " : " (line ", line, out.empty() ? "" : ")");
+  return out;
+}
+
+}  // namespace
+
+// ---- parts
+// ---------------------------------------------------------------------------------------
+
+void Controller::Impl::on_submit(io::PeerId from,
+                                 const io::LocalUser& user,
+                                 std::uint32_t stream,
+                                 const wire::Submit& part) {
+  const std::pair at{from, stream};
+  auto open = submissions.find(at);
+  if (open == submissions.end()) {
+    if (part.key().size() < kMinKeyBytes || part.key().size() > kMaxKeyBytes) {
+      return reply_error(from, stream,
+                         invalid(cat("a submission's key has ", kMinKeyBytes, " to ", kMaxKeyBytes,
+                                     " characters, this one has ", part.key().size())));
+    }
+    Submission fresh;
+    fresh.user = user;
+    fresh.key = part.key();
+    fresh.test_only = part.test_only();
+    if (part.has_workflow()) fresh.workflow = part.workflow().name();
+    // A retry, the common case of which is one part, is answered without a second look.
+    if (!part.more() && answer_repeated(from, stream, cat(user.uid, ':', part.key()))) return;
+    if (user.uid == 0 && !config.allow_root_jobs) {
+      fresh.error = Error(ErrorKind::Denied,
+                          "root may not submit jobs here; submit as an ordinary user, or let the "
+                          "operator set allow_root_jobs");
+    }
+    const auto of_peer = std::distance(submissions.lower_bound({from, 0}),
+                                       submissions.lower_bound({io::PeerId{from.value + 1}, 0}));
+    if (submissions.size() >= kMaxSubmissionsUnderWay ||
+        static_cast<std::size_t>(of_peer) >= kMaxSubmissionsOfPeer) {
+      fresh.error = Error(ErrorKind::Exhausted, "too many submissions are under way");
+    }
+    open = submissions.emplace(at, std::move(fresh)).first;
+  }
+  Submission& submission = open->second;
+  if (!submission.error) {
+    if (const Result<void> added = add_part(submission, part); !added) {
+      submission.error = added.error();
+    }
+    if (submission.error) {  // what was collected is of no use any more
+      submission.jobs.clear();
+      submission.specs.clear();
+      submission.specs_made.clear();
+    }
+  }
+  if (part.more()) return;
+  Submission whole = std::move(submission);
+  submissions.erase(open);
+  finish_submission(from, stream, std::move(whole));
+}
+
+Result<void> Controller::Impl::add_part(Submission& submission, const wire::Submit& part) {
+  if (part.key() != submission.key) {
+    return invalid("the parts of a submission have different keys");
+  }
+  submission.bytes += part.ByteSizeLong();
+  if (submission.bytes > kMaxSubmissionBytes) {
+    return Error(ErrorKind::Exhausted,
+                 cat("a submission has at most ", kMaxSubmissionBytes >> 20, " MiB"));
+  }
+  const std::size_t count = submission.jobs.size() + static_cast<std::size_t>(part.jobs_size());
+  if (count > config.max_jobs_per_submission) {
+    return Error(ErrorKind::Exhausted,
+                 cat("a submission has at most ", config.max_jobs_per_submission, " jobs"));
+  }
+  if (unfinished_jobs + count > config.max_jobs) {
+    return Error(ErrorKind::Exhausted,
+                 cat(unfinished_jobs, " jobs are waiting or running, more than ", config.max_jobs,
+                     " are not taken; try again later"));
+  }
+  for (const wire::NewJob& job : part.jobs()) {
+    const std::size_t index = submission.jobs.size();
+    const bool is_only_one = !part.more() && part.jobs_size() == 1 && index == 0;
+    if (const Result<void> added = add_job(submission, job); !added) {
+      const std::string which = name_of_job(job.member(), job.line(), index, is_only_one);
+      return which.empty() ? added.error() : added.error().with_context(which);
+    }
+  }
+  return {};
+}
+
+Result<void> Controller::Impl::add_job(Submission& submission, const wire::NewJob& job) {
+  GANGWAY_ASSIGN(JobSpec spec, wire::from_wire(job.spec()));
+  const auto shared_with = [&](std::uint32_t number) -> Result<const JobSpec*> {
+    if (number > submission.jobs.size()) {
+      return invalid("shares with a job that does not come before it");
+    }
+    return submission.jobs[number - 1].spec.get();
+  };
+  if (job.env_of() > 0) {
+    GANGWAY_ASSIGN(const JobSpec* const other, shared_with(job.env_of()));
+    spec.env = other->env;
+  }
+  if (job.script_of() > 0) {
+    GANGWAY_ASSIGN(const JobSpec* const other, shared_with(job.script_of()));
+    spec.script = other->script;
+  }
+  GANGWAY_TRY(validate(spec));
+  GANGWAY_TRY(fill_defaults(spec));
+  GANGWAY_TRY(check_cluster(submission, spec));
+
+  NewMember member;
+  member.name = job.member();
+  member.line = job.line();
+  member.held = spec.held;
+  for (const wire::Need& need : job.needs()) {
+    if (need.outcome() > static_cast<std::uint32_t>(NeedOutcome::Any)) {
+      return invalid(cat("unknown outcome of a need: ", need.outcome()));
+    }
+    member.needs.push_back({need.member(), static_cast<NeedOutcome>(need.outcome())});
+  }
+  member.spec = intern_spec(submission, std::move(spec), member.digest);
+  submission.jobs.push_back(std::move(member));
+  return {};
+}
+
+// What is stored is complete: a later change of the configuration does not change a waiting job.
+Result<void> Controller::Impl::fill_defaults(JobSpec& spec) const {
+  const Queue* const queue = find_queue(spec.queue);
+  if (queue == nullptr) {
+    std::vector<std::string> names;
+    for (const Queue& q : config.queues) names.push_back(q.name.value);
+    const std::string meant = nearest(spec.queue.value, names);
+    return invalid(cat(
+        "queue ", spec.queue.value, " does not exist; ",
+        meant.empty() ? cat("there is: ", join(names, ", ")) : cat("did you mean ", meant, "?")));
+  }
+  spec.queue = queue->name;
+  if (!spec.time_limit) spec.time_limit = queue->default_limit;
+  if (!spec.time_limit) spec.time_limit = queue->max_limit;
+  if (queue->max_limit && *spec.time_limit > *queue->max_limit) {
+    return invalid(cat("time limit ", render_duration(*spec.time_limit), " is more than queue ",
+                       queue->name.value, " allows (", render_duration(*queue->max_limit), ")"));
+  }
+  for (Component& component : spec.components) {
+    if (component.memory_per_node.value == 0) {
+      component.memory_per_node = queue->default_memory_per_core * component.per_node().cores;
+    }
+  }
+  return {};
+}
+
+Result<void> Controller::Impl::check_cluster(Submission& submission, const JobSpec& spec) const {
+  std::string request = spec.queue.value;
+  for (const Component& c : spec.components) {
+    request += cat(';', c.nodes, ',', c.exclusive ? 1 : 0, ',', to_string(c.per_node()));
+    for (const NodeName& name : c.only_nodes) request += cat('+', name.value);
+    for (const NodeName& name : c.not_nodes) request += cat('-', name.value);
+  }
+  const auto known = submission.can_run.find(request);
+  if (known != submission.can_run.end()) return known->second;
+  std::vector<std::pair<NodeName, Resources>> nodes;
+  for (const auto& [name, node] : state.nodes()) nodes.emplace_back(name, node.capacity);
+  const Queue* const queue = find_queue(spec.queue);
+  CHECK(queue != nullptr);
+  Result<void> answer = can_ever_run(spec.components, *queue, nodes);
+  submission.can_run.emplace(std::move(request), answer);
+  return answer;
+}
+
+// Equal specs are one in memory and in the store, whoever submits them.
+std::shared_ptr<const JobSpec> Controller::Impl::intern_spec(Submission& submission,
+                                                             JobSpec spec,
+                                                             std::string& digest) {
+  std::string bytes = wire::encode_spec(spec);
+  digest = sha256_hex(bytes);
+  if (const auto known = specs.find(digest); known != specs.end()) {
+    if (auto living = known->second.lock()) return living;
+  }
+  auto& made = submission.specs_made[digest];
+  if (made == nullptr) {
+    made = std::make_shared<const JobSpec>(std::move(spec));
+    submission.specs.emplace_back(digest, std::move(bytes));
+  }
+  return made;
+}
+
+// ---- the whole
+// -----------------------------------------------------------------------------------
+
+void Controller::Impl::finish_submission(io::PeerId from,
+                                         std::uint32_t stream,
+                                         Submission submission) {
+  if (answer_repeated(from, stream, cat(submission.user.uid, ':', submission.key))) return;
+  if (submission.error) return reply_error(from, stream, *submission.error);
+  if (submission.jobs.empty()) {
+    return reply_error(from, stream, invalid("a submission without jobs"));
+  }
+  if (const Result<void> fine = check_workflow(submission); !fine) {
+    return reply_error(from, stream, fine.error());
+  }
+  const Result<std::vector<JobKey>> unknown = unknown_dependencies(submission);
+  if (!unknown) return reply_error(from, stream, unknown.error());
+  if (unknown->empty()) return accept(from, stream, submission, {});
+
+  // They may have finished long ago: the store knows. Meanwhile a retry may overtake us.
+  store::HistoryQuery query;
+  query.keys = *unknown;
+  query.limit = unknown->size();
+  const Result<void> asked =
+      ask_history(std::move(query), {}, [this, from, stream, submission](const History& history) {
+        if (history.error) return reply_error(from, stream, *history.error);
+        if (answer_repeated(from, stream, cat(submission.user.uid, ':', submission.key))) return;
+        OldJobs old;
+        for (const Job& job : history.jobs) old.emplace(job.key, job);
+        if (const Result<void> fine = check_dependencies(submission, old); !fine) {
+          return reply_error(from, stream, fine.error());
+        }
+        accept(from, stream, submission, old);
+      });
+  if (!asked) reply_error(from, stream, asked.error());
+}
+
+Result<void> Controller::Impl::check_workflow(const Submission& submission) const {
+  const auto& jobs = submission.jobs;
+  std::map<std::string, std::uint32_t> number_of;
+  if (!submission.workflow) {
+    for (std::size_t i = 0; i < jobs.size(); ++i) {
+      if (!jobs[i].needs.empty()) return invalid("only members of a workflow have needs");
+    }
+    return {};
+  }
+  std::vector<std::string> names;
+  for (std::size_t i = 0; i < jobs.size(); ++i) {
+    const auto& job = jobs[i];
+    const std::string which = name_of_job(job.name, job.line, i, false);
+    if (job.name.empty() || job.name.size() > kMaxNameBytes) {
+      return invalid(
+          cat(which, ": a member of a workflow has a name of 1 to ", kMaxNameBytes, " characters"));
+    }
+    if (!number_of.emplace(job.name, static_cast<std::uint32_t>(i)).second) {
+      return invalid(cat(which, ": there are two members of this name"));
+    }
+    names.push_back(job.name);
+  }
+  std::vector<GraphEdge> edges;
+  for (std::size_t i = 0; i < jobs.size(); ++i) {
+    for (const Need& need : jobs[i].needs) {
+      const auto on = number_of.find(need.member);
+      if (on == number_of.end()) {
+        const std::string meant = nearest(need.member, names);
+        return invalid(cat(name_of_job(jobs[i].name, jobs[i].line, i, false), ": needs ",
+                           need.member, ", which does not exist",
+                           meant.empty() ? "" : cat("; did you mean ", meant, "?")));
+      }
+      edges.push_back({on->second, static_cast<std::uint32_t>(i)});
+    }
+  }
+  const std::vector<std::int64_t> weights(jobs.size(), kWeightOfMember);
+  if (const auto order = order_graph(names, weights, edges); !order) return order.error();
+  return {};
+}
+
+Result<std::vector<JobKey>> Controller::Impl::unknown_dependencies(
+    const Submission& submission) const {
+  std::set<JobKey> unknown;
+  for (const auto& job : submission.jobs) {
+    for (const Dependency& dependency : job.spec->dependencies) {
+      if (dependency.kind == DependencyKind::Singleton) continue;
+      if (!state.is_given(dependency.on)) {
+        return invalid(cat("--dependency: there is no job ", to_string(dependency.on)));
+      }
+      if (state.find_job({dependency.on}) == nullptr) unknown.insert({dependency.on});
+    }
+  }
+  return std::vector(unknown.begin(), unknown.end());
+}
+
+Result<void> Controller::Impl::check_dependencies(const Submission& submission,
+                                                  const OldJobs& old) const {
+  GANGWAY_ASSIGN(const std::vector<JobKey> unknown, unknown_dependencies(submission));
+  for (const JobKey key : unknown) {
+    if (!old.contains(key)) {
+      return invalid(cat("--dependency: nothing is known of job ", to_string(key), " any more"));
+    }
+  }
+  return {};
+}
+
+void Controller::Impl::accept(io::PeerId from,
+                              std::uint32_t stream,
+                              const Submission& submission,
+                              const OldJobs& old) {
+  wire::Response response;
+  wire::Submitted* const answer = response.mutable_submitted();
+  if (submission.test_only) return reply(from, stream, std::move(response));
+
+  const Owner owner{submission.user.uid, submission.user.gid, users.name_of(submission.user.uid)};
+  store::SubmissionRecord record{.key = cat(submission.user.uid, ':', submission.key),
+                                 .jobs = {},
+                                 .workflow = std::nullopt,
+                                 .at = now.wall};
+  for (std::size_t i = 0; i < submission.jobs.size(); ++i) {
+    record.jobs.push_back(state.take_job_id(turn.batch));
+    answer->add_jobs(record.jobs.back().value);
+  }
+  if (submission.workflow) {
+    const WorkflowId id = state.take_workflow_id(turn.batch);
+    record.workflow = id;
+    answer->set_workflow(id.value);
+    workflow_event::Submitted event{.name = *submission.workflow, .owner = owner, .members = {}};
+    for (std::size_t i = 0; i < submission.jobs.size(); ++i) {
+      event.members.push_back({submission.jobs[i].name, record.jobs[i], submission.jobs[i].needs});
+    }
+    state.record(id, std::move(event), now.wall, turn.batch);
+    open_members[id] = submission.jobs.size();
+  }
+  for (const auto& spec : submission.specs) turn.batch.specs.push_back(spec);
+  for (std::size_t i = 0; i < submission.jobs.size(); ++i) {
+    const NewMember& job = submission.jobs[i];
+    job_event::Submitted event{
+        .owner = owner, .spec_digest = job.digest, .membership = std::nullopt, .held = job.held};
+    if (record.workflow) event.membership = Membership{*record.workflow, job.name};
+    state.record_submitted({record.jobs[i]}, event, job.spec, now.wall, turn.batch);
+    specs[job.digest] = job.spec;
+  }
+  unfinished_jobs += submission.jobs.size();
+  for (const JobId id : record.jobs) begin_waiting({id}, old);
+  turn.batch.submissions.push_back(record);
+  remember(std::move(record));
+  if (specs.size() > specs_swept_at) {
+    std::erase_if(specs, [](const auto& entry) { return entry.second.expired(); });
+    specs_swept_at = std::max<std::size_t>(1024, 2 * specs.size());
+  }
+  reply(from, stream, std::move(response));
+}
+
+// ---- repeated submissions
+// ------------------------------------------------------------------------
+
+bool Controller::Impl::answer_repeated(io::PeerId from,
+                                       std::uint32_t stream,
+                                       const std::string& full_key) {
+  const auto known = remembered.find(full_key);
+  if (known == remembered.end()) return false;
+  wire::Response response;
+  wire::Submitted* const answer = response.mutable_submitted();
+  for (const JobId id : known->second.jobs) answer->add_jobs(id.value);
+  if (known->second.workflow) answer->set_workflow(known->second.workflow->value);
+  answer->set_repeated_key(true);
+  reply(from, stream, std::move(response));
+  return true;
+}
+
+void Controller::Impl::remember(store::SubmissionRecord record) {
+  while (!remembered_order.empty() &&
+         (remembered_order.front().first + store::kSubmissionMemory < now.wall ||
+          remembered_order.size() >= kMaxRememberedKeys)) {
+    remembered.erase(remembered_order.front().second);
+    remembered_order.pop_front();
+  }
+  remembered_order.emplace_back(record.at, record.key);
+  std::string key = record.key;
+  remembered.insert_or_assign(std::move(key), std::move(record));
+}
+
+}  // namespace gangway::scheduler
