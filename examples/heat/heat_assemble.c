@@ -1,5 +1,5 @@
 /* heat_assemble: puts the rendered frames onto one sheet, heat.png, and what is to be said about
- * each into a table, heat.tsv. */
+ * each into a table, heat.txt. */
 #include "picture.h"
 
 int main(void) {
@@ -7,9 +7,8 @@ int main(void) {
   const struct heat_conf c = heat_read_conf();
   const int down = (c.frames + kAcross - 1) / kAcross;
   struct picture sheet = {0, 0, NULL};
-  FILE* table = heat_open("heat.tsv", "w");
-  fprintf(table, "frame\tstep\tcoldest\thottest\tmean\n");
-  printf("frame   step  coldest  hottest    mean\n");
+  FILE* table = heat_open("heat.txt", "w");
+  fprintf(table, "frame   step  coldest  hottest    mean\n");
   for (int k = 0; k < c.frames; ++k) {
     char name[32];
     snprintf(name, sizeof name, "frame-%d.png", k);
@@ -37,14 +36,12 @@ int main(void) {
       if (cells[i] > hottest) hottest = cells[i];
     }
     free(cells);
-    fprintf(table, "%d\t%d\t%.3f\t%.3f\t%.4f\n", k, heat_frame_step(&c, k), coldest, hottest,
+    fprintf(table, "%5d  %5d  %7.3f  %7.3f  %6.3f\n", k, heat_frame_step(&c, k), coldest, hottest,
             sum / (double)count);
-    printf("%5d  %5d  %7.3f  %7.3f  %6.3f\n", k, heat_frame_step(&c, k), coldest, hottest,
-           sum / (double)count);
   }
-  heat_close(table, "heat.tsv");
+  heat_close(table, "heat.txt");
   picture_write(&sheet, "heat.png");
-  printf("heat.png: %d x %d\n", sheet.width, sheet.height);
+  printf("heat.png: %d x %d, heat.txt: %d lines\n", sheet.width, sheet.height, c.frames + 1);
   free(sheet.pixels);
   return 0;
 }

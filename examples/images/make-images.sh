@@ -5,7 +5,7 @@
 #   mpi       Debian's Open MPI run-time libraries, a shell, and our example programs in /opt; nothing
 #             that starts ranks by itself (no mpirun, orted, prte, ssh): that is the scheduler's work
 #
-# Each comes as OUTDIR/NAME (OCI layout, gzip), NAME-zstd (OCI layout, zstd), NAME.oci.tar
+# Each comes as OUTDIR/NAME (OCI layout, gzip), NAME-zstd (OCI layout, zstd), NAME.tar
 # (oci-archive, gzip) and NAME.docker.tar (docker-archive), all with the tag "latest".
 #
 # Debian 12. Packages come from the machine's own apt sources. Root, or a user who may have user
@@ -147,9 +147,9 @@ image() {
   config "$entries" "$@" >"$work/$name.config"
   layout "$work/new/$name" gzip "$work/$name.config" "$@"
   layout "$work/new/$name-zstd" zstd "$work/$name.config" "$@"
-  pack "$work/new/$name" "$work/new/$name.oci.tar"
+  pack "$work/new/$name" "$work/new/$name.tar"
   docker_archive "$work/new/$name.docker.tar" "$name" "$work/$name.config" "$@"
-  for form in "$name" "$name-zstd" "$name.oci.tar" "$name.docker.tar"; do
+  for form in "$name" "$name-zstd" "$name.tar" "$name.docker.tar"; do
     rm -rf "${out:?}/$form"
     mv "$work/new/$form" "$out/$form"
   done
