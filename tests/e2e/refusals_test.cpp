@@ -64,7 +64,7 @@ TEST_F(Refusals, AnUnknownJob) { expect_refused({"jcancel", "4711"}, 66, "4711")
 
 // A blob whose bytes are not those its name promises.
 TEST_F(Refusals, WrongDigest) {
-  const std::string busybox = find_image("busybox.oci.tar");
+  const std::string busybox = find_image("busybox.tar");
   if (busybox.empty()) GTEST_SKIP() << "no build/images: run examples/images/make-images.sh";
   const Ran made = user({"sh", "-ec",
                          "mkdir bad && cd bad && tar xf " + busybox +
