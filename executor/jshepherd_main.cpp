@@ -25,6 +25,7 @@
 #include "executor/shepherd.hpp"
 #include "executor/socket_ports.hpp"
 #include "executor/spool.hpp"
+#include "queues/base/digest.hpp"
 #include "queues/base/log.hpp"
 #include "queues/base/text.hpp"
 #include "queues/io/asio_loop.hpp"
@@ -92,6 +93,7 @@ Result<LaunchFacts> gather_facts(const wire::ShepherdStart& start,
   facts.tcp_networks = start.tcp_networks();
   // Missing, it is the launch of an MPI job that fails, with the reason.
   facts.pmix_server = find_program("jpmixd").value_or("jpmixd");
+  facts.gang_token = to_hex(hmac_sha256(start.order().secret(), "name space of the gang"));
   return facts;
 }
 

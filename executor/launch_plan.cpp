@@ -472,7 +472,10 @@ containers::ProgramRequest plan_pmix_server(const StepOrder& order,
 
 wire::PmixSetup plan_pmix_setup(const StepOrder& order, const LaunchFacts& facts) {
   wire::PmixSetup setup;
-  setup.set_name_space(cat("gangway.", to_string(order.key), ".", order.attempt));
+  // PMIx believes who a process says it is, and the server's port is open to everybody on the node.
+  // So the name of the job's name space is what nobody else can guess.
+  setup.set_name_space(
+      cat("gangway.", to_string(order.key), ".", order.attempt, ".", facts.gang_token));
   for (const NodeShare& share : order.allocation.shares) {
     setup.add_nodes(share.node.value);
     std::string ranks;

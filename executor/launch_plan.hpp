@@ -36,6 +36,7 @@ struct LaunchFacts {
   bool fast_network = false;      // has a fabric that Open MPI finds better than TCP
   std::string tcp_networks;       // "10.77.0.0/24": what Open MPI's TCP may use
   std::string pmix_server;        // path of jpmixd
+  std::string gang_token;         // known to this attempt's shepherds and ranks alone
 };
 
 // Errors: Corrupt, naming the field.

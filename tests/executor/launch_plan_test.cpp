@@ -423,8 +423,10 @@ TEST(LaunchPlan, AppendingTruncatesNothing) {
 // -----------------------------------------------------------------------------------------
 
 TEST(LaunchPlan, ThePmixServerKnowsTheWholeGang) {
-  const wire::PmixSetup setup = plan_pmix_setup(mpi_order(), facts());
-  EXPECT_EQ(setup.name_space(), "gangway.42.1");
+  LaunchFacts known = facts();
+  known.gang_token = "0badcafe";
+  const wire::PmixSetup setup = plan_pmix_setup(mpi_order(), known);
+  EXPECT_EQ(setup.name_space(), "gangway.42.1.0badcafe");
   ASSERT_EQ(setup.nodes_size(), 4);
   EXPECT_EQ(setup.nodes(3), "n3");
   EXPECT_EQ(setup.ranks_of_node(3), "6-7");

@@ -3,8 +3,10 @@
 
 #include <fcntl.h>
 #include <gtest/gtest.h>
+#include <netinet/in.h>
 #include <signal.h>
 #include <stdlib.h>
+#include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -17,6 +19,7 @@
 
 #include "executor/gang_exchange.hpp"
 #include "executor/pmix_link.hpp"
+#include "queues/base/rng.hpp"
 #include "queues/base/text.hpp"
 #include "queues/io/asio_loop.hpp"
 
@@ -365,6 +368,46 @@ TEST(PmixServer, SignalsToTheJobAreNotForIt) {
   }
   gang.run({kRing});
   expect_the_ring_is_right(gang);
+}
+
+// The port of the server in a rank's environment: "PMIX_SERVER_URI41=...;tcp4://127.0.0.1:PORT".
+std::uint16_t port_of(const wire::RankEnv& rank) {
+  for (const std::string& entry : rank.env()) {
+    const std::size_t at = entry.rfind("tcp4://127.0.0.1:");
+    if (at == std::string::npos) continue;
+    return parse_integer<std::uint16_t>(std::string_view(entry).substr(at + 17)).value_or(0);
+  }
+  return 0;
+}
+
+void send_noise(std::uint16_t port, Rng& rng, bool with_header) {
+  const Fd fd(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
+  sockaddr_in address{};
+  address.sin_family = AF_INET;
+  address.sin_port = htons(port);
+  address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+  ASSERT_EQ(::connect(fd.get(), reinterpret_cast<sockaddr*>(&address), sizeof address), 0);
+  std::string bytes;
+  for (std::int64_t i = rng.between(1, 2000); i > 0; --i) {
+    bytes.push_back(static_cast<char>(rng.between(0, 255)));
+  }
+  // The library's header is {int32 rank, uint32 tag, size_t bytes}, all in network order.
+  if (with_header && bytes.size() > 16) {
+    for (std::size_t i = 0; i < 14; ++i) bytes[i] = '\0';
+  }
+  (void)::send(fd.get(), bytes.data(), bytes.size(), MSG_NOSIGNAL);
+}
+
+TEST(PmixServer, NoiseOnItsPortDoesNotDisturbTheRanks) {
+  Gang gang;
+  gang.over_when([&] { return gang.nodes[0]->ready && gang.nodes[1]->ready; });
+  const std::uint16_t port = port_of(gang.nodes[0]->ready->ranks(0));
+  ASSERT_NE(port, 0);
+  Rng rng(7);
+  for (int i = 0; i < 50; ++i) send_noise(port, rng, i % 2 == 0);
+  gang.run({kRing});
+  EXPECT_EQ(gang.running_servers, 2);
+  for (std::uint32_t rank = 0; rank < 4; ++rank) EXPECT_EQ(gang.rank_status.at(rank), 0);
 }
 
 TEST(PmixServer, RanksDoNotWaitForALostNode) {
