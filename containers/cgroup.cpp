@@ -294,6 +294,22 @@ void Cgroup::kill_all() const {
   for (const std::string& directory : directories_) kill_in(directory);
 }
 
+Cgroup Cgroup::find(const CgroupLayout& layout,
+                    const std::string& parent,
+                    const std::string& name) {
+  CHECK(!name.empty() && name.find('/') == std::string::npos);
+  Cgroup group;
+  for (const CgroupHierarchy& hierarchy : layout.hierarchies) {
+    std::string directory = base_directory(hierarchy, parent);
+    for (const std::string_view part : split(parent, '/')) {
+      if (!part.empty()) directory += cat("/", part);
+    }
+    directory += "/" + name;
+    if (access(directory.c_str(), F_OK) == 0) group.directories_.push_back(std::move(directory));
+  }
+  return group;
+}
+
 Result<void> Cgroup::remove() {
   Result<void> result;
   for (const std::string& directory : directories_) {

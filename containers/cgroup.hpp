@@ -47,6 +47,11 @@ class Cgroup {
                                            const WaiverSet& allowed,
                                            std::vector<std::string>& waived);
 
+  // What an earlier process has left of a group of this name; it may be nothing.
+  [[nodiscard]] static Cgroup find(const CgroupLayout& layout,
+                                   const std::string& parent,
+                                   const std::string& name);
+
   // Processes that `pid` forks from now on belong to it too.
   Result<void> add(pid_t pid) const;
   // The files to write a pid (or 0 for oneself) to; for children that join by themselves.

@@ -17,6 +17,7 @@
 #include <string>
 #include <utility>
 
+#include "containers/cgroup.hpp"
 #include "executor/agent_daemon.hpp"
 #include "executor/inventory.hpp"
 #include "executor/launcher.hpp"
@@ -174,12 +175,16 @@ int run(const Options& options, LauncherProcess launcher) {
   io::Greeting greeting;
   greeting.program = "jexecd";
   greeting.cluster = config->cluster;
-  // Handlers outlive the transport, so it is made after them and ends before them.
+  const auto clean_leftovers = [layout = containers::read_cgroup_layout(),
+                                parent = config->executor.cgroup](const std::string& name) {
+    const Result<void> removed = containers::Cgroup::find(layout, parent, name).remove();
+    if (!removed) log_warning("cgroup_remove_failed", {{"why", removed.error().message()}});
+  };
   ProcessHost host(loop, *spool,
                    {.shepherd_program = *shepherd,
                     .boot_id = *boot_id,
                     .node = node_part(*config, *spool, agent.node.value, *address),
-                    .clean_leftovers = [](const std::string&) {}},
+                    .clean_leftovers = clean_leftovers},
                    std::move(launcher.socket),
                    [&](const Error& why) { end_with(kUnavailable, why); });
   std::vector<RecoveredAttempt> recovered = host.recover();

@@ -14,6 +14,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "containers/cgroup.hpp"
 #include "executor/agent.hpp"
 #include "executor/launcher.hpp"
 #include "executor/processes.hpp"
@@ -29,6 +30,7 @@ namespace {
 namespace fs = std::filesystem;
 
 constexpr std::uint32_t kNobody = 65534;
+const std::string kCgroup = "gangway-shepherd-test-" + std::to_string(::getpid());
 
 class ShepherdProcessTest : public ::testing::Test, public io::PeerHandler {
  protected:
@@ -52,6 +54,10 @@ class ShepherdProcessTest : public ::testing::Test, public io::PeerHandler {
       ::waitpid(pid_, nullptr, 0);
     }
     fs::remove_all(root_);
+    // A killed shepherd leaves its control group to the agent, and each one its parent group.
+    const containers::CgroupLayout layout = containers::read_cgroup_layout();
+    EXPECT_TRUE(containers::Cgroup::find(layout, kCgroup, "42.1").remove());
+    EXPECT_TRUE(containers::Cgroup::find(layout, "", kCgroup).remove());
   }
 
   JobSpec spec(const std::string& script) const {
@@ -90,7 +96,7 @@ class ShepherdProcessTest : public ::testing::Test, public io::PeerHandler {
     start->set_address("127.0.0.1");
     start->set_agent_socket(root_ + "/spool/agent.sock");
     start->set_images(root_ + "/spool/images");
-    start->set_cgroup("gangway-test");
+    start->set_cgroup(kCgroup);
     start->set_shared_machine(true);
     // Limits are the container runtime's own tests; here any kernel will do.
     for (const char* waiver : {"cgroup-memory", "cgroup-cpus", "cgroup-pids", "user-namespace",
