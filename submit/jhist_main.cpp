@@ -88,6 +88,9 @@ int run(int argc, char** argv) {
   Client client = invocation.client();
   Result<JobList> list = list_jobs(client, filter);
   if (!list) invocation.fail(list.error());
+  if (list->truncated) {
+    complain(kVerb.program, "there are more jobs than the scheduler lists at once");
+  }
   std::vector<JobRow>& rows = list->rows;
   std::erase_if(rows, [](const JobRow& row) { return !row.finished; });
   std::ranges::stable_sort(rows, std::greater<>{},

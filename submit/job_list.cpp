@@ -17,12 +17,18 @@ bool among(const std::vector<std::string>& list, const std::string& what) {
 }  // namespace
 
 bool JobFilter::lets_through(const JobRow& row) const {
-  const bool of_user = among(users, row.user) || among(users, cat(row.uid));
+  const bool of_user = among(users, row.user) && (!mine || row.uid == *mine);
   return of_user && among(names, row.name) && among(queues, row.queue) &&
          among(states, row.letters) && (finished_too || !row.finished);
 }
 
-std::string my_user() { return cat(::getuid()); }
+std::string find_user_name(std::string_view passwd, std::uint32_t uid) {
+  for (const std::string_view line : split(passwd, '\n')) {
+    const std::vector<std::string_view> fields = split(line, ':');
+    if (fields.size() >= 3 && fields[2] == cat(uid)) return std::string(fields[0]);
+  }
+  return {};
+}
 
 std::vector<std::string> words_of_list(std::string_view text) {
   std::vector<std::string> items;
@@ -38,7 +44,7 @@ JobFilter make_filter(const Invocation& invocation, std::string_view states_opti
   if (!targets) invocation.fail_usage(targets.error().message());
   filter.targets = *std::move(targets);
   filter.users = words_of_list(invocation.text("user"));
-  if (invocation.has("me")) filter.users.push_back(my_user());
+  if (invocation.has("me")) filter.mine = ::getuid();
   filter.names = words_of_list(invocation.text("name"));
   filter.queues = words_of_list(invocation.text("partition"));
   filter.finished_too = invocation.has("all");
@@ -66,11 +72,17 @@ Result<JobList> list_jobs(Client& client, const JobFilter& filter) {
   for (const JobKey key : filter.targets.jobs) wire::to_wire(key, list.add_keys());
   for (const WorkflowId id : filter.targets.workflows) list.add_workflows(id.value);
   for (const std::string& user : filter.users) list.add_users(user);
+  if (filter.mine && filter.users.empty()) {
+    const std::string name =
+        find_user_name(read_file("/etc/passwd", 64 << 20).value_or(""), *filter.mine);
+    if (!name.empty()) list.add_users(name);
+  }
   list.set_finished_too(filter.finished_too);
   list.set_limit(filter.limit);
   JobList found;
   GANGWAY_TRY(client.exchange({&request, 1}, kReplyDeadline, [&](wire::Response&& response) {
     found.now = Time{response.jobs().now_ns()};
+    found.truncated = found.truncated || response.jobs().truncated();
     for (const wire::JobView& view : response.jobs().jobs()) {
       JobRow row = make_row(view, found.now);
       if (filter.lets_through(row)) found.rows.push_back(std::move(row));

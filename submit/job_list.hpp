@@ -1,6 +1,7 @@
 // Asking the scheduler for jobs, with the filters that jqueue, jhist, jwhy and jcancel share.
 #pragma once
 
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -16,7 +17,8 @@ namespace gangway::submit {
 // An empty list lets everything through.
 struct JobFilter {
   Targets targets;
-  std::vector<std::string> users;  // names, or user ids in digits
+  std::vector<std::string> users;
+  std::optional<std::uint32_t> mine;  // only this user id's
   std::vector<std::string> names;
   std::vector<std::string> queues;
   std::vector<std::string> states;  // letters
@@ -29,10 +31,9 @@ struct JobFilter {
 struct JobList {
   std::vector<JobRow> rows;  // as the scheduler orders them
   Time now;
+  bool truncated = false;  // there are more than the scheduler sends
 };
 
-// The calling user as JobFilter::users takes it: static programs cannot ask the user database.
-[[nodiscard]] std::string my_user();
 [[nodiscard]] std::vector<std::string> words_of_list(std::string_view text);
 
 // From --user, --me, --name, --partition, --jobs and the option `states_option`, those of them that
@@ -40,6 +41,11 @@ struct JobList {
 [[nodiscard]] JobFilter make_filter(const Invocation& invocation, std::string_view states_option);
 
 [[nodiscard]] Result<JobList> list_jobs(Client& client, const JobFilter& filter);
+
+// The name of `uid` in the text of /etc/passwd; "" if it is not there. A static program cannot ask
+// the user database, and a user of a directory service is not in the file: then the scheduler sends
+// all jobs and this side chooses.
+[[nodiscard]] std::string find_user_name(std::string_view passwd, std::uint32_t uid);
 
 // {"jobs":[...]} with a line end.
 [[nodiscard]] std::string render_json(const std::vector<JobRow>& rows);

@@ -134,6 +134,9 @@ int run(int argc, char** argv) {
   Client client = invocation.client();
   const Result<JobList> list = list_jobs(client, filter);
   if (!list) invocation.fail(list.error());
+  if (list->truncated) {
+    complain(kVerb.program, "there are more jobs than the scheduler lists at once");
+  }
   const bool header = !invocation.has("noheader");
   if (invocation.has("json")) finish(kExitOk, render_json(list->rows));
   if (const GivenOption* format = invocation.find("format")) {

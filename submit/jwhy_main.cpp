@@ -1,4 +1,6 @@
 // jwhy: why a job is where it is.
+#include <unistd.h>
+
 #include "queues/base/text.hpp"
 #include "queues/wire/convert.hpp"
 #include "submit/console.hpp"
@@ -32,7 +34,7 @@ int run(int argc, char** argv) {
     JobFilter filter;
     filter.targets.workflows = targets->workflows;
     if (targets->empty()) {
-      filter.users = {my_user()};
+      filter.mine = ::getuid();
       filter.states = {"PD"};
     }
     filter.finished_too = !targets->empty();

@@ -39,9 +39,9 @@ namespace gangway::submit {
                                             Duration retry,
                                             bool quiet);
 
-// The exit code of a waiting program: the first result that is not 0, in the order asked for; jobs of
-// a workflow that were skipped count only if they were named themselves. Says on stderr, one line
-// each, why jobs ended that did not end by themselves.
+// The exit code of a waiting program: the first result that is not 0, in the order asked for; jobs
+// of a workflow that were skipped count only if they were named themselves. Says on stderr, one
+// line each, why jobs ended that did not end by themselves.
 [[nodiscard]] int report_ends(std::string_view program,
                               const wire::WaitFor& what,
                               const wire::Waited& waited,

@@ -1,0 +1,84 @@
+// The directive lines of public job scripts, if they are at hand: GANGWAY_JOBSCRIPTS names the
+// directory. They are not part of the project.
+#include <gtest/gtest.h>
+
+#include <cstdlib>
+#include <fstream>
+#include <nlohmann/json.hpp>
+#include <string>
+
+#include "submit/job_options.hpp"
+#include "submit/jobspec_parse.hpp"
+#include "submit/script_directives.hpp"
+
+namespace gangway::submit {
+namespace {
+
+std::vector<std::vector<std::string>> read_corpus(const std::string& name) {
+  std::vector<std::vector<std::string>> scripts;
+  const char* directory = std::getenv("GANGWAY_JOBSCRIPTS");
+  if (directory == nullptr) return scripts;
+  std::ifstream file(std::string(directory) + "/" + name);
+  for (std::string line; std::getline(file, line);) {
+    scripts.push_back(nlohmann::json::parse(line)["directives"]);
+  }
+  return scripts;
+}
+
+std::string as_script(const std::vector<std::string>& directives) {
+  std::string script = "#!/bin/bash\n";
+  for (const std::string& line : directives) script += line + "\n";
+  return script;
+}
+
+// A value that a template or a variable would fill in before anybody submits it.
+bool is_template(const std::string& line) {
+  return line.find_first_of("$<{%") != std::string::npos && line.find("%j") == std::string::npos;
+}
+
+struct Counts {
+  int lines = 0;
+  int refused = 0;
+  std::string messages;
+};
+
+Counts try_corpus(const std::vector<std::vector<std::string>>& scripts) {
+  Counts counts;
+  for (const auto& directives : scripts) {
+    for (const std::string& line : directives) {
+      if (is_template(line)) continue;
+      ++counts.lines;
+      JobDraft draft;
+      draft.source = OptionSource::Script;
+      const Result<void> applied = apply_script(draft, as_script({line}), "job.sh");
+      if (applied || applied.error().kind() == ErrorKind::Unsupported) continue;
+      ++counts.refused;
+      counts.messages += line + "\n    " + applied.error().message() + "\n";
+    }
+  }
+  return counts;
+}
+
+TEST(Corpus, EveryDirectiveLineOfPublicScriptsIsSplit) {
+  const auto scripts = read_corpus("sbatch_directives_dev.jsonl");
+  if (scripts.empty()) GTEST_SKIP() << "no corpus: GANGWAY_JOBSCRIPTS names no directory with it";
+  for (const auto& directives : scripts) {
+    const ScriptDirectives found = parse_directives(as_script(directives));
+    EXPECT_LE(found.directives.size(), directives.size());
+  }
+  const Counts counts = try_corpus(scripts);
+  RecordProperty("lines", counts.lines);
+  RecordProperty("refused", counts.refused);
+  // What is left are slips and placeholders that sbatch refuses, too.
+  EXPECT_LE(counts.refused * 100, counts.lines * 2) << counts.messages;
+}
+
+TEST(Corpus, PbsLinesOfPublicScriptsAreUnderstood) {
+  const auto scripts = read_corpus("pbs_directives_dev.jsonl");
+  if (scripts.empty()) GTEST_SKIP() << "no corpus: GANGWAY_JOBSCRIPTS names no directory with it";
+  const Counts counts = try_corpus(scripts);
+  EXPECT_LE(counts.refused * 100, counts.lines * 2) << counts.messages;
+}
+
+}  // namespace
+}  // namespace gangway::submit

@@ -1,0 +1,268 @@
+#include "submit/jobspec_parse.hpp"
+
+#include <gtest/gtest.h>
+
+namespace gangway::submit {
+namespace {
+
+Surroundings around(std::vector<std::string> environment = {"HOME=/home/ann", "PATH=/bin"}) {
+  return {
+      .directory = "/home/ann/run", .environment = std::move(environment), .umask = 027, .now = {}};
+}
+
+std::vector<GivenOption> options(std::vector<std::string> words) {
+  auto parsed = parse_options(job_option_names(), words, Operands::EndTheOptions);
+  EXPECT_TRUE(parsed) << (parsed ? "" : parsed.error().message());
+  return parsed ? parsed->options : std::vector<GivenOption>{};
+}
+
+// A command with these options.
+Result<ParsedJob> command(std::vector<std::string> words,
+                          std::vector<std::string> environment = {"HOME=/home/ann"}) {
+  return parse_job(options(std::move(words)),
+                   {.script = "", .argv = {"solver"}, .default_name = "s"}, "",
+                   around(std::move(environment)));
+}
+
+Result<ParsedJob> script(const std::string& directives,
+                         std::vector<std::string> words = {},
+                         std::vector<std::string> environment = {"HOME=/home/ann"}) {
+  return parse_job(
+      options(std::move(words)),
+      {.script = "#!/bin/sh\n" + directives + "\necho\n", .argv = {}, .default_name = "job.sh"},
+      "job.sh", around(std::move(environment)));
+}
+
+std::string message_of(const Result<ParsedJob>& job) {
+  return job ? "no error" : job.error().message();
+}
+
+Component component_of(const Result<ParsedJob>& job) {
+  EXPECT_TRUE(job) << message_of(job);
+  return job ? job->spec.components.at(0) : Component{};
+}
+
+// ---- counts -------------------------------------------------------------------------------------
+
+struct CountCase {
+  std::vector<std::string> words;
+  int nodes;
+  int tasks;
+};
+class TaskCounts : public testing::TestWithParam<CountCase> {};
+
+TEST_P(TaskCounts, FollowFromWhatIsGiven) {
+  const Component component = component_of(command(GetParam().words));
+  EXPECT_EQ(component.nodes, GetParam().nodes);
+  EXPECT_EQ(component.tasks, GetParam().tasks);
+}
+
+INSTANTIATE_TEST_SUITE_P(Slurm,
+                         TaskCounts,
+                         testing::Values(CountCase{{}, 1, 1},
+                                         CountCase{{"-N4"}, 4, 4},
+                                         CountCase{{"-n8"}, 1, 8},
+                                         CountCase{{"-N4", "-n8"}, 4, 8},
+                                         CountCase{{"-N4", "--ntasks-per-node=2"}, 4, 8},
+                                         CountCase{{"-n7", "--ntasks-per-node=2"}, 4, 7},
+                                         CountCase{{"--ntasks-per-node=3"}, 1, 3},
+                                         CountCase{{"-N2-4"}, 2, 2},
+                                         CountCase{{"-w", "n[1-3]"}, 3, 3},
+                                         CountCase{{"-w", "n[1-3]", "-N2"}, 2, 2},
+                                         CountCase{{"-N8", "-n3"}, 3, 3}));
+
+TEST(JobspecParse, TasksThatDoNotFitAreRefused) {
+  EXPECT_EQ(message_of(command({"-N2", "-n9", "--ntasks-per-node=4"})),
+            "--ntasks=9 does not fit: --nodes=2 with --ntasks-per-node=4 have room for 8");
+}
+
+TEST(JobspecParse, FewerTasksThanNodesAreAWarning) {
+  const auto job = command({"-N8", "-n3"});
+  ASSERT_TRUE(job);
+  EXPECT_EQ(job->warnings,
+            std::vector<std::string>{"--ntasks=3 on --nodes=8 leaves nodes idle; using 3"});
+}
+
+// ---- memory and named resources -----------------------------------------------------------------
+
+TEST(JobspecParse, MemoryIsInMebibytesWithoutUnit) {
+  EXPECT_EQ(component_of(command({"--mem=4000"})).memory_per_node, mebibytes(4000));
+  EXPECT_EQ(component_of(command({"--mem=12gb"})).memory_per_node, gibibytes(12));
+}
+
+TEST(JobspecParse, MemoryPerCpuCountsTheFullestNode) {
+  const Component component = component_of(command({"-N2", "-n5", "-c4", "--mem-per-cpu=1G"}));
+  EXPECT_EQ(component.memory_per_node, gibibytes(12));  // three tasks of four cores
+}
+
+TEST(JobspecParse, AllOfANodesMemoryIsTheWholeNode) {
+  const Component component = component_of(command({"--mem=0"}));
+  EXPECT_TRUE(component.exclusive);
+  EXPECT_EQ(component.memory_per_node, Bytes{});
+}
+
+TEST(JobspecParse, MemoryOptionsOfOneSourceExcludeEachOther) {
+  EXPECT_EQ(message_of(command({"--mem=1G", "--mem-per-cpu=1G"})),
+            "option --mem-per-cpu: excludes --mem; give one of them");
+  EXPECT_EQ(message_of(script("#SBATCH --mem=1G\n#SBATCH --mem-per-cpu=1G")),
+            "job.sh:3: option --mem-per-cpu: excludes job.sh:2: --mem; give one of them");
+}
+
+TEST(JobspecParse, StrongerSourceReplacesAnotherKindOfMemory) {
+  const Component component =
+      component_of(script("#SBATCH --mem=64G", {"--mem-per-cpu=1G", "-c2"}));
+  EXPECT_EQ(component.memory_per_node, gibibytes(2));
+}
+
+TEST(JobspecParse, MemoryThatNoNumberHoldsIsRefused) {
+  EXPECT_FALSE(command({"--mem-per-cpu=8000000T", "-c", "1000000", "-n", "1000000"}));
+}
+
+TEST(JobspecParse, GpusAreCountedForEachNode) {
+  const auto gpus = [](std::vector<std::string> words) {
+    return component_of(command(std::move(words))).named_per_node.amount_of("gpu");
+  };
+  EXPECT_EQ(gpus({"--gres=gpu:2"}), 2);
+  EXPECT_EQ(gpus({"--gpus-per-node=a100:2"}), 2);
+  EXPECT_EQ(gpus({"-N2", "--gpus=5"}), 3);
+  EXPECT_EQ(gpus({"-N2", "-n6", "--gpus-per-task=1"}), 3);
+  EXPECT_EQ(gpus({"--gres=none"}), 0);
+}
+
+// ---- sources ------------------------------------------------------------------------------------
+
+TEST(JobspecParse, CommandLineWinsOverEnvironmentOverScript) {
+  const std::string directive = "#SBATCH -J script -p script -A script";
+  const auto job =
+      script(directive, {"-J", "line"}, {"SBATCH_JOB_NAME=env", "SBATCH_PARTITION=env"});
+  ASSERT_TRUE(job);
+  EXPECT_EQ(job->spec.name, "line");
+  EXPECT_EQ(job->spec.queue.value, "env");
+  EXPECT_EQ(job->spec.account.value, "script");
+}
+
+TEST(JobspecParse, OurVariablesWinOverSlurms) {
+  const auto job = command({}, {"GANGWAY_QUEUE=ours", "SBATCH_PARTITION=slurms"});
+  ASSERT_TRUE(job);
+  EXPECT_EQ(job->spec.queue.value, "ours");
+}
+
+TEST(JobspecParse, VariableOfAFlagNeedsNoValue) {
+  const auto job = command({}, {"SBATCH_EXCLUSIVE=", "SBATCH_NO_REQUEUE=1"});
+  ASSERT_TRUE(job) << message_of(job);
+  EXPECT_TRUE(job->spec.components[0].exclusive);
+  EXPECT_FALSE(job->spec.requeue);
+}
+
+TEST(JobspecParse, LaterDirectiveWins) {
+  EXPECT_EQ(component_of(script("#SBATCH -N 2\n#JOB -N 3")).nodes, 3);
+}
+
+TEST(JobspecParse, ErrorsNamePlaceOptionAndValue) {
+  EXPECT_EQ(message_of(script("#SBATCH --mail-type=ALL\n#SBATCH --time=soon")),
+            "job.sh:3: option --time: \"soon\" is not a time limit; it is written 30 (minutes), "
+            "1:30:00, 2-12:00:00, 90s or 1h30m");
+  EXPECT_EQ(message_of(command({}, {"SBATCH_TIMELIMIT=soon"})).substr(0, 60),
+            "SBATCH_TIMELIMIT in the environment: option --time: \"soon\" i");
+  EXPECT_EQ(message_of(command({"--nodes=four"})),
+            "option --nodes: \"four\" is not a number of nodes; for example --nodes=4, or "
+            "--nodes=2-4 for at least 2");
+  EXPECT_EQ(message_of(script("#SBATCH --nodes 4 hosts")),
+            "job.sh:2: \"hosts\" is not an option; a value with blanks needs quotes, and a comment "
+            "begins with #");
+  EXPECT_EQ(message_of(script("#SBATCH --tiem=4")),
+            "job.sh:2: unknown option --tiem; did you mean --time?");
+}
+
+TEST(JobspecParse, OptionsWithoutEffectAreNamedOnceInOneLine) {
+  const auto job = script("#SBATCH --mail-type=ALL\n#SBATCH --qos=high --mail-type=END -C knl");
+  ASSERT_TRUE(job);
+  EXPECT_EQ(job->warnings, std::vector<std::string>{"without effect here: --mail-type, --qos, -C"});
+}
+
+TEST(JobspecParse, OptionsWhoseLossChangesTheJobAreRefused) {
+  const auto job = script("#SBATCH --array=1-10");
+  ASSERT_FALSE(job);
+  EXPECT_EQ(job.error().kind(), ErrorKind::Unsupported);
+}
+
+TEST(JobspecParse, KeyBelongsOnTheCommandLine) {
+  EXPECT_EQ(message_of(script("#JOB --key=0123456789abcdef")),
+            "job.sh:2: option --key: belongs on the command line only");
+  const auto job = command({"--key=0123456789abcdef"});
+  ASSERT_TRUE(job);
+  EXPECT_EQ(job->choices.key, "0123456789abcdef");
+}
+
+// ---- how it is launched -------------------------------------------------------------------------
+
+TEST(JobspecParse, ScriptRunsOnce) {
+  const auto job = script("#SBATCH -N2 -n8");
+  ASSERT_TRUE(job);
+  EXPECT_EQ(job->spec.launch, LaunchMode::Batch);
+  EXPECT_EQ(job->spec.mpi, MpiMode::None);
+}
+
+TEST(JobspecParse, CommandWithSeveralTasksIsStartedAsEachWithMpi) {
+  const auto job = command({"-n8"});
+  ASSERT_TRUE(job);
+  EXPECT_EQ(job->spec.launch, LaunchMode::Tasks);
+  EXPECT_EQ(job->spec.mpi, MpiMode::Pmix);
+}
+
+TEST(JobspecParse, MpiCanBeSwitchedOffAndOn) {
+  EXPECT_EQ(command({"-n8", "--mpi=none"})->spec.mpi, MpiMode::None);
+  EXPECT_EQ(command({"-n8", "--mpi=none"})->spec.launch, LaunchMode::Tasks);
+  EXPECT_EQ(command({"--mpi=pmix"})->spec.launch, LaunchMode::Tasks);
+  EXPECT_EQ(command({"--mpi=none"})->spec.launch, LaunchMode::Batch);
+  EXPECT_EQ(command({})->spec.launch, LaunchMode::Batch);
+  EXPECT_EQ(message_of(command({"--mpi=pmi2"})),
+            "option --mpi: \"pmi2\" is not a way to start MPI programs; there are pmix and none");
+}
+
+TEST(JobspecParse, PathsAreSeenFromTheSubmissionDirectory) {
+  const auto job = command({"-D", "sub", "--bind", "in:/in:ro", "-o", "out/%j"});
+  ASSERT_TRUE(job);
+  EXPECT_EQ(job->spec.workdir, "/home/ann/run/sub");
+  EXPECT_EQ(job->spec.binds, (std::vector<BindSpec>{{"/home/ann/run/in", "/in", true}}));
+  EXPECT_EQ(job->spec.stdio.out, "out/%j");
+  EXPECT_EQ(command({})->spec.workdir, "/home/ann/run");
+  EXPECT_EQ(command({})->spec.umask, 027U);
+}
+
+TEST(JobspecParse, ExportChoosesVariables) {
+  const std::vector<std::string> env = {"A=1", "B=2", "C=3"};
+  const auto exported = [&](const std::string& list) {
+    return command({"--export=" + list}, env)->spec.env;
+  };
+  EXPECT_EQ(exported("ALL"), env);
+  EXPECT_TRUE(exported("NONE").empty());
+  EXPECT_EQ(exported("B,D"), std::vector<std::string>{"B=2"});
+  EXPECT_EQ(exported("ALL,B=9"), (std::vector<std::string>{"A=1", "C=3", "B=9"}));
+  EXPECT_EQ(exported("X=5"), std::vector<std::string>{"X=5"});
+}
+
+TEST(JobspecParse, UnlimitedTimeIsTheQueues) {
+  EXPECT_EQ(command({"-t", "90"})->spec.time_limit, minutes(90));
+  EXPECT_EQ(command({"-t", "UNLIMITED"})->spec.time_limit, std::nullopt);
+  EXPECT_EQ(command({"-t", "0"})->spec.time_limit, std::nullopt);
+}
+
+// ---- scripts ------------------------------------------------------------------------------------
+
+TEST(Script, MustBeginWithItsInterpreter) {
+  EXPECT_TRUE(check_script("#!/bin/sh\n", "job.sh"));
+  EXPECT_EQ(check_script("echo\n", "job.sh").error().message(),
+            "job.sh:1: a job script begins with \"#!\" and the path of its interpreter, such as "
+            "#!/bin/sh");
+  EXPECT_EQ(check_script(" \n", "job.sh").error().message(), "job.sh: the script is empty");
+}
+
+TEST(Script, WithDosLineEndsIsRefusedWithTheRepair) {
+  EXPECT_EQ(check_script("#!/bin/sh\necho\r\n", "job.sh").error().message(),
+            "job.sh:2: the line ends with a carriage return (DOS); repair the file with: sed -i "
+            "'s/\\r$//' job.sh");
+}
+
+}  // namespace
+}  // namespace gangway::submit

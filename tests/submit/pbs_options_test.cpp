@@ -1,0 +1,80 @@
+#include "submit/pbs_options.hpp"
+
+#include <gtest/gtest.h>
+
+#include "submit/jobspec_parse.hpp"
+
+namespace gangway::submit {
+namespace {
+
+Result<ParsedJob> parse(const std::string& directives) {
+  return parse_job(
+      {}, {.script = "#!/bin/sh\n" + directives + "\n", .argv = {}, .default_name = "j"}, "job.pbs",
+      {.directory = "/home/ann", .environment = {}, .umask = 022, .now = {}});
+}
+
+Component component_of(const Result<ParsedJob>& job) {
+  EXPECT_TRUE(job) << (job ? "" : job.error().message());
+  return job ? job->spec.components.at(0) : Component{};
+}
+
+TEST(PbsOptions, NodesAndProcessorsMakeTasks) {
+  const Component component = component_of(parse("#PBS -l nodes=2:ppn=16,walltime=1:30:00"));
+  EXPECT_EQ(component.nodes, 2);
+  EXPECT_EQ(component.tasks, 32);
+}
+
+TEST(PbsOptions, SelectMakesNodesTasksCoresAndMemory) {
+  const Component component =
+      component_of(parse("#PBS -l select=4:ncpus=8:mpiprocs=2:mem=8gb:ngpus=1"));
+  EXPECT_EQ(component.nodes, 4);
+  EXPECT_EQ(component.tasks, 8);
+  EXPECT_EQ(component.cpus_per_task, 4);
+  EXPECT_EQ(component.memory_per_node, gibibytes(8));
+  EXPECT_EQ(component.named_per_node.amount_of("gpu"), 1);
+}
+
+TEST(PbsOptions, WalltimeHasDaysAndPlainSeconds) {
+  EXPECT_EQ(parse("#PBS -l walltime=90")->spec.time_limit, seconds(90));
+  EXPECT_EQ(parse("#PBS -l walltime=200:0:0")->spec.time_limit, hours(200));
+  EXPECT_EQ(parse("#PBS -l walltime=01:20:00:00")->spec.time_limit, hours(44));
+}
+
+TEST(PbsOptions, NamesAndFilesAreOurs) {
+  const auto job =
+      parse("#PBS -N pde -q gpu -A proj\n#PBS -o out -e err -j oe\n#PBS -r n\n#PBS -W umask=027");
+  ASSERT_TRUE(job);
+  EXPECT_EQ(job->spec.name, "pde");
+  EXPECT_EQ(job->spec.queue.value, "gpu");
+  EXPECT_EQ(job->spec.account.value, "proj");
+  EXPECT_EQ(job->spec.stdio.out, "out");
+  EXPECT_EQ(job->spec.stdio.err, "");
+  EXPECT_FALSE(job->spec.requeue);
+  EXPECT_EQ(job->spec.umask, 027U);
+}
+
+TEST(PbsOptions, DependenciesLoseTheServersName) {
+  const auto job = parse("#PBS -W depend=afterok:12.server.example:13.server.example");
+  ASSERT_TRUE(job) << job.error().message();
+  ASSERT_EQ(job->spec.dependencies.size(), 2U);
+  EXPECT_EQ(job->spec.dependencies[1].on, JobId{13});
+}
+
+TEST(PbsOptions, WhatHasNoCounterpartIsNamed) {
+  const auto job = parse("#PBS -m abe -M ann@example.org\n#PBS -l vmem=4gb,select=1:vnode=x");
+  ASSERT_TRUE(job) << job.error().message();
+  EXPECT_EQ(job->warnings,
+            std::vector<std::string>{"without effect here: -m, -M, -l vmem, -l select:vnode"});
+}
+
+TEST(PbsOptions, ErrorsNameTheResource) {
+  EXPECT_EQ(
+      parse("#PBS -l walltime=soon").error().message(),
+      "job.pbs:2: option -l walltime: \"soon\" is not a run time; it is written 1:30:00 or in "
+      "seconds");
+  EXPECT_EQ(parse("#PBS -l select=1:ncpus=2+2:ncpus=4").error().kind(), ErrorKind::Unsupported);
+  EXPECT_EQ(parse("#PBS -J 1-10").error().kind(), ErrorKind::Unsupported);
+}
+
+}  // namespace
+}  // namespace gangway::submit

@@ -1,0 +1,310 @@
+// The programs themselves, as people run them: what they print, and their exit codes.
+#include <fcntl.h>
+#include <gtest/gtest.h>
+#include <poll.h>
+#include <spawn.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <array>
+#include <cerrno>
+#include <cstdlib>
+#include <filesystem>
+#include <fstream>
+#include <mutex>
+
+#include "queues/base/text.hpp"
+#include "queues/wire/convert.hpp"
+#include "submit/exit_code.hpp"
+#include "submit/job_options.hpp"
+#include "tests/submit/fake_scheduler.hpp"
+
+extern char** environ;
+
+namespace gangway::submit {
+namespace {
+
+namespace fs = std::filesystem;
+
+struct Ended {
+  int code = -1;
+  std::string out;
+  std::string err;
+};
+
+std::string slurp(const fs::path& path) {
+  std::ifstream file(path);
+  return {std::istreambuf_iterator<char>(file), std::istreambuf_iterator<char>()};
+}
+
+// A directory of its own for each test, with a scheduler in front of it.
+class Programs : public testing::Test {
+ protected:
+  void SetUp() override {
+    std::string pattern = "/tmp/gangway-programs-XXXXXX";
+    ASSERT_NE(::mkdtemp(pattern.data()), nullptr);
+    directory_ = pattern;
+  }
+  void TearDown() override { fs::remove_all(directory_); }
+
+  void write(const std::string& name, const std::string& text) const {
+    std::ofstream(directory_ / name) << text;
+  }
+
+  Ended run(std::vector<std::string> words, const std::string& input = "") const {
+    write(".in", input);
+    const std::string program = cat(GANGWAY_BINARY_DIR, "/bin/", words[0]);
+    std::vector<std::string> wrapped = {"/usr/bin/env", "-C", directory_.string(),
+                                        cat("GANGWAY_SOCKET=", socket_), program};
+    wrapped.insert(wrapped.end(), words.begin() + 1, words.end());
+    std::vector<char*> argv;
+    for (std::string& word : wrapped) argv.push_back(word.data());
+    argv.push_back(nullptr);
+    posix_spawn_file_actions_t actions;
+    posix_spawn_file_actions_init(&actions);
+    const std::string in = (directory_ / ".in").string();
+    const std::string out = (directory_ / ".out").string();
+    const std::string err = (directory_ / ".err").string();
+    posix_spawn_file_actions_addopen(&actions, 0, in.c_str(), O_RDONLY, 0);
+    posix_spawn_file_actions_addopen(&actions, 1, out.c_str(), O_WRONLY | O_CREAT | O_TRUNC, 0600);
+    posix_spawn_file_actions_addopen(&actions, 2, err.c_str(), O_WRONLY | O_CREAT | O_TRUNC, 0600);
+    pid_t child = 0;
+    EXPECT_EQ(::posix_spawn(&child, argv[0], &actions, nullptr, argv.data(), environ), 0);
+    posix_spawn_file_actions_destroy(&actions);
+    int status = 0;
+    ::waitpid(child, &status, 0);
+    return {.code = WIFEXITED(status) ? WEXITSTATUS(status) : 1000 + WTERMSIG(status),
+            .out = slurp(out),
+            .err = slurp(err)};
+  }
+
+  fs::path directory_;
+  std::string socket_ = "/nonexistent/socket";
+};
+
+// A scheduler that accepts everything and remembers it.
+class Accepting : public Programs {
+ protected:
+  void SetUp() override {
+    Programs::SetUp();
+    scheduler_.emplace([this](const wire::Request& request) {
+      const std::lock_guard lock(mutex_);
+      requests_.push_back(request);
+      FakeAnswer answer;
+      if (request.has_submit() && !request.submit().more()) {
+        wire::Submitted& submitted = *answer.responses.emplace_back().mutable_submitted();
+        submitted.add_jobs(42);
+        if (request.submit().has_workflow()) submitted.set_workflow(7);
+      } else if (request.has_wait_for()) {
+        wire::Waited::One& one = *answer.responses.emplace_back().mutable_waited()->add_results();
+        wire::to_wire(JobKey{.job = {42}}, one.mutable_key());
+        wire::to_wire(
+            Outcome{.kind = OutcomeKind::Failed, .exit_code = 3, .signal = 0, .detail = ""},
+            one.mutable_outcome());
+      } else if (!request.has_submit()) {
+        answer.responses.emplace_back().mutable_pong();
+      }
+      return answer;
+    });
+    socket_ = scheduler_->socket();
+  }
+  void TearDown() override {
+    scheduler_.reset();
+    Programs::TearDown();
+  }
+  // What was submitted last.
+  wire::Submit submission() {
+    const std::lock_guard lock(mutex_);
+    for (auto request = requests_.rbegin(); request != requests_.rend(); ++request) {
+      if (request->has_submit()) return request->submit();
+    }
+    return {};
+  }
+
+  std::mutex mutex_;
+  std::vector<wire::Request> requests_;
+  std::optional<FakeScheduler> scheduler_;
+};
+
+constexpr std::array kPrograms = {"jsubmit", "jqueue",   "jcancel", "jhold",  "jrelease",
+                                  "jwait",   "jrequeue", "jwhy",    "jnodes", "jhist"};
+
+TEST_F(Programs, HelpFitsOneScreenAndHasExamples) {
+  for (const std::string name : kPrograms) {
+    const Ended ended = run({name, "--help"});
+    EXPECT_EQ(ended.code, 0) << name;
+    EXPECT_EQ(ended.err, "") << name;
+    EXPECT_NE(ended.out.find("examples:\n"), std::string::npos) << name;
+    EXPECT_LE(std::count(ended.out.begin(), ended.out.end(), '\n'), 45) << name;
+    for (const std::string_view line : split(ended.out, '\n')) EXPECT_LE(line.size(), 104U) << line;
+  }
+}
+
+TEST_F(Programs, VersionIsOneLine) {
+  for (const std::string name : kPrograms) {
+    EXPECT_EQ(run({name, "--version"}).out, cat(name, " ", GANGWAY_VERSION, "\n"));
+  }
+}
+
+TEST_F(Programs, UnknownOptionIsOneLineAndUsage) {
+  for (const std::string name : kPrograms) {
+    const Ended ended = run({name, "--frobnicate"});
+    EXPECT_EQ(ended.code, 64) << name;
+    EXPECT_EQ(ended.err,
+              cat(name, ": unknown option --frobnicate; --help lists those there are\n"));
+  }
+}
+
+TEST_F(Programs, ManualPagesNameEveryOption) {
+  for (const std::string name : kPrograms) {
+    const std::string page = slurp(cat(GANGWAY_SOURCE_DIR, "/docs/man/", name, ".1"));
+    ASSERT_NE(page, "") << name;
+    // What the help shows in its column of options.
+    for (const std::string_view line : split(run({name, "--help"}).out, '\n')) {
+      const std::size_t at = line.find("  --");
+      if (at == std::string_view::npos || !line.starts_with("  ")) continue;
+      const std::string_view rest = line.substr(at + 2);
+      std::string option(rest.substr(0, rest.find_first_of(" ,=")));
+      std::string escaped;
+      for (const char c : option) escaped += c == '-' ? std::string("\\-") : std::string(1, c);
+      EXPECT_NE(page.find(escaped), std::string::npos) << name << " " << option;
+    }
+  }
+}
+
+TEST_F(Programs, ManualPageOfJsubmitNamesItsWholeTable) {
+  const std::string page = slurp(cat(GANGWAY_SOURCE_DIR, "/docs/man/jsubmit.1"));
+  for (const OptionName& option : job_option_names()) {
+    std::string escaped = "\\-\\-";
+    for (const char c : option.name) escaped += c == '-' ? std::string("\\-") : std::string(1, c);
+    EXPECT_NE(page.find(escaped), std::string::npos) << option.name;
+  }
+}
+
+TEST(ExitCodes, AreThoseOfTheDocument) {
+  const std::string page = slurp(cat(GANGWAY_SOURCE_DIR, "/docs/exit-codes.md"));
+  for (const int code : {kExitUsage, kExitBadData, kExitNoInput, kExitUnavailable, kExitInternal,
+                         kExitCannotCreate, kExitTryLater, kExitRefused, kExitConfiguration}) {
+    EXPECT_NE(page.find(cat("\n| ", code, " | ")), std::string::npos) << code;
+  }
+}
+
+TEST_F(Programs, NoSchedulerIsOneLineThatNamesTheSocket) {
+  const Ended ended = run({"jsubmit", "--retry=0", "--", "true"});
+  EXPECT_EQ(ended.code, 69);
+  EXPECT_EQ(ended.err,
+            "jsubmit: no scheduler listens at /nonexistent/socket (No such file or directory); is "
+            "jschedd running? --socket or GANGWAY_SOCKET name another\n");
+  EXPECT_EQ(run({"jqueue"}).code, 69);
+  EXPECT_EQ(run({"jwait", "--retry=0", "1"}).code, 69);
+}
+
+TEST_F(Programs, JsubmitRefusesBadInputBeforeItAsksAnybody) {
+  write("empty.sh", "");
+  write("plain.sh", "echo\n");
+  write("bad.sh", "#!/bin/sh\n#SBATCH --nodes=four\n");
+  write("cycle.yaml",
+        "version: 1\njobs:\n  a: {command: x, needs: b}\n  b: {command: x, needs: a}\n");
+  struct Case {
+    std::vector<std::string> words;
+    int code;
+    std::string err;
+  };
+  const Case cases[] = {
+      {{"empty.sh"}, 65, "jsubmit: empty.sh: the script is empty\n"},
+      {{"plain.sh"},
+       65,
+       "jsubmit: plain.sh:1: a job script begins with \"#!\" and the path of its interpreter, such "
+       "as "
+       "#!/bin/sh\n"},
+      {{"gone.sh"}, 66, "jsubmit: cannot read gone.sh: No such file or directory\n"},
+      {{"bad.sh"},
+       65,
+       "jsubmit: bad.sh:2: option --nodes: \"four\" is not a number of nodes; for example "
+       "--nodes=4, "
+       "or --nodes=2-4 for at least 2\n"},
+      {{"--nodes=0", "--", "true"},
+       64,
+       "jsubmit: option --nodes: \"0\" is not a number of nodes; for example --nodes=4, or "
+       "--nodes=2-4 for at least 2\n"},
+      {{"cycle.yaml"}, 65, "jsubmit: cycle.yaml:2: these wait for each other: a -> b -> a\n"},
+      {{"--wrap", "true", "empty.sh"}, 64, "jsubmit: --wrap and \"empty.sh\" exclude each other\n"},
+      {{"--"},
+       64,
+       "jsubmit: nothing to submit: give a script, a workflow file, or -- and a command\n"},
+  };
+  for (const Case& c : cases) {
+    std::vector<std::string> words = {"jsubmit"};
+    words.insert(words.end(), c.words.begin(), c.words.end());
+    const Ended ended = run(words);
+    EXPECT_EQ(ended.code, c.code) << c.words[0];
+    EXPECT_EQ(ended.err, c.err);
+    EXPECT_EQ(ended.out, "");
+  }
+}
+
+TEST_F(Accepting, ScriptIsSubmittedInSlurmsWords) {
+  write("job.sh", "#!/bin/sh\n#SBATCH -J pde\necho\n");
+  const Ended ended = run({"jsubmit", "job.sh", "one", "--two"});
+  EXPECT_EQ(ended.out, "Submitted batch job 42\n");
+  EXPECT_EQ(ended.err, "");
+  EXPECT_EQ(ended.code, 0);
+  const wire::JobSpec spec = submission().jobs(0).spec();
+  EXPECT_EQ(spec.name(), "pde");
+  EXPECT_EQ(spec.script(), "#!/bin/sh\n#SBATCH -J pde\necho\n");
+  EXPECT_EQ(spec.workdir(), fs::canonical(directory_).string());
+  ASSERT_EQ(spec.argv_size(), 2);
+  EXPECT_EQ(spec.argv(1), "--two");
+  EXPECT_EQ(submission().key().size(), 32U);
+}
+
+TEST_F(Accepting, ParsablePrintsTheIdAlone) {
+  EXPECT_EQ(run({"jsubmit", "--parsable", "--", "true"}).out, "42\n");
+  EXPECT_EQ(run({"jsubmit", "--parsable", "--wrap", "echo; ls"}).out, "42\n");
+  EXPECT_EQ(submission().jobs(0).spec().script(), "#!/bin/sh\necho; ls\n");
+}
+
+TEST_F(Accepting, ScriptMayComeFromStandardInput) {
+  EXPECT_EQ(run({"jsubmit"}, "#!/bin/sh\n#JOB -n 3\n").code, 0);
+  EXPECT_EQ(submission().jobs(0).spec().components(0).tasks(), 3);
+}
+
+TEST_F(Accepting, GivenKeyIsUsed) {
+  EXPECT_EQ(run({"jsubmit", "--key=0123456789abcdef", "--", "true"}).code, 0);
+  EXPECT_EQ(submission().key(), "0123456789abcdef");
+}
+
+TEST_F(Accepting, WaitEndsWithTheJobsCode) {
+  const Ended ended = run({"jsubmit", "--wait", "--", "true"});
+  EXPECT_EQ(ended.out, "Submitted batch job 42\n");
+  EXPECT_EQ(ended.code, 3);
+  EXPECT_EQ(run({"jwait", "42"}).code, 3);
+}
+
+TEST_F(Accepting, WorkflowIsSubmittedAsOneThing) {
+  write("w.yaml", "version: 1\njobs:\n  a: {command: x}\n  b: {command: x, needs: a}\n");
+  EXPECT_EQ(run({"jsubmit", "w.yaml"}).out, "Submitted workflow w7 (2 jobs)\n");
+  EXPECT_EQ(submission().workflow().name(), "w");
+  EXPECT_EQ(run({"jsubmit", "--parsable", "w.yaml"}).out, "w7\n");
+}
+
+TEST_F(Accepting, WarningsAreSilencedByQuiet) {
+  EXPECT_EQ(run({"jsubmit", "--qos=x", "--", "true"}).err, "jsubmit: without effect here: --qos\n");
+  EXPECT_EQ(run({"jsubmit", "-Q", "--qos=x", "--", "true"}).err, "");
+}
+
+TEST_F(Accepting, ImageThatIsNotThereEndsTheSubmission) {
+  // Stands in for jimage, so that this test needs no images.
+  write("jimage", "#!/bin/sh\necho \"jimage: no image at $3\" >&2\nexit 66\n");
+  fs::permissions(directory_ / "jimage", fs::perms::owner_all);
+  ::setenv("GANGWAY_LIBEXEC", directory_.c_str(), 1);
+  const Ended ended = run({"jsubmit", "--image", "gone.oci", "--", "true"});
+  ::unsetenv("GANGWAY_LIBEXEC");
+  EXPECT_EQ(ended.code, 66);
+  EXPECT_EQ(ended.err, "jsubmit: no image at gone.oci\n");
+  EXPECT_FALSE(submission().has_workflow());
+  EXPECT_EQ(submission().jobs_size(), 0);
+}
+
+}  // namespace
+}  // namespace gangway::submit
