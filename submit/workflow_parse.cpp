@@ -306,7 +306,7 @@ class Reader {
       return;
     }
     if (!value.IsSequence()) {
-      fail(line_of(value), "needs: a list of jobs is expected, such as [prepare, solve]");
+      fail(line_of(value), "needs: a list is expected, such as [prepare, {job: solve, on: any}]");
       return;
     }
     for (const auto& item : value) {
@@ -497,7 +497,7 @@ class Reader {
     }
     const Result<GraphOrder> order =
         order_graph(names, std::vector<std::int64_t>(names.size(), 1), edges);
-    if (!order) fail(jobs_line_, order.error().message());
+    if (!order) fail(jobs_line_, cat("the jobs have a cycle: ", order.error().message()));
   }
 
   const WorkflowInput& input_;

@@ -41,7 +41,7 @@ TEST_F(Workflows, WhatCanNeverRunIsEndedAndTheWorkflowFinishes) {
 jobs:
   breaks: {command: ["false"]}
   after:  {needs: [breaks], command: [touch, ran]}
-  repair: {needs: {breaks: failure}, command: [touch, repaired]}
+  repair: {needs: [{job: breaks, on: failure}], command: [touch, repaired]}
 )");
   EXPECT_NE(ran.exit_code, 0);
   EXPECT_FALSE(std::filesystem::exists(directory() + "/ran"));

@@ -227,7 +227,7 @@ TEST_F(Programs, JsubmitRefusesBadInputBeforeItAsksAnybody) {
        64,
        "jsubmit: option --nodes: \"0\" is not a number of nodes; for example --nodes=4, or "
        "--nodes=2-4 for at least 2\n"},
-      {{"cycle.yaml"}, 65, "jsubmit: cycle.yaml:2: these wait for each other: a -> b -> a\n"},
+      {{"cycle.yaml"}, 65, "jsubmit: cycle.yaml:2: the jobs have a cycle: these wait for each other: a -> b -> a\n"},
       {{"--wrap", "true", "empty.sh"}, 64, "jsubmit: --wrap and \"empty.sh\" exclude each other\n"},
       {{"--"},
        64,
