@@ -1,0 +1,35 @@
+// How values stand in the configuration file: read with a reason for each refusal, written so that
+// they are read back exactly. Pure.
+#pragma once
+
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "queues/base/result.hpp"
+#include "queues/base/time.hpp"
+#include "queues/base/units.hpp"
+
+namespace gangway::config {
+
+// Errors of all of these: Invalid, a clause that follows the key and its value: "is no time ...".
+
+// "45s", "10m", "1h30m", "hh:mm:ss"; a bare number is refused: it would be minutes in Slurm's files
+// and seconds in most others.
+[[nodiscard]] Result<Duration> read_duration(std::string_view text);
+// "512M", "4G", "100B"; more than nothing.
+[[nodiscard]] Result<Bytes> read_bytes(std::string_view text);
+[[nodiscard]] Result<void> check_path(const std::string& path);
+[[nodiscard]] Result<void> check_host_and_port(const std::string& text, int lowest_port);
+// 1 to 64 letters, digits, dots, dashes and underscores.
+[[nodiscard]] bool is_name(std::string_view text);
+
+// To the millisecond.
+[[nodiscard]] std::string render_exactly(Duration d);
+[[nodiscard]] std::string render_exactly(Bytes amount);
+// As a YAML scalar, in quotes where it needs them.
+[[nodiscard]] std::string quoted(std::string_view text);
+// "[a, b]".
+[[nodiscard]] std::string flow_list(const std::vector<std::string>& words);
+
+}  // namespace gangway::config

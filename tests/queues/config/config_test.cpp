@@ -1,0 +1,333 @@
+// The configuration file: what it says, and everything that is wrong with it at once.
+#include "queues/config/config.hpp"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <unistd.h>
+
+#include <cstdio>
+#include <fstream>
+#include <sstream>
+
+#include "queues/base/check.hpp"
+#include "queues/base/text.hpp"
+
+namespace gangway::config {
+namespace {
+
+using ::testing::ElementsAre;
+using ::testing::HasSubstr;
+using ::testing::IsEmpty;
+
+// "<line>: <message>" of all errors.
+std::vector<std::string> errors_of(std::string_view yaml) {
+  std::vector<std::string> lines;
+  for (const ConfigError& error : parse_config(yaml).errors) {
+    lines.push_back(cat(error.line, ": ", error.message));
+  }
+  return lines;
+}
+
+Config read(std::string_view yaml) {
+  ParsedConfig parsed = parse_config(yaml);
+  for (const ConfigError& error : parsed.errors) {
+    ADD_FAILURE() << error.line << ": " << error.message;
+  }
+  return parsed.config;
+}
+
+TEST(Config, EmptyFileGivesTheDefaultsAndOneQueue) {
+  for (const char* text : {"", "# nothing\n", "---\n", "{}"}) {
+    const Config config = read(text);
+    EXPECT_EQ(config.cluster, "gangway");
+    EXPECT_EQ(config.lease, minutes(10));
+    ASSERT_EQ(config.queues.size(), 1u);
+    EXPECT_EQ(config.queues.front().name, QueueName("batch"));
+    EXPECT_TRUE(config.queues.front().is_default);
+  }
+}
+
+TEST(Config, EveryKeyIsRead) {
+  const Config config = read(R"(
+cluster: alpha
+key_file: /etc/alpha.key
+lease: 2m
+heartbeat: 1s500ms
+prepare_timeout: 1h30m
+kill_grace: 0s
+allow_root_jobs: true
+operators: [root, grace]
+scheduler:
+  socket: /run/alpha.sock
+  listen: 0.0.0.0:7000
+  spool: /srv/alpha
+executor:
+  scheduler: head:7000
+  spool: /srv/node
+  images: /srv/images
+  scratch: /scratch
+  address: 10.0.0.7
+  cores: 16
+  memory: 64G
+  resources: {gpu: 2, fpga: 1}
+  cgroup: alpha/jobs
+  waivers: [cgroup-memory, proc-mount]
+  shared_machine: true
+mpi:
+  tcp_networks: 10.0.0.0/24,lo
+queues:
+  - name: short
+    nodes: n[01-03]
+    priority: -5
+    default_limit: 10m
+    max_limit: 1h
+    memory_per_core: 1536M
+  - name: long
+    nodes: [n04, "n[05-06]"]
+    max_limit: unlimited
+    default: true
+)");
+  EXPECT_EQ(config.cluster, "alpha");
+  EXPECT_EQ(config.key_file, "/etc/alpha.key");
+  EXPECT_EQ(config.lease, minutes(2));
+  EXPECT_EQ(config.heartbeat, milliseconds(1500));
+  EXPECT_EQ(config.prepare_timeout, minutes(90));
+  EXPECT_EQ(config.kill_grace, Duration{});
+  EXPECT_TRUE(config.allow_root_jobs);
+  EXPECT_THAT(config.operators, ElementsAre("root", "grace"));
+  EXPECT_EQ(config.scheduler.socket, "/run/alpha.sock");
+  EXPECT_EQ(config.scheduler.listen, "0.0.0.0:7000");
+  EXPECT_EQ(config.scheduler.spool, "/srv/alpha");
+  EXPECT_EQ(config.executor.scheduler, "head:7000");
+  EXPECT_EQ(config.executor.images, "/srv/images");
+  EXPECT_EQ(config.executor.scratch, "/scratch");
+  EXPECT_EQ(config.executor.address, "10.0.0.7");
+  EXPECT_EQ(config.executor.cores, 16);
+  EXPECT_EQ(config.executor.memory, gibibytes(64));
+  EXPECT_THAT(config.executor.named, ElementsAre(std::pair("fpga", 1), std::pair("gpu", 2)));
+  EXPECT_EQ(config.executor.cgroup, "alpha/jobs");
+  EXPECT_THAT(config.executor.waivers, ElementsAre(Waiver::CgroupMemory, Waiver::ProcMount));
+  EXPECT_TRUE(config.executor.shared_machine);
+  EXPECT_EQ(config.mpi.tcp_networks, "10.0.0.0/24,lo");
+  ASSERT_EQ(config.queues.size(), 2u);
+  const Queue& first = config.queues[0];
+  EXPECT_THAT(first.nodes, ElementsAre(NodeName("n01"), NodeName("n02"), NodeName("n03")));
+  EXPECT_EQ(first.priority, -5);
+  EXPECT_EQ(first.default_limit, minutes(10));
+  EXPECT_EQ(first.max_limit, hours(1));
+  EXPECT_EQ(first.default_memory_per_core, mebibytes(1536));
+  EXPECT_FALSE(first.is_default);
+  EXPECT_EQ(config.queues[1].nodes.size(), 3u);
+  EXPECT_EQ(config.queues[1].max_limit, std::nullopt);
+  EXPECT_TRUE(config.queues[1].is_default);
+}
+
+TEST(Config, AllErrorsComeAtOnceWithTheirLines) {
+  EXPECT_THAT(errors_of(R"(leese: 10m
+heartbeat: 5
+allow_root_jobs: perhaps
+key_file: relative
+scheduler:
+  listen: nowhere
+  waivers: []
+executor:
+  cores: 0
+  memory: 4
+  waivers: [cgroup-memry]
+queues:
+  - name: a b
+)"),
+              ElementsAre("1: unknown key \"leese\"; did you mean \"lease\"?",
+                          "2: heartbeat \"5\": is no time with a unit, as 45s, 10m, 1h30m or 2d",
+                          "3: allow_root_jobs \"perhaps\": must be true or false",
+                          "4: key_file \"relative\": must be an absolute path",
+                          "6: listen \"nowhere\": must be <address>:<port>, as 10.0.0.1:6810",
+                          "7: unknown key \"waivers\"; it belongs to executor:",
+                          "9: cores \"0\": must be a whole number from 1 to 1000000",
+                          "10: memory \"4\": is no size with a unit, as 512M or 4G",
+                          "11: waivers \"cgroup-memry\": is no waiver; did you mean "
+                          "\"cgroup-memory\"?",
+                          "13: name \"a b\": names have 1 to 64 letters, digits, dots, dashes and "
+                          "underscores"));
+}
+
+TEST(Config, BrokenYamlIsOneErrorWithItsLine) {
+  const auto errors = parse_config("cluster: a\nexecutor: [1, 2\n").errors;
+  ASSERT_EQ(errors.size(), 1u);
+  EXPECT_GE(errors.front().line, 2);
+}
+
+TEST(Config, OtherShapesThanKeysWithValuesAreRefused) {
+  EXPECT_THAT(errors_of("just words"),
+              ElementsAre("1: the configuration: must be keys with values"));
+  EXPECT_THAT(errors_of("cluster: a\nscheduler: 5"),
+              ElementsAre("2: scheduler: must be keys with values"));
+  EXPECT_THAT(errors_of("queues: {name: a}"), ElementsAre("1: queues: must be a list of queues"));
+  EXPECT_THAT(errors_of("cluster: [a]"), ElementsAre("1: cluster: must be a text"));
+  EXPECT_THAT(errors_of("operators:\n  - [a]"),
+              ElementsAre("2: operators: must be a list of texts"));
+  EXPECT_THAT(errors_of("cluster: a\n---\ncluster: b"),
+              ElementsAre("0: the file has more than one document"));
+}
+
+TEST(Config, KeyWithoutAValueOrSetTwiceIsAnError) {
+  EXPECT_THAT(errors_of("cluster:\nlease: 10m\nlease: 20m"),
+              ElementsAre("1: cluster: has no value", "3: lease: is set already in line 2"));
+}
+
+TEST(Config, LeaseMustOutlastSeveralHeartbeats) {
+  EXPECT_THAT(errors_of("lease: 10s\nheartbeat: 5s"),
+              ElementsAre("2: lease 10s: must be at least three heartbeats of 5s"));
+  EXPECT_THAT(errors_of("lease: 15s\nheartbeat: 5s"), IsEmpty());
+}
+
+TEST(Config, QueuesAreCheckedAgainstEachOther) {
+  EXPECT_THAT(errors_of(R"(queues:
+  - name: a
+    default: true
+  - name: a
+  - name: b
+    default: true
+  - priority: 1
+  - name: c
+    default_limit: 2h
+    max_limit: 1h
+    nodes: n[1-
+)"),
+              ElementsAre("4: queue a: is there already in line 2",
+                          "5: queue b: the default is already that of line 2",
+                          "7: a queue needs a name", "8: queue c: default_limit is above max_limit",
+                          HasSubstr("11: nodes \"n[1-\":")));
+}
+
+TEST(Config, FirstQueueIsTheDefaultIfNoneIsMarked) {
+  const Config config = read("queues: [{name: a}, {name: b}]");
+  EXPECT_TRUE(config.queues[0].is_default);
+  EXPECT_FALSE(config.queues[1].is_default);
+}
+
+TEST(Config, ResourcesHaveNamesAndAmounts) {
+  EXPECT_THAT(errors_of("executor:\n  resources: gpu"),
+              ElementsAre("2: resources \"gpu\": must be names with amounts, as {gpu: 2}"));
+  EXPECT_THAT(
+      errors_of("executor:\n  resources:\n    gpu: none"),
+      ElementsAre("3: resources: gpu \"none\": must be a whole number from 1 to 1000000000"));
+}
+
+// All values away from their defaults, some of them awkward.
+Config unusual() {
+  Config c;
+  c.cluster = "null";
+  c.key_file = "/etc/a file: with \"quotes\"\\ and #\n";
+  c.lease = milliseconds(90'061'001);
+  c.heartbeat = milliseconds(250);
+  c.prepare_timeout = hours(49);
+  c.kill_grace = Duration{};
+  c.allow_root_jobs = true;
+  c.operators = {"root", "true", "~", "Grace Hopper"};
+  c.scheduler = {"/run/x.sock", "[::]:6811", "/s"};
+  c.executor.scheduler = "head.cluster:6811";
+  c.executor.images = "/i";
+  c.executor.scratch = "/sc";
+  c.executor.address = "fe80::1";
+  c.executor.cores = 3;
+  c.executor.memory = Bytes{1234567};
+  c.executor.named = {{"fpga", 1}, {"gpu", 8}};
+  c.executor.cgroup = "a/b";
+  c.executor.waivers = {Waiver::Seccomp, Waiver::OverlayFs};
+  c.executor.shared_machine = true;
+  c.mpi.tcp_networks = "10.77.0.0/24";
+  Queue queue;
+  queue.name = QueueName("q");
+  queue.nodes = {NodeName("n01"), NodeName("n02"), NodeName("x")};
+  queue.priority = 7;
+  queue.default_limit = minutes(5);
+  queue.max_limit = hours(30);
+  queue.default_memory_per_core = gibibytes(3);
+  queue.is_default = true;
+  c.queues = {queue, queue};
+  c.queues[1].name = QueueName("r");
+  c.queues[1].is_default = false;
+  c.queues[1].nodes.clear();
+  c.queues[1].max_limit.reset();
+  return c;
+}
+
+TEST(Config, WhatIsWrittenReadsBackTheSame) {
+  Config defaults = read("");
+  for (const Config& config : {defaults, unusual()}) {
+    const std::string text = render_config(config);
+    const ParsedConfig again = parse_config(text);
+    for (const ConfigError& error : again.errors) {
+      ADD_FAILURE() << error.line << ": " << error.message << "\n" << text;
+    }
+    EXPECT_EQ(render_config(again.config), text);
+    EXPECT_EQ(again.config.cluster, config.cluster);
+    EXPECT_EQ(again.config.key_file, config.key_file);
+    EXPECT_EQ(again.config.lease, config.lease);
+    EXPECT_EQ(again.config.heartbeat, config.heartbeat);
+    EXPECT_EQ(again.config.prepare_timeout, config.prepare_timeout);
+    EXPECT_EQ(again.config.kill_grace, config.kill_grace);
+    EXPECT_EQ(again.config.allow_root_jobs, config.allow_root_jobs);
+    EXPECT_EQ(again.config.operators, config.operators);
+    EXPECT_EQ(again.config.scheduler.socket, config.scheduler.socket);
+    EXPECT_EQ(again.config.scheduler.listen, config.scheduler.listen);
+    EXPECT_EQ(again.config.scheduler.spool, config.scheduler.spool);
+    EXPECT_EQ(again.config.executor.scheduler, config.executor.scheduler);
+    EXPECT_EQ(again.config.executor.images, config.executor.images);
+    EXPECT_EQ(again.config.executor.scratch, config.executor.scratch);
+    EXPECT_EQ(again.config.executor.address, config.executor.address);
+    EXPECT_EQ(again.config.executor.cores, config.executor.cores);
+    EXPECT_EQ(again.config.executor.memory, config.executor.memory);
+    EXPECT_EQ(again.config.executor.named, config.executor.named);
+    EXPECT_EQ(again.config.executor.cgroup, config.executor.cgroup);
+    EXPECT_EQ(again.config.executor.waivers, config.executor.waivers);
+    EXPECT_EQ(again.config.executor.shared_machine, config.executor.shared_machine);
+    EXPECT_EQ(again.config.mpi.tcp_networks, config.mpi.tcp_networks);
+    EXPECT_EQ(again.config.queues, config.queues);
+  }
+}
+
+TEST(Config, WaiversHaveTheirWords) {
+  EXPECT_EQ(to_string(Waiver::CgroupMemory), "cgroup-memory");
+  EXPECT_EQ(to_string(Waiver::OverlayFs), "overlay-fs");
+}
+
+TEST(Config, LoadingNamesTheFileTheLineAndHowManyMoreErrorsThereAre) {
+  char name[] = "/tmp/gangway_config_XXXXXX";
+  const int fd = ::mkstemp(name);
+  CHECK(fd >= 0);
+  ::close(fd);
+  { std::ofstream(name) << "cluster: a\nleese: 1m\nheartbeat: x\n"; }
+  const auto broken = load_config(name);
+  ASSERT_FALSE(broken.has_value());
+  EXPECT_EQ(broken.error().kind(), ErrorKind::Invalid);
+  EXPECT_EQ(broken.error().message(),
+            cat(name, ":2: unknown key \"leese\"; did you mean \"lease\"? (and 1 more; jctl check ",
+                name, " shows all)"));
+  { std::ofstream(name) << "cluster: a\n"; }
+  EXPECT_EQ(load_config(name)->cluster, "a");
+  ::unlink(name);
+  EXPECT_EQ(load_config(name).error().kind(), ErrorKind::NotFound);
+}
+
+// The keys are those that a written file has, set or in a comment.
+TEST(Config, DocumentHasEveryKey) {
+  std::ifstream file(GANGWAY_SOURCE_DIR "/docs/configuration.md");
+  const std::string document{std::istreambuf_iterator<char>(file), {}};
+  std::istringstream rendered(render_config(Config{unusual()}) + render_config(read("")));
+  int keys = 0;
+  for (std::string line; std::getline(rendered, line);) {
+    const std::size_t begin = line.find_first_not_of(" -#");
+    const std::size_t end = line.find(':');
+    if (begin == std::string::npos || end == std::string::npos) continue;
+    const std::string key = line.substr(begin, end - begin);
+    if (key.find_first_not_of("abcdefghijklmnopqrstuvwxyz_") != std::string::npos) continue;
+    ++keys;
+    EXPECT_THAT(document, HasSubstr("`" + key + "`"));
+  }
+  EXPECT_GT(keys, 50);
+}
+
+}  // namespace
+}  // namespace gangway::config
