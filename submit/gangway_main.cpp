@@ -10,7 +10,6 @@
 #include <cstdio>
 #include <exception>
 #include <filesystem>
-#include <functional>
 #include <optional>
 #include <string>
 
@@ -147,15 +146,21 @@ int run_doctor() {
   return report.jobs_can_run ? 0 : 1;
 }
 
-// An option's text as a value of the model; CLI11 says which option when this throws.
+// An option's text as a value of the model.
 template <typename T>
-std::function<void(const std::string&)> store(std::optional<T>& target,
-                                              std::optional<T> (*parse)(std::string_view),
-                                              const char* form) {
-  return [&target, parse, form](const std::string& text) {
-    target = parse(text);
-    if (!target) throw CLI::ValidationError(cat("'", text, "' is not ", form));
-  };
+void add_value(CLI::App& app,
+               const std::string& name,
+               std::optional<T>& target,
+               std::optional<T> (*parse)(std::string_view),
+               const std::string& form,
+               const std::string& meaning) {
+  app.add_option_function<std::string>(
+      name,
+      [&target, parse, form, name](const std::string& text) {
+        target = parse(text);
+        if (!target) throw CLI::ValidationError(name, cat("'", text, "' is not ", form));
+      },
+      meaning);
 }
 
 std::optional<Bytes> parse_memory(std::string_view text) {
@@ -183,18 +188,14 @@ void describe(CLI::App& app, Options& options) {
       ->check(CLI::Range(1, kMaxNodes));
   up->add_option("--cores", options.wishes.cores, "Cores of each node [an equal part, at least 2]")
       ->check(CLI::Range(std::int64_t{1}, std::int64_t{4096}));
-  up->add_option_function("--memory",
-                          store(options.wishes.memory, &parse_memory, "a size such as 4G"),
-                          "Memory of each node [an equal part]");
-  up->add_option_function("--lease",
-                          store(options.wishes.lease, &parse_positive, "a time such as 10m"),
-                          "How long a silent node keeps its jobs [10m]");
-  up->add_option_function("--heartbeat",
-                          store(options.wishes.heartbeat, &parse_positive, "a time such as 5s"),
-                          "How often executors say that they live [5s]");
-  up->add_option_function("--kill-grace",
-                          store(options.wishes.kill_grace, &parse_positive, "a time such as 30s"),
-                          "From SIGTERM to SIGKILL [30s]");
+  add_value(*up, "--memory", options.wishes.memory, &parse_memory, "a size such as 4G",
+            "Memory of each node [an equal part]");
+  add_value(*up, "--lease", options.wishes.lease, &parse_positive, "a time such as 10m",
+            "How long a silent node keeps its jobs [10m]");
+  add_value(*up, "--heartbeat", options.wishes.heartbeat, &parse_positive, "a time such as 5s",
+            "How often executors say that they live [5s]");
+  add_value(*up, "--kill-grace", options.wishes.kill_grace, &parse_positive, "a time such as 30s",
+            "From SIGTERM to SIGKILL [30s]");
   up->add_flag("--allow-root-jobs", options.wishes.allow_root_jobs, "Take jobs of root, too");
   up->add_flag("--foreground", options.foreground, "Stay, and stop the cluster when interrupted");
   down->add_flag("--purge", options.purge, "Remove the directory as well: jobs, logs, images");
@@ -208,6 +209,9 @@ int run(int argc, char** argv) {
     app.parse(argc, argv);
   } catch (const CLI::Success& wanted) {  // --help, --version
     return app.exit(wanted);
+  } catch (const CLI::RequiredError&) {
+    return submit::complain_usage(
+        kProgram, Error(ErrorKind::Invalid, "say what to do: up, down, status or doctor"));
   } catch (const CLI::ParseError& wrong) {
     return submit::complain_usage(kProgram, Error(ErrorKind::Invalid, wrong.what()));
   }

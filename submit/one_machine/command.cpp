@@ -91,9 +91,11 @@ Result<std::string> find_program(const std::string& name) {
   const auto self = std::filesystem::read_symlink("/proc/self/exe", failed);
   if (failed) return errno_error("read /proc/self/exe", failed.value());
   const auto here = self.parent_path();
-  std::vector<std::filesystem::path> places{here, here.parent_path() / "bin",
-                                            here.parent_path() / "sbin",
-                                            here.parent_path() / "libexec" / "gangway"};
+  std::vector<std::filesystem::path> places{here};
+  for (const char* sibling : {"bin", "sbin", "libexec/gangway"}) {
+    if (auto place = here.parent_path() / sibling; place != here)
+      places.push_back(std::move(place));
+  }
   if (const char* given = std::getenv("GANGWAY_LIBEXEC")) places.emplace_back(given);
   std::vector<std::string> looked;
   for (const auto& place : places) {
