@@ -9,70 +9,13 @@
 #include <cerrno>
 #include <cstring>
 
+#include "containers/byte_codec.hpp"
 #include "queues/base/check.hpp"
 #include "queues/base/overloaded.hpp"
 #include "queues/base/text.hpp"
 
 namespace gangway::containers {
 namespace {
-
-class Writer {
- public:
-  void number(std::int64_t value) {
-    char raw[sizeof value];
-    std::memcpy(raw, &value, sizeof value);
-    bytes_.append(raw, sizeof raw);
-  }
-  void text(std::string_view value) {
-    number(static_cast<std::int64_t>(value.size()));
-    bytes_.append(value);
-  }
-  void texts(const std::vector<std::string>& values) {
-    number(static_cast<std::int64_t>(values.size()));
-    for (const std::string& value : values) text(value);
-  }
-  [[nodiscard]] std::string take() { return std::move(bytes_); }
-
- private:
-  std::string bytes_;
-};
-
-// Reads until something does not fit; then everything after reads as zero and ok() is false.
-class Reader {
- public:
-  explicit Reader(std::string_view bytes) : rest_(bytes) {}
-  std::int64_t number() {
-    std::int64_t value = 0;
-    if (rest_.size() < sizeof value) {
-      ok_ = false;
-      return 0;
-    }
-    std::memcpy(&value, rest_.data(), sizeof value);
-    rest_.remove_prefix(sizeof value);
-    return value;
-  }
-  std::string text() {
-    const std::int64_t size = number();
-    if (size < 0 || static_cast<std::uint64_t>(size) > rest_.size()) {
-      ok_ = false;
-      return "";
-    }
-    std::string value(rest_.substr(0, static_cast<std::size_t>(size)));
-    rest_.remove_prefix(static_cast<std::size_t>(size));
-    return value;
-  }
-  std::vector<std::string> texts() {
-    std::vector<std::string> values;
-    for (std::int64_t left = number(); left > 0 && ok_; --left) values.push_back(text());
-    return values;
-  }
-  [[nodiscard]] bool ok() const { return ok_; }
-  [[nodiscard]] bool done() const { return ok_ && rest_.empty(); }
-
- private:
-  std::string_view rest_;
-  bool ok_ = true;
-};
 
 enum Tag : std::int64_t { kStart = 1, kSignal, kSetUp, kSetUpFailed, kProgramOver };
 
@@ -83,7 +26,7 @@ Error malformed(std::string_view what) {
 }  // namespace
 
 std::string encode_programs(const std::vector<ProgramOrder>& programs) {
-  Writer out;
+  ByteWriter out;
   out.number(static_cast<std::int64_t>(programs.size()));
   for (const ProgramOrder& program : programs) {
     out.number(program.id);
@@ -102,7 +45,7 @@ std::string encode_programs(const std::vector<ProgramOrder>& programs) {
 }
 
 Result<std::vector<ProgramOrder>> decode_programs(std::string_view bytes) {
-  Reader in(bytes);
+  ByteReader in(bytes);
   std::vector<ProgramOrder> programs;
   for (std::int64_t left = in.number(); left > 0 && in.ok(); --left) {
     ProgramOrder program;
@@ -125,7 +68,7 @@ Result<std::vector<ProgramOrder>> decode_programs(std::string_view bytes) {
 }
 
 std::string encode_order(const InitOrder& order) {
-  Writer out;
+  ByteWriter out;
   std::visit(overloaded{[&](const StartOrder&) { out.number(kStart); },
                         [&](const SignalOrder& signal) {
                           out.number(kSignal);
@@ -138,7 +81,7 @@ std::string encode_order(const InitOrder& order) {
 }
 
 Result<InitOrder> decode_order(std::string_view bytes) {
-  Reader in(bytes);
+  ByteReader in(bytes);
   const std::int64_t tag = in.number();
   if (tag == kStart && in.done()) return InitOrder{StartOrder{}};
   if (tag == kSignal) {
@@ -153,7 +96,7 @@ Result<InitOrder> decode_order(std::string_view bytes) {
 }
 
 std::string encode_report(const InitReport& report) {
-  Writer out;
+  ByteWriter out;
   std::visit(overloaded{[&](const SetUp& up) {
                           out.number(kSetUp);
                           out.texts(up.waived);
@@ -177,7 +120,7 @@ std::string encode_report(const InitReport& report) {
 }
 
 Result<InitReport> decode_report(std::string_view bytes) {
-  Reader in(bytes);
+  ByteReader in(bytes);
   const std::int64_t tag = in.number();
   if (tag == kSetUp) {
     SetUp up{in.texts()};

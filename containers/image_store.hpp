@@ -1,0 +1,92 @@
+// ImageStore: the unpacked images of a node, each under the digest of its manifest.
+//
+//   <store>/trees/sha256/<hex>[.open]/   rootfs/  report  manifest.json  config.json  boot
+//   [durable] <store>/tmp/<hex>[.open].<random>/   an unpack under way, or left behind by a killed
+//   one <store>/locks/<hex>[.open]           held (flock) while one process unpacks that image
+//
+// ".open" is the variant whose files everybody may read, for nodes that cannot map owners. A tree
+// is complete when it is under trees/: it comes there by rename. Until it is known to be on the
+// disk it is valid only in the boot in which it was made ("boot"), so that nobody has to wait for
+// the disk.
+//
+// The store is private to the executor's user (mode 0700), because images may be private; jobs see
+// a tree through a mount that the executor makes. Any number of processes use a store at once.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "containers/image_ref.hpp"
+#include "containers/image_report.hpp"
+#include "queues/base/fd.hpp"
+#include "queues/base/result.hpp"
+
+namespace gangway::containers {
+
+struct ImageKey {
+  Digest digest;
+  bool readable_by_all = false;
+  [[nodiscard]] std::string name() const {
+    return readable_by_all ? digest.hex() + ".open" : digest.hex();
+  }
+  friend auto operator<=>(const ImageKey&, const ImageKey&) = default;
+};
+
+// An unpack under way. What was not published is removed with the object.
+class Staging {
+ public:
+  Staging(Staging&& other) noexcept;
+  Staging& operator=(Staging&&) = delete;
+  ~Staging();
+  [[nodiscard]] const std::string& path() const { return path_; }
+  [[nodiscard]] std::string rootfs() const { return path_ + "/rootfs"; }
+
+ private:
+  friend class ImageStore;
+  Staging() = default;
+  std::string path_;
+};
+
+struct StoredImage {
+  ImageKey key;
+  ImageReport report;
+};
+
+class ImageStore {
+ public:
+  // Makes the directories where they are missing. Errors: Denied, Exhausted.
+  [[nodiscard]] static Result<ImageStore> open(const std::string& path);
+
+  [[nodiscard]] const std::string& path() const { return path_; }
+  // The image, if it is here and whole.
+  [[nodiscard]] std::optional<ImageReport> find(const ImageKey& key) const;
+  // Waits until no other process unpacks this image. Released with the descriptor.
+  [[nodiscard]] Result<Fd> lock(const ImageKey& key) const;
+  // An empty rootfs owned by `uid`, `gid`; first removes what killed unpacks have left behind.
+  // Requires: the lock.
+  [[nodiscard]] Result<Staging> stage(const ImageKey& key, uid_t uid, gid_t gid) const;
+  // A file in tmp/ without a name.
+  [[nodiscard]] Result<Fd> make_scratch_file() const;
+  // Makes the staged tree the image. `report.tree` is set. Requires: the lock.
+  [[nodiscard]] Result<ImageReport> publish(const ImageKey& key,
+                                            Staging staging,
+                                            ImageReport report,
+                                            const std::string& manifest,
+                                            const std::string& config) const;
+  // Brings it to the disk, so that it outlives this boot. Slow.
+  Result<void> make_durable(const ImageKey& key) const;
+
+  [[nodiscard]] std::vector<StoredImage> list() const;
+  // Waits for an unpack under way. A tree in use by a sandbox stays there for it.
+  Result<void> remove(const ImageKey& key) const;
+
+ private:
+  explicit ImageStore(std::string path) : path_(std::move(path)) {}
+  [[nodiscard]] std::string tree_path(const ImageKey& key) const;
+  void remove_leftovers(const ImageKey& held) const;
+
+  std::string path_;
+};
+
+}  // namespace gangway::containers
