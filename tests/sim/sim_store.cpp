@@ -1,0 +1,134 @@
+#include "tests/sim/sim_store.hpp"
+
+#include <algorithm>
+
+#include "queues/base/check.hpp"
+#include "queues/model/job_machine.hpp"
+#include "queues/wire/convert.hpp"
+
+namespace gangway::sim {
+
+namespace {
+
+void write(Disk& disk, const store::Batch& batch) {
+  for (const Event& event : batch.events) {
+    CHECK(event.seq == disk.events.size() + 1);
+    disk.events.push_back(event);
+  }
+  for (const Job& job : batch.jobs) disk.jobs.insert_or_assign(job.key, job);
+  for (const Workflow& w : batch.workflows) disk.workflows.insert_or_assign(w.id, w);
+  for (const Node& node : batch.nodes) disk.nodes.insert_or_assign(node.name, node);
+  for (const auto& [digest, bytes] : batch.specs) disk.specs.emplace(digest, bytes);
+  for (const auto& record : batch.submissions)
+    disk.submissions.insert_or_assign(record.key, record);
+  if (batch.next_job) disk.next_job = *batch.next_job;
+  if (batch.next_workflow) disk.next_workflow = *batch.next_workflow;
+}
+
+}  // namespace
+
+Result<Epoch> SimStore::open_epoch() {
+  disk_.epoch = Epoch{disk_.epoch.value + 1};
+  return disk_.epoch;
+}
+
+Result<store::LiveState> SimStore::load_live() {
+  store::LiveState live;
+  for (const auto& [key, job] : disk_.jobs) {
+    const bool of_live_workflow = job.membership &&
+                                  disk_.workflows.contains(job.membership->workflow) &&
+                                  !disk_.workflows.at(job.membership->workflow).ended;
+    if (!job.is_finished() || of_live_workflow) live.jobs.push_back(job);
+  }
+  for (const auto& [id, workflow] : disk_.workflows) {
+    if (!workflow.ended) live.workflows.push_back(workflow);
+  }
+  for (const auto& [name, node] : disk_.nodes) live.nodes.push_back(node);
+  for (const auto& [key, record] : disk_.submissions) live.submissions.push_back(record);
+  live.next_job = disk_.next_job;
+  live.next_workflow = disk_.next_workflow;
+  live.next_seq = disk_.events.size() + 1;
+  return live;
+}
+
+void SimStore::commit(store::Batch batch,
+                      Epoch expected,
+                      std::function<void(store::CommitEnd)> on_done) {
+  const Duration takes{process_.world().rng().between(commit_min.ns, commit_max.ns)};
+  last_ = std::max(last_, process_.now().boot) + takes;
+  // Owned by the process: a crash before this moment loses the batch.
+  process_.arm(last_, [this, batch = std::move(batch), expected, on_done = std::move(on_done)] {
+    if (disk_.epoch != expected) {
+      on_done(store::CommitEnd::Fenced);
+      return;
+    }
+    write(disk_, batch);
+    on_done(store::CommitEnd::Durable);
+  });
+}
+
+Result<std::string> SimStore::find_spec(const std::string& digest) {
+  const auto found = disk_.specs.find(digest);
+  if (found == disk_.specs.end()) return Error{ErrorKind::NotFound, "spec " + digest};
+  return found->second;
+}
+
+Result<std::vector<Event>> SimStore::read_events(std::uint64_t from_seq, std::size_t limit) {
+  std::vector<Event> events;
+  for (const Event& event : disk_.events) {
+    if (event.seq >= from_seq && events.size() < limit) events.push_back(event);
+  }
+  return events;
+}
+
+Result<std::vector<Job>> SimStore::query_history(const store::HistoryQuery& query) {
+  std::vector<Job> found;
+  for (const auto& [key, job] : disk_.jobs) {
+    if (!job.is_finished()) continue;
+    if (!query.keys.empty() && std::ranges::find(query.keys, key) == query.keys.end()) continue;
+    if (!query.workflows.empty() &&
+        (!job.membership ||
+         std::ranges::find(query.workflows, job.membership->workflow) == query.workflows.end())) {
+      continue;
+    }
+    if (!query.users.empty() &&
+        std::ranges::find(query.users, job.owner.user) == query.users.end()) {
+      continue;
+    }
+    found.push_back(job);
+  }
+  std::ranges::stable_sort(found, [](const Job& a, const Job& b) { return a.ended > b.ended; });
+  if (found.size() > query.limit) found.resize(query.limit);
+  return found;
+}
+
+Result<std::optional<Workflow>> SimStore::find_workflow(WorkflowId id) {
+  const auto found = disk_.workflows.find(id);
+  if (found == disk_.workflows.end()) return std::optional<Workflow>{};
+  return std::optional<Workflow>{found->second};
+}
+
+Disk replay(const std::vector<Event>& events, const std::map<std::string, std::string>& specs) {
+  Disk disk;
+  for (const Event& event : events) {
+    if (const auto* of_job = std::get_if<Event::OfJob>(&event.subject)) {
+      if (const auto* submitted = std::get_if<job_event::Submitted>(&of_job->what)) {
+        auto spec = wire::decode_spec(specs.at(submitted->spec_digest));
+        CHECK(spec.has_value());
+        disk.jobs.insert_or_assign(
+            of_job->key, make_job(of_job->key, *submitted,
+                                  std::make_shared<const JobSpec>(*std::move(spec)), event.time));
+        continue;
+      }
+      const auto found = disk.jobs.find(of_job->key);
+      CHECK(found != disk.jobs.end());
+      auto next = apply(found->second, of_job->what, event.time);
+      CHECK(next.has_value());
+      CHECK(next->version == event.version);
+      found->second = *std::move(next);
+    }
+  }
+  return disk;
+}
+
+}  // namespace gangway::sim
