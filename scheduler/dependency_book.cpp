@@ -108,7 +108,10 @@ std::vector<DependencyBook::News> DependencyBook::tell(JobKey on,
         case ConditionState::Met:
           condition.met = true;
           --waiter.open;
-          waiter.earliest = std::max(waiter.earliest, at + condition.delay);
+          // Without a delay it may begin at once, wherever the wall clock jumps.
+          if (condition.delay.ns > 0) {
+            waiter.earliest = std::max(waiter.earliest, at + condition.delay);
+          }
           news.push_back({key, std::nullopt});
           break;
         case ConditionState::Never:

@@ -47,8 +47,10 @@ void Controller::Impl::note_dependencies(const Job& job, const OldJobs& old) {
           break;
         case ConditionState::Met:
           condition.met = true;
-          earliest =
-              std::max(earliest, other->started.value_or(other->ended.value_or(Time{})) + delay);
+          if (delay.ns > 0) {  // else at once, wherever the wall clock has jumped since
+            earliest =
+                std::max(earliest, other->started.value_or(other->ended.value_or(Time{})) + delay);
+          }
           break;
         case ConditionState::Never:
           never = condition;

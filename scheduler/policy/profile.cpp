@@ -50,13 +50,18 @@ void Profile::set_node(const NodeName& name, const Resources& capacity, bool usa
     node.free += amounts;
     node.capacity = amounts;
     node.cores = CoreSet(amounts.cores());
-    for (const Claim& claim : node.running) {
-      for (const NodeClaim& held : holders_.at(claim.key).claims) {
-        if (held.node == number) node.cores.take(held.cores);
-      }
-    }
+    retake_cores(number);
   }
   index(number);
+}
+
+void Profile::retake_cores(NodeIndex number) {
+  Node& node = nodes_[number];
+  for (const Claim& claim : node.running) {
+    for (const NodeClaim& held : holders_.at(claim.key).claims) {
+      if (held.node == number) node.cores.take(held.cores);
+    }
+  }
 }
 
 void Profile::drop_node(const NodeName& name) {
@@ -122,7 +127,10 @@ void Profile::end(JobKey key) {
     unindex(claim.node);
     std::erase_if(node.running, is_this);
     node.free += claim.amounts;
+    // After a restart of the scheduler a job that is completing may still be thought to have cores
+    // that were given to another meanwhile: only what nobody else claims is free.
     node.cores.give(claim.cores);
+    retake_cores(claim.node);
     index(claim.node);
   }
 }

@@ -134,6 +134,8 @@ class Profile {
   [[nodiscard]] Fit fit_of(NodeIndex node) const;
   void index(NodeIndex node);
   void unindex(NodeIndex node);
+  // Takes the cores of all that run on the node out of its free ones.
+  void retake_cores(NodeIndex node);
 
   Kinds kinds_;
   std::vector<Node> nodes_;
