@@ -1,0 +1,200 @@
+// jschedd: the scheduler of a cluster. Wiring only.
+//
+// SIGTERM and SIGINT end jschedd and nothing else: jobs go on, waiting ones wait in the store, and
+// the next jschedd on the same spool goes on with both.
+//
+// Exit codes: 0 told to end; 64 usage; 69 another jschedd works on this spool, or has taken it
+// over; 70 internal; 73 the store cannot be opened; 74 the store has no room; 78 configuration.
+#include <fcntl.h>
+#include <pwd.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <CLI/CLI.hpp>
+#include <cerrno>
+#include <csignal>
+#include <cstdio>
+#include <exception>
+#include <fstream>
+#include <iterator>
+#include <map>
+#include <optional>
+#include <string>
+#include <utility>
+
+#include "queues/base/digest.hpp"
+#include "queues/base/fd.hpp"
+#include "queues/base/log.hpp"
+#include "queues/base/text.hpp"
+#include "queues/config/config.hpp"
+#include "queues/io/asio_loop.hpp"
+#include "queues/io/resolve.hpp"
+#include "queues/io/socket_transport.hpp"
+#include "scheduler/controller.hpp"
+#include "scheduler/daemon.hpp"
+#include "scheduler/durable_store.hpp"
+
+namespace gangway::scheduler {
+namespace {
+
+constexpr int kUnavailable = 69;
+constexpr int kInternal = 70;
+constexpr int kCannotCreate = 73;
+constexpr int kNoRoom = 74;
+constexpr int kConfiguration = 78;
+
+int fail(int code, const Error& why) {
+  std::fprintf(stderr, "jschedd: %s\n", why.message().c_str());
+  return code;
+}
+
+// Names of users, from this host's database. Remembered, because asking may take a network's time
+// and every submission asks.
+class HostUsers final : public UserDirectory {
+ public:
+  [[nodiscard]] std::string name_of(std::uint32_t uid) const override {
+    if (const auto known = names_.find(uid); known != names_.end()) return known->second;
+    const passwd* user = ::getpwuid(uid);
+    std::string name = user != nullptr ? user->pw_name : std::to_string(uid);
+    // A bound for a host with very many users; it costs some questions again.
+    constexpr std::size_t kMaxNames = 100'000;
+    if (names_.size() >= kMaxNames) names_.clear();
+    names_.emplace(uid, name);
+    return name;
+  }
+
+ private:
+  mutable std::map<std::uint32_t, std::string> names_;
+};
+
+// Readable by us alone, else whoever can read it can be a node.
+Result<std::string> read_key(const std::string& path) {
+  struct stat found {};
+  if (::stat(path.c_str(), &found) != 0) return errno_error(cat("open the key file ", path), errno);
+  if ((found.st_mode & 077) != 0) {
+    return Error(ErrorKind::Denied, cat("the key file ", path, " is open to others; chmod 600"));
+  }
+  std::ifstream file(path);
+  const std::string text((std::istreambuf_iterator<char>(file)), std::istreambuf_iterator<char>());
+  const std::string_view key = trim(text);
+  if (!file || key.size() < 16) {
+    return Error(ErrorKind::Invalid, cat("the key file ", path, " has less than 16 characters"));
+  }
+  return std::string(key);
+}
+
+// Two schedulers on one spool would fence each other off in turns.
+Result<Fd> lock_spool(const std::string& spool) {
+  if (::mkdir(spool.c_str(), 0700) != 0 && errno != EEXIST) {
+    return errno_error(cat("make the spool ", spool), errno);
+  }
+  Fd lock(::open((spool + "/lock").c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600));
+  if (!lock) return errno_error(cat("open ", spool, "/lock"), errno);
+  if (::flock(lock.get(), LOCK_EX | LOCK_NB) != 0) {
+    return Error(ErrorKind::Conflict, cat("another jschedd works on ", spool));
+  }
+  return lock;
+}
+
+ControllerConfig controller_config(const config::Config& config) {
+  ControllerConfig made;
+  made.cluster = config.cluster;
+  made.queues = config.queues;
+  made.lease = config.lease;
+  made.heartbeat_every = config.heartbeat;
+  // Three missed heartbeats are a reason to place nothing there.
+  made.suspect_after = config.heartbeat * 3;
+  made.prepare_timeout = config.prepare_timeout;
+  made.allow_root_jobs = config.allow_root_jobs;
+  made.operators = config.operators;
+  made.own_uid = ::geteuid();
+  return made;
+}
+
+int run(const std::string& config_path) {
+  const Result<config::Config> config = config::load_config(config_path);
+  if (!config) return fail(kConfiguration, config.error());
+  const Result<std::string> key = read_key(config->key_file);
+  if (!key) return fail(kConfiguration, key.error());
+  const Result<std::string> endpoint = io::resolve_endpoint(config->scheduler.listen);
+  if (!endpoint) return fail(kConfiguration, endpoint.error());
+  const Result<Fd> lock = lock_spool(config->scheduler.spool);
+  if (!lock) {
+    return fail(lock.error().kind() == ErrorKind::Conflict ? kUnavailable : kCannotCreate,
+                lock.error());
+  }
+
+  io::AsioLoop loop;
+  // Before the store starts its thread, which inherits what is blocked.
+  loop.watch_signal(SIGTERM, [&loop] { loop.stop(); });
+  loop.watch_signal(SIGINT, [&loop] { loop.stop(); });
+  auto store = DurableStore::open(config->scheduler.spool + "/jobs.sqlite", loop);
+  if (!store) return fail(kCannotCreate, store.error());
+  const Result<Epoch> epoch = (*store)->open_epoch();
+  if (!epoch) return fail(kCannotCreate, epoch.error());
+  Result<store::LiveState> live = (*store)->load_live();
+  if (live) live = complete_live_state(*std::move(live), **store);
+  if (!live) return fail(kCannotCreate, live.error());
+  const std::size_t jobs = live->jobs.size();
+
+  io::Greeting greeting;
+  greeting.program = "jschedd";
+  greeting.cluster = config->cluster;
+  io::SocketTransport transport(loop, greeting, static_cast<std::uint64_t>(::getpid()));
+  const HostUsers users;
+  Controller controller(
+      controller_config(*config), *epoch, *std::move(live), users,
+      [](JobKey, Attempt) { return random_bytes(32); }, loop.now());
+  int code = 0;
+  Daemon daemon(loop, transport, **store, *epoch, controller, [&](store::CommitEnd end) {
+    const bool fenced = end == store::CommitEnd::Fenced;
+    code = fail(fenced ? kUnavailable : kNoRoom,
+                fenced ? Error(ErrorKind::Conflict, "another jschedd has taken the store over")
+                       : Error(ErrorKind::Exhausted, "the store has no room"));
+    loop.stop();
+  });
+  daemon.start();
+  io::ListenOptions for_people;
+  for_people.handler = &daemon;
+  io::ListenOptions for_executors;
+  for_executors.handler = &daemon;
+  for_executors.key = *key;
+  for (const auto& [where, options] :
+       {std::pair(config->scheduler.socket, for_people), std::pair(*endpoint, for_executors)}) {
+    const auto listening = transport.listen(where, options);
+    if (!listening) return fail(kConfiguration, listening.error());
+  }
+  log_info("scheduler_ready", {{"cluster", config->cluster},
+                               {"socket", config->scheduler.socket},
+                               {"listen", *endpoint},
+                               {"epoch", cat(epoch->value)},
+                               {"jobs", cat(jobs)}});
+  loop.run();
+  log_info("scheduler_ends", {{"code", cat(code)}});
+  return code;
+}
+
+}  // namespace
+}  // namespace gangway::scheduler
+
+int main(int argc, char** argv) {
+  using namespace gangway;
+  std::string config_path(config::kDefaultConfigPath);
+  bool verbose = false;
+  CLI::App app("jschedd: keeps the queue and decides what runs where");
+  app.set_version_flag("--version", "jschedd " GANGWAY_VERSION);
+  app.add_option("--config", config_path, "configuration file")->capture_default_str();
+  app.add_flag("--verbose", verbose, "log more");
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::ParseError& e) {
+    return app.exit(e) == 0 ? 0 : 64;
+  }
+  try {
+    set_log("jschedd", verbose ? LogLevel::Debug : LogLevel::Info);
+    return scheduler::run(config_path);
+  } catch (const std::exception& e) {
+    return scheduler::fail(scheduler::kInternal, Error(ErrorKind::Internal, e.what()));
+  }
+}
