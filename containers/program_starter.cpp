@@ -73,13 +73,26 @@ class Starter {
     if (!received) _exit(70);
     if (!received.value()) return;
     Packet packet = *std::move(received.value());
-    // The shepherd is gone: everything here ends with this process.
-    if (packet.bytes.empty()) _exit(0);
+    if (packet.bytes.empty()) end();
     const Result<InitOrder> order = decode_order(packet.bytes);
     if (!order) _exit(70);
     std::visit(overloaded{[&](const StartOrder&) { start(packet.fds); },
                           [&](const SignalOrder& signal) { send_signal(signal); }},
                *order);
+  }
+
+  // The shepherd is gone, or has no more use for us. What an init started ends with it; another
+  // starter takes its programs with it and reaps them: left to the node's first process, which may
+  // take its time, they would keep the sandbox's process namespace from going.
+  [[noreturn]] void end() {
+    if (options_.sweep) _exit(0);
+    for (const auto& [pid, program] : running_) {
+      kill(-pid, SIGKILL);
+      kill(pid, SIGKILL);
+    }
+    while (waitpid(-1, nullptr, 0) > 0 || errno == EINTR) {
+    }
+    _exit(0);
   }
 
   void report(const InitReport& what) {

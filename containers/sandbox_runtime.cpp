@@ -1,6 +1,7 @@
 #include "containers/sandbox_runtime.hpp"
 
 #include <fcntl.h>
+#include <sys/socket.h>
 #include <sys/utsname.h>
 #include <unistd.h>
 
@@ -346,8 +347,16 @@ struct SandboxRuntime::Impl : std::enable_shared_from_this<Impl> {
 
   void kill_everything() {
     if (fetch && !fetch->exited()) kill(fetch->pid(), SIGKILL);
-    for (const auto& [pid, unused] : children) kill(pid, SIGKILL);
-    if (cgroup) cgroup->kill_all();
+    for (const auto& [pid, unused] : children) {
+      if (!host || pid != host->child.pid()) kill(pid, SIGKILL);
+    }
+    if (!host) {
+      if (cgroup) cgroup->kill_all();
+      return;
+    }
+    // It reaps its programs and ends; killed with the group, it would leave them as zombies to the
+    // node's first process. All others die with init's process namespace.
+    shutdown(host->socket.get(), SHUT_RDWR);
   }
 
   // ---- children ---------------------------------------------------------------------------------

@@ -2,6 +2,11 @@
 // run as nobody when the tests run as root, else as the user of the tests.
 #pragma once
 
+#include <gtest/gtest.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
 #include <csignal>
 #include <cstdlib>
 #include <filesystem>
@@ -13,11 +18,6 @@
 #include <string>
 #include <utility>
 #include <vector>
-
-#include <gtest/gtest.h>
-#include <sys/stat.h>
-#include <sys/wait.h>
-#include <unistd.h>
 
 #include "containers/cgroup.hpp"
 #include "executor/launcher.hpp"
@@ -127,7 +127,8 @@ class PlayedAgents : public ::testing::Test {
       share.resources.cores = share.tasks;
       allocation.shares.push_back(share);
     }
-    for (std::int32_t i = 0; i < count; ++i) start_one(s, allocation, static_cast<std::uint32_t>(i));
+    for (std::int32_t i = 0; i < count; ++i)
+      start_one(s, allocation, static_cast<std::uint32_t>(i));
   }
   // Until every shepherd has ended; a minute at most.
   void run() {
@@ -224,8 +225,10 @@ class PlayedAgents : public ::testing::Test {
       if (all([](const Node& n) { return n.pid == 0; })) loop_.stop();
     });
   }
-  wire::AttemptRecord make_order(const JobSpec& s, const Allocation& allocation,
-                                 std::uint32_t index, const std::string& spool,
+  wire::AttemptRecord make_order(const JobSpec& s,
+                                 const Allocation& allocation,
+                                 std::uint32_t index,
+                                 const std::string& spool,
                                  const std::string& cgroup) const {
     wire::AttemptRecord record;
     wire::ShepherdStart* start = record.mutable_start();

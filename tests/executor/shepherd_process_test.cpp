@@ -1,11 +1,11 @@
 // The real jshepherd with the real container runtime, on the host's file system.
+#include <gtest/gtest.h>
+
 #include <csignal>
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
 #include <functional>
-
-#include <gtest/gtest.h>
 
 #include "tests/executor/played_agents.hpp"
 
@@ -40,7 +40,7 @@ TEST_F(ShepherdProcessTest, AScriptRunsAsItsUserInItsDirectory) {
   EXPECT_EQ(outcome().kind, OutcomeKind::Failed) << outcome().detail;
   EXPECT_EQ(outcome().exit_code, 3);
   EXPECT_EQ(read("job-42.out"), cat("hello from n0 job 42\n", owner_, "\n", work(), "\n"));
-  struct stat out{};
+  struct stat out {};
   ASSERT_EQ(::stat((work() + "/job-42.out").c_str(), &out), 0);
   EXPECT_EQ(out.st_uid, owner_);
   EXPECT_TRUE(node().record_was_there);
