@@ -117,6 +117,17 @@ void ProcessHost::spawn(const AttemptKey& key, const wire::Prepare& order, BootT
     return;
   }
   launcher_.find_user(uid, [this, key, uid, start_order](Result<wire::UserRecord> user) {
+    if (!user && user.error().kind() == ErrorKind::NotFound) {
+      // The kernel of the submission host has vouched for the number, and no right hangs on a name:
+      // the job runs with its uid and gid alone. Asked again next time: the entry may come.
+      log_warning("user_without_entry", {{"attempt", to_string(key)}, {"uid", cat(uid)}});
+      wire::UserRecord bare;
+      bare.set_name(std::to_string(uid));
+      bare.set_home("/");
+      bare.set_shell("/bin/sh");
+      start(key, start_order, bare);
+      return;
+    }
     if (!user) {
       gone(key, user.error().message());
       return;
