@@ -6,6 +6,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
 #include <cerrno>
 #include <cstring>
@@ -86,20 +87,32 @@ std::string find_program(const std::string& name) {
   return ::access(libexec.c_str(), X_OK) == 0 ? libexec : beside;
 }
 
-Result<ImageSpec> parse_resolved(std::string_view line) {
-  const std::vector<std::string_view> fields = split(trim(line), '\t');
+Result<ImageSpec> parse_resolved(std::string_view image, std::string_view text) {
+  ImageSpec spec;
   std::optional<ImageKind> kind;
-  for (const ImageKind k :
-       {ImageKind::OciLayout, ImageKind::OciArchive, ImageKind::DockerArchive}) {
-    if (!fields.empty() && fields[0] == to_string(k)) kind = k;
+  for (const std::string_view line : split(text, '\n')) {
+    const std::size_t blank = std::min(line.find(' '), line.size());
+    const std::string_view word = line.substr(0, blank);
+    const std::string_view value = trim(line.substr(blank));
+    if (word == "path") spec.path = value;
+    if (word == "digest") spec.manifest_digest = value;
+    if (word != "kind") continue;
+    if (value == "oci-layout") kind = ImageKind::OciLayout;
+    if (value == "oci-archive") kind = ImageKind::OciArchive;
+    if (value == "docker-archive") kind = ImageKind::DockerArchive;
   }
-  if (fields.size() != 4 || !kind) {
-    return Error(ErrorKind::Internal, cat("jimage resolve answered \"", trim(line), "\""));
+  if (!kind || spec.path.empty() || spec.manifest_digest.empty()) {
+    return Error(ErrorKind::Internal, cat("jimage resolve answered \"", trim(text), "\""));
   }
-  return ImageSpec{.kind = *kind,
-                   .path = std::string(fields[1]),
-                   .reference = std::string(fields[2]),
-                   .manifest_digest = std::string(fields[3])};
+  spec.kind = *kind;
+  // What follows the path's last name is the tag; it is only for people, the digest counts.
+  const auto last_name = [](std::string_view path) { return path.substr(path.rfind('/') + 1); };
+  const std::string_view given = last_name(image);
+  const std::string_view found = last_name(spec.path);
+  if (given.starts_with(found) && given.substr(found.size()).starts_with(':')) {
+    spec.reference = given.substr(found.size() + 1);
+  }
+  return spec;
 }
 
 Result<ImageSpec> resolve_image(const std::string& image) {
@@ -110,7 +123,8 @@ Result<ImageSpec> resolve_image(const std::string& image) {
   posix_spawn_file_actions_init(&actions);
   posix_spawn_file_actions_adddup2(&actions, out.write.get(), STDOUT_FILENO);
   posix_spawn_file_actions_adddup2(&actions, err.write.get(), STDERR_FILENO);
-  const char* const argv[] = {"jimage", "resolve", "--", image.c_str(), nullptr};
+  const std::string operand = image.starts_with('-') ? cat("./", image) : image;
+  const char* const argv[] = {"jimage", "resolve", operand.c_str(), nullptr};
   pid_t child = 0;
   const int failed = ::posix_spawn(&child, program.c_str(), &actions, nullptr,
                                    const_cast<char* const*>(argv), environ);
@@ -125,7 +139,7 @@ Result<ImageSpec> resolve_image(const std::string& image) {
   int status = 0;
   while (::waitpid(child, &status, 0) < 0 && errno == EINTR) {
   }
-  if (WIFEXITED(status) && WEXITSTATUS(status) == 0) return parse_resolved(texts[0]);
+  if (WIFEXITED(status) && WEXITSTATUS(status) == 0) return parse_resolved(image, texts[0]);
   std::string_view reason = trim(texts[1]);
   if (reason.starts_with("jimage: ")) reason.remove_prefix(8);
   const int code = WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);

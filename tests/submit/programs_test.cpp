@@ -160,7 +160,8 @@ TEST_F(Programs, ManualPagesNameEveryOption) {
     const std::string page = slurp(cat(GANGWAY_SOURCE_DIR, "/docs/man/", name, ".1"));
     ASSERT_NE(page, "") << name;
     // What the help shows in its column of options.
-    for (const std::string_view line : split(run({name, "--help"}).out, '\n')) {
+    const std::string help = run({name, "--help"}).out;
+    for (const std::string_view line : split(help, '\n')) {
       const std::size_t at = line.find("  --");
       if (at == std::string_view::npos || !line.starts_with("  ")) continue;
       const std::string_view rest = line.substr(at + 2);
@@ -227,7 +228,9 @@ TEST_F(Programs, JsubmitRefusesBadInputBeforeItAsksAnybody) {
        64,
        "jsubmit: option --nodes: \"0\" is not a number of nodes; for example --nodes=4, or "
        "--nodes=2-4 for at least 2\n"},
-      {{"cycle.yaml"}, 65, "jsubmit: cycle.yaml:2: the jobs have a cycle: these wait for each other: a -> b -> a\n"},
+      {{"cycle.yaml"},
+       65,
+       "jsubmit: cycle.yaml:2: the jobs have a cycle: these wait for each other: a -> b -> a\n"},
       {{"--wrap", "true", "empty.sh"}, 64, "jsubmit: --wrap and \"empty.sh\" exclude each other\n"},
       {{"--"},
        64,
@@ -295,7 +298,7 @@ TEST_F(Accepting, WarningsAreSilencedByQuiet) {
 
 TEST_F(Accepting, ImageThatIsNotThereEndsTheSubmission) {
   // Stands in for jimage, so that this test needs no images.
-  write("jimage", "#!/bin/sh\necho \"jimage: no image at $3\" >&2\nexit 66\n");
+  write("jimage", "#!/bin/sh\necho \"jimage: no image at $2\" >&2\nexit 66\n");
   fs::permissions(directory_ / "jimage", fs::perms::owner_all);
   ::setenv("GANGWAY_LIBEXEC", directory_.c_str(), 1);
   const Ended ended = run({"jsubmit", "--image", "gone.oci", "--", "true"});

@@ -144,7 +144,8 @@ jobs:
   c: {command: "true", needs: [b]}
   d: {command: "true", needs: [c]}
 )");
-  EXPECT_EQ(errors_of(file), "2: the jobs have a cycle: these wait for each other: a -> b -> c -> a\n");
+  EXPECT_EQ(errors_of(file),
+            "2: the jobs have a cycle: these wait for each other: a -> b -> c -> a\n");
 }
 
 TEST(Workflow, JobThatNeedsItselfIsACycle) {
