@@ -145,7 +145,10 @@ int run(const std::string& config_path) {
   const HostUsers users;
   Controller controller(
       controller_config(*config), *epoch, *std::move(live), users,
-      [](JobKey, Attempt) { return random_bytes(32); }, loop.now());
+      [&key](JobKey job, Attempt attempt) {
+        return hmac_sha256(*key, cat("gangway gang ", to_string(job), " ", attempt));
+      },
+      loop.now());
   int code = 0;
   Daemon daemon(loop, transport, **store, *epoch, controller, [&](store::CommitEnd end) {
     const bool fenced = end == store::CommitEnd::Fenced;
