@@ -22,8 +22,7 @@ namespace gangway::containers {
 namespace {
 
 constexpr std::string_view kHelp =
-    "usage: jimage resolve PATH[:TAG]        what it means now: kind, path, tag and digest, with\n"
-    "                                        tabs between them\n"
+    "usage: jimage resolve PATH[:TAG]        what it means now: kind, path, digest\n"
     "       jimage inspect PATH[:TAG]        its layers and configuration\n"
     "       jimage import --store DIR PATH[:TAG]  verify and unpack it into a store\n"
     "       jimage list --store DIR          the images of a store\n"
@@ -58,10 +57,8 @@ void print(const std::string& text) { std::fwrite(text.data(), 1, text.size(), s
 int resolve(const std::string& name) {
   const Result<ResolvedImage> image = resolve_image(name);
   if (!image) return fail(image.error());
-  const std::size_t colon = name.rfind(':');
-  const bool tagged = colon != name.npos && !image->path.ends_with(name.substr(colon));
-  print(cat(to_string(image->kind), "\t", image->path, "\t",
-            tagged ? name.substr(colon + 1) : std::string(), "\t", image->digest.text(), "\n"));
+  print(cat("kind ", to_string(image->kind), "\npath ", image->path, "\ndigest ",
+            image->digest.text(), "\n"));
   return 0;
 }
 
@@ -160,13 +157,8 @@ int run(std::vector<std::string> arguments) {
   arguments.erase(arguments.begin());
   std::string store_path;
   std::vector<std::string> names;
-  bool only_names = false;  // after "--"
   for (std::size_t i = 0; i < arguments.size(); ++i) {
-    if (only_names) {
-      names.push_back(arguments[i]);
-    } else if (arguments[i] == "--") {
-      only_names = true;
-    } else if (arguments[i] == "--store") {
+    if (arguments[i] == "--store") {
       if (++i == arguments.size()) return usage("--store needs a value");
       store_path = arguments[i];
     } else if (arguments[i].starts_with("--")) {
