@@ -6,7 +6,6 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include <algorithm>
 #include <array>
 #include <cerrno>
 #include <cstring>
@@ -87,32 +86,22 @@ std::string find_program(const std::string& name) {
   return ::access(libexec.c_str(), X_OK) == 0 ? libexec : beside;
 }
 
-Result<ImageSpec> parse_resolved(std::string_view image, std::string_view text) {
-  ImageSpec spec;
+Result<ImageSpec> parse_resolved(std::string_view line) {
+  if (line.ends_with('\n')) line.remove_suffix(1);
+  const std::vector<std::string_view> fields = split(line, '\t');
   std::optional<ImageKind> kind;
-  for (const std::string_view line : split(text, '\n')) {
-    const std::size_t blank = std::min(line.find(' '), line.size());
-    const std::string_view word = line.substr(0, blank);
-    const std::string_view value = trim(line.substr(blank));
-    if (word == "path") spec.path = value;
-    if (word == "digest") spec.manifest_digest = value;
-    if (word != "kind") continue;
-    if (value == "oci-layout") kind = ImageKind::OciLayout;
-    if (value == "oci-archive") kind = ImageKind::OciArchive;
-    if (value == "docker-archive") kind = ImageKind::DockerArchive;
+  if (fields.size() == 4) {
+    if (fields[0] == "oci-layout") kind = ImageKind::OciLayout;
+    if (fields[0] == "oci-archive") kind = ImageKind::OciArchive;
+    if (fields[0] == "docker-archive") kind = ImageKind::DockerArchive;
   }
-  if (!kind || spec.path.empty() || spec.manifest_digest.empty()) {
-    return Error(ErrorKind::Internal, cat("jimage resolve answered \"", trim(text), "\""));
+  if (!kind) {
+    return Error(ErrorKind::Internal, cat("jimage resolve answered \"", line, "\""));
   }
-  spec.kind = *kind;
-  // What follows the path's last name is the tag; it is only for people, the digest counts.
-  const auto last_name = [](std::string_view path) { return path.substr(path.rfind('/') + 1); };
-  const std::string_view given = last_name(image);
-  const std::string_view found = last_name(spec.path);
-  if (given.starts_with(found) && given.substr(found.size()).starts_with(':')) {
-    spec.reference = given.substr(found.size() + 1);
-  }
-  return spec;
+  return ImageSpec{.kind = *kind,
+                   .path = std::string(fields[1]),
+                   .reference = std::string(fields[2]),
+                   .manifest_digest = std::string(fields[3])};
 }
 
 Result<ImageSpec> resolve_image(const std::string& image) {
@@ -123,8 +112,7 @@ Result<ImageSpec> resolve_image(const std::string& image) {
   posix_spawn_file_actions_init(&actions);
   posix_spawn_file_actions_adddup2(&actions, out.write.get(), STDOUT_FILENO);
   posix_spawn_file_actions_adddup2(&actions, err.write.get(), STDERR_FILENO);
-  const std::string operand = image.starts_with('-') ? cat("./", image) : image;
-  const char* const argv[] = {"jimage", "resolve", operand.c_str(), nullptr};
+  const char* const argv[] = {"jimage", "resolve", "--", image.c_str(), nullptr};
   pid_t child = 0;
   const int failed = ::posix_spawn(&child, program.c_str(), &actions, nullptr,
                                    const_cast<char* const*>(argv), environ);
@@ -139,7 +127,7 @@ Result<ImageSpec> resolve_image(const std::string& image) {
   int status = 0;
   while (::waitpid(child, &status, 0) < 0 && errno == EINTR) {
   }
-  if (WIFEXITED(status) && WEXITSTATUS(status) == 0) return parse_resolved(image, texts[0]);
+  if (WIFEXITED(status) && WEXITSTATUS(status) == 0) return parse_resolved(texts[0]);
   std::string_view reason = trim(texts[1]);
   if (reason.starts_with("jimage: ")) reason.remove_prefix(8);
   const int code = WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);

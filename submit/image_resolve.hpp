@@ -2,7 +2,7 @@
 // `jimage resolve PATH[:TAG]`: so that jsubmit itself reads no archives, and a tag that moves later
 // does not change what runs.
 //
-// jimage prints lines of a word and a value: kind, path (absolute) and digest.
+// jimage prints one line: kind, absolute path, reference, digest, separated by tabs.
 #pragma once
 
 #include <string>
@@ -20,7 +20,7 @@ namespace gangway::submit {
 // is missing or failed otherwise); the message is jimage's own line.
 [[nodiscard]] Result<ImageSpec> resolve_image(const std::string& image);
 
-// From what jimage prints for `image`. Errors: Internal.
-[[nodiscard]] Result<ImageSpec> parse_resolved(std::string_view image, std::string_view text);
+// The line that jimage prints. Errors: Internal.
+[[nodiscard]] Result<ImageSpec> parse_resolved(std::string_view line);
 
 }  // namespace gangway::submit

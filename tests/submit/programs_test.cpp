@@ -298,7 +298,7 @@ TEST_F(Accepting, WarningsAreSilencedByQuiet) {
 
 TEST_F(Accepting, ImageThatIsNotThereEndsTheSubmission) {
   // Stands in for jimage, so that this test needs no images.
-  write("jimage", "#!/bin/sh\necho \"jimage: no image at $2\" >&2\nexit 66\n");
+  write("jimage", "#!/bin/sh\necho \"jimage: no image at $3\" >&2\nexit 66\n");
   fs::permissions(directory_ / "jimage", fs::perms::owner_all);
   ::setenv("GANGWAY_LIBEXEC", directory_.c_str(), 1);
   const Ended ended = run({"jsubmit", "--image", "gone.oci", "--", "true"});
