@@ -86,22 +86,31 @@ std::string find_program(const std::string& name) {
   return ::access(libexec.c_str(), X_OK) == 0 ? libexec : beside;
 }
 
-Result<ImageSpec> parse_resolved(std::string_view line) {
-  if (line.ends_with('\n')) line.remove_suffix(1);
-  const std::vector<std::string_view> fields = split(line, '\t');
+Result<ImageSpec> parse_resolved(std::string_view answer) {
+  ImageSpec image;
   std::optional<ImageKind> kind;
-  if (fields.size() == 4) {
-    if (fields[0] == "oci-layout") kind = ImageKind::OciLayout;
-    if (fields[0] == "oci-archive") kind = ImageKind::OciArchive;
-    if (fields[0] == "docker-archive") kind = ImageKind::DockerArchive;
+  for (const std::string_view line : split(answer, '\n')) {
+    const std::size_t blank = line.find(' ');
+    if (blank == std::string_view::npos) continue;
+    const std::string_view word = line.substr(0, blank);
+    const std::string_view value = line.substr(blank + 1);
+    if (word == "kind") {
+      if (value == "oci-layout") kind = ImageKind::OciLayout;
+      if (value == "oci-archive") kind = ImageKind::OciArchive;
+      if (value == "docker-archive") kind = ImageKind::DockerArchive;
+    } else if (word == "path") {
+      image.path = value;
+    } else if (word == "reference") {
+      image.reference = value;
+    } else if (word == "digest") {
+      image.manifest_digest = value;
+    }
   }
-  if (!kind) {
-    return Error(ErrorKind::Internal, cat("jimage resolve answered \"", line, "\""));
+  if (!kind || image.path.empty() || image.manifest_digest.empty()) {
+    return Error(ErrorKind::Internal, cat("jimage resolve answered \"", answer, "\""));
   }
-  return ImageSpec{.kind = *kind,
-                   .path = std::string(fields[1]),
-                   .reference = std::string(fields[2]),
-                   .manifest_digest = std::string(fields[3])};
+  image.kind = *kind;
+  return image;
 }
 
 Result<ImageSpec> resolve_image(const std::string& image) {

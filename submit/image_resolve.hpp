@@ -20,7 +20,9 @@ namespace gangway::submit {
 // is missing or failed otherwise); the message is jimage's own line.
 [[nodiscard]] Result<ImageSpec> resolve_image(const std::string& image);
 
-// The line that jimage prints. Errors: Internal.
-[[nodiscard]] Result<ImageSpec> parse_resolved(std::string_view line);
+// What `jimage resolve` prints: lines of a word and its value ("kind", "path", "digest" and perhaps
+// "reference"; others are passed over). This is the contract with containers/jimage_main.cpp.
+// Errors: Internal.
+[[nodiscard]] Result<ImageSpec> parse_resolved(std::string_view answer);
 
 }  // namespace gangway::submit

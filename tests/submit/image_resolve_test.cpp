@@ -5,8 +5,9 @@
 namespace gangway::submit {
 namespace {
 
-TEST(ImageResolve, ReadsTheLineThatJimagePrints) {
-  const auto image = parse_resolved("docker-archive\t/srv/my images/mpi.tar\tlatest\tsha256:ab\n");
+TEST(ImageResolve, ReadsTheLinesThatJimagePrints) {
+  const auto image = parse_resolved(
+      "kind docker-archive\npath /srv/my images/mpi.tar\nreference latest\ndigest sha256:ab\n");
   ASSERT_TRUE(image) << image.error().message();
   EXPECT_EQ(*image, (ImageSpec{.kind = ImageKind::DockerArchive,
                                .path = "/srv/my images/mpi.tar",
@@ -15,14 +16,14 @@ TEST(ImageResolve, ReadsTheLineThatJimagePrints) {
 }
 
 TEST(ImageResolve, ImageWithoutTagHasAnEmptyReference) {
-  const auto image = parse_resolved("oci-layout\t/srv/a\t\tsha256:ab\n");
+  const auto image = parse_resolved("kind oci-layout\npath /srv/a\ndigest sha256:ab\n");
   ASSERT_TRUE(image) << image.error().message();
   EXPECT_EQ(image->reference, "");
 }
 
 TEST(ImageResolve, AnythingElseIsAnError) {
   EXPECT_FALSE(parse_resolved(""));
-  EXPECT_FALSE(parse_resolved("sif\t/x\t\tsha256:ab\n"));
+  EXPECT_FALSE(parse_resolved("kind sif\npath /x\ndigest sha256:ab\n"));
 }
 
 }  // namespace
