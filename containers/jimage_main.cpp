@@ -157,8 +157,13 @@ int run(std::vector<std::string> arguments) {
   arguments.erase(arguments.begin());
   std::string store_path;
   std::vector<std::string> names;
+  bool only_names = false;  // after "--"
   for (std::size_t i = 0; i < arguments.size(); ++i) {
-    if (arguments[i] == "--store") {
+    if (only_names) {
+      names.push_back(arguments[i]);
+    } else if (arguments[i] == "--") {
+      only_names = true;
+    } else if (arguments[i] == "--store") {
       if (++i == arguments.size()) return usage("--store needs a value");
       store_path = arguments[i];
     } else if (arguments[i].starts_with("--")) {
