@@ -102,7 +102,7 @@ void Controller::Impl::want_pass() { pass_wanted = true; }
 
 // Changes ask for a pass; it runs in a turn of its own right after this one, so that a burst of
 // changes makes one pass. A long pass is followed by a pause in proportion, counted in jobs looked
-// at, so that requests are served in between.
+// at because that does not depend on the machine, so that requests are served in between.
 void Controller::Impl::run_pass() {
   tell_planner_of_claims();
   const PlanDelta plan = planner.pass(now.wall, config.pass_work_budget);
@@ -112,7 +112,8 @@ void Controller::Impl::run_pass() {
     if (job != waiting.end()) job->second.reason = reason.reason;
   }
   promise = plan.promise;
-  next_pass = now.boot + microseconds(10) * plan.looked_at;
+  constexpr int kLongPass = 1000;
+  next_pass = now.boot + microseconds(10) * std::max(0, plan.looked_at - kLongPass);
   if (!plan.complete) want_pass();
 }
 

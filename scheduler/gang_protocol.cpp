@@ -159,16 +159,14 @@ void Controller::Impl::send_launch(const Job& job, Gang& gang, std::size_t index
 // scheduler or the connection. If the addresses of the gang were lost as well, Prepare is sent to
 // the others again: it changes nothing there and is answered with the address.
 void Controller::Impl::launch_late(const Job& job, Gang& gang) {
-  bool all_known = true;
-  for (const Part& part : gang.parts) {
-    if (part.state != PartState::Over && part.address.empty()) all_known = false;
-  }
+  const bool all_known = std::none_of(gang.parts.begin(), gang.parts.end(), [](const Part& part) {
+    return part.state != PartState::Over && part.address.empty();
+  });
+  const bool asked = gang.due.has_value();
   for (std::size_t i = 0; i < gang.parts.size(); ++i) {
-    Part& part = gang.parts[i];
+    const Part& part = gang.parts[i];
     if (all_known && part.wants_launch) send_launch(job, gang, i);
-    if (!all_known && part.address.empty() && part.state != PartState::Over) {
-      send_prepare(job, gang, i);
-    }
+    if (!asked && part.address.empty() && part.state != PartState::Over) send_prepare(job, gang, i);
   }
   all_known ? await_no_more(gang) : await_preparation(job.key, gang);
 }

@@ -177,6 +177,9 @@ void Controller::Impl::reconcile(const NodeName& node, const wire::Register& mes
                at_node->second == wire::HeldAttempt::PREPARING) {
       part.wants_launch = true;
       launch_late(job, gang->second);
+    } else if (gang->second.due && part.address.empty()) {
+      // Others wait for its address, and it may not have heard the question.
+      send_prepare(job, gang->second, found->index);
     }
   }
 }

@@ -57,11 +57,7 @@ void Profile::set_node(const NodeName& name, const Resources& capacity, bool usa
 
 void Profile::retake_cores(NodeIndex number) {
   Node& node = nodes_[number];
-  for (const Claim& claim : node.running) {
-    for (const NodeClaim& held : holders_.at(claim.key).claims) {
-      if (held.node == number) node.cores.take(held.cores);
-    }
-  }
+  for (const Claim& claim : node.running) node.cores.take(claim.cores);
 }
 
 void Profile::drop_node(const NodeName& name) {
@@ -96,7 +92,7 @@ void Profile::start(JobKey key, Time end, std::vector<NodeClaim> claims) {
     Node& node = nodes_[claim.node];
     node.free -= claim.amounts;
     node.cores.take(claim.cores);
-    node.running.push_back({key, Time{}, end, claim.amounts});
+    node.running.push_back({key, Time{}, end, claim.amounts, claim.cores});
     index(claim.node);
   }
   ends_.emplace(end, key);

@@ -105,6 +105,7 @@ class Profile {
     Time from;
     Time to;
     Amounts amounts;
+    std::vector<std::int32_t> cores{};
   };
   struct Node {
     NodeName name;

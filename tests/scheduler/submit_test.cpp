@@ -1,0 +1,178 @@
+#include <gtest/gtest.h>
+
+#include "controller_world.hpp"
+
+namespace gangway::scheduler {
+namespace {
+
+World one_node() {
+  World world;
+  world.start().node("n1");
+  return world;
+}
+
+TEST(Submit, GivesAnIdAndStoresTheJobInOneBatch) {
+  World world = one_node();
+  EXPECT_EQ(world.submit(job()), 1u);
+  EXPECT_EQ(world.rows.count(World::key(1)), 1u);
+  EXPECT_EQ(world.rows.at(World::key(1)).owner.user, "alice");
+  EXPECT_EQ(world.specs.count(world.rows.at(World::key(1)).spec_digest), 1u);
+  EXPECT_EQ(world.next_job, JobId{2});
+}
+
+TEST(Submit, ARepeatedKeyGivesTheSameIds) {
+  World world = one_node();
+  const std::string key = world.fresh_key();
+  const wire::Response first = world.try_submit(job(), kAlice, key);
+  const wire::Response second = world.try_submit(job(), kAlice, key);
+  EXPECT_FALSE(first.submitted().repeated_key());
+  EXPECT_TRUE(second.submitted().repeated_key());
+  EXPECT_EQ(second.submitted().jobs(0), first.submitted().jobs(0));
+  EXPECT_EQ(world.rows.size(), 1u);
+}
+
+TEST(Submit, KeysBelongToTheirUser) {
+  World world = one_node();
+  const std::string key = world.fresh_key();
+  (void)world.try_submit(job(), kAlice, key);
+  EXPECT_EQ(world.try_submit(job(), kBob, key).submitted().jobs(0), 2u);
+}
+
+TEST(Submit, AKeyIsRememberedOverARestart) {
+  World world = one_node();
+  const std::string key = world.fresh_key();
+  (void)world.try_submit(job(), kAlice, key);
+  world.restart();
+  EXPECT_TRUE(world.try_submit(job(), kAlice, key).submitted().repeated_key());
+}
+
+TEST(Submit, EqualSpecsAreStoredOnce) {
+  World world = one_node();
+  world.submit(job());
+  world.submit(job());
+  EXPECT_EQ(world.specs.size(), 1u);
+  EXPECT_EQ(world.get(1).spec, world.get(2).spec);
+}
+
+TEST(Submit, MoreNodesThanExistAreRefused) {
+  World world = one_node();
+  const wire::Response response = world.try_submit(job().nodes(5));
+  EXPECT_EQ(wire::from_wire(response.error()).kind(), ErrorKind::Invalid);
+  EXPECT_EQ(response.error().message(), "5 nodes asked, queue batch has 1");
+  EXPECT_TRUE(world.rows.empty());
+}
+
+TEST(Submit, AnUnknownQueueIsRefusedWithAGuess) {
+  World world = one_node();
+  EXPECT_EQ(world.try_submit(job().queue("bach")).error().message(),
+            "queue bach does not exist; did you mean batch?");
+}
+
+TEST(Submit, RootIsRefusedUnlessAllowed) {
+  World world = one_node();
+  EXPECT_EQ(wire::from_wire(world.try_submit(job(), 0).error()).kind(), ErrorKind::Denied);
+  world.config.allow_root_jobs = true;
+  world.restart().node("n1");
+  EXPECT_FALSE(world.try_submit(job(), 0).has_error());
+}
+
+TEST(Submit, AQueuesLimitsHold) {
+  World world;
+  world.config.queues[0].default_limit = minutes(10);
+  world.config.queues[0].max_limit = minutes(60);
+  world.start().node("n1");
+  EXPECT_TRUE(world.try_submit(job().limit(minutes(61))).has_error());
+  const auto id = world.submit(job());
+  EXPECT_EQ(world.get(id).spec->time_limit, minutes(10));
+}
+
+TEST(Submit, MemoryComesFromTheQueueIfNotAsked) {
+  World world;
+  world.config.queues[0].default_memory_per_core = mebibytes(100);
+  world.start().node("n1");
+  const auto id = world.submit(job().cores(3));
+  EXPECT_EQ(world.get(id).allocation()->shares[0].resources.memory, mebibytes(300));
+}
+
+TEST(Submit, TestOnlyChecksAndAcceptsNothing) {
+  World world = one_node();
+  for (const int nodes : {1, 5}) {
+    wire::Request request;
+    request.mutable_submit()->set_key(world.fresh_key());
+    request.mutable_submit()->set_test_only(true);
+    wire::to_wire(job().nodes(nodes).spec(), request.mutable_submit()->add_jobs()->mutable_spec());
+    EXPECT_EQ(world.ask(kAlice, request).has_error(), nodes == 5);
+  }
+  EXPECT_TRUE(world.rows.empty());
+}
+
+// Three parts on one stream, as PROTOCOL.md 5 has it.
+std::vector<wire::Request> parts_of(World& world, int spoilt = -1) {
+  std::vector<wire::Request> parts(3);
+  const std::string key = world.fresh_key();
+  for (int i = 0; i < 3; ++i) {
+    wire::Submit* const submit = parts[static_cast<std::size_t>(i)].mutable_submit();
+    submit->set_key(key);
+    submit->set_more(i < 2);
+    wire::NewJob* const one = submit->add_jobs();
+    wire::to_wire(job().spec(), one->mutable_spec());
+    if (i == 0) one->mutable_spec()->add_env("A=1");
+    if (i > 0) one->set_env_of(1);
+    one->set_line(static_cast<std::uint32_t>(i) + 1);
+    if (i == spoilt) one->mutable_spec()->set_queue("nowhere");
+  }
+  return parts;
+}
+
+TEST(Submit, PartsBecomeOneSubmissionAtTheLast) {
+  World world = one_node();
+  const auto parts = parts_of(world);
+  for (int i = 0; i < 3; ++i) {
+    EXPECT_TRUE(world.rows.empty());
+    world.perform(world.controller->on_client_request(
+        world.client, {kAlice, kAlice, 1}, 9, parts[static_cast<std::size_t>(i)], world.now));
+  }
+  ASSERT_EQ(world.answers(9).size(), 1u);
+  EXPECT_EQ(world.answers(9)[0].submitted().jobs_size(), 3);
+  EXPECT_EQ(world.get(3).spec->env, std::vector<std::string>{"A=1"});
+}
+
+TEST(Submit, AnErrorInAPartIsAnsweredOnceAtTheEnd) {
+  World world = one_node();
+  for (const auto& part : parts_of(world, 1)) {
+    world.perform(
+        world.controller->on_client_request(world.client, {kAlice, kAlice, 1}, 9, part, world.now));
+  }
+  ASSERT_EQ(world.answers(9).size(), 1u);
+  EXPECT_TRUE(world.answers(9)[0].error().message().starts_with("job number 2 (line 2): queue"))
+      << world.answers(9)[0].error().message();
+  EXPECT_TRUE(world.rows.empty());
+}
+
+TEST(Submit, PartsOfAClosedConnectionLeaveNothingBehind) {
+  World world = one_node();
+  const auto parts = parts_of(world);
+  world.perform(world.controller->on_client_request(world.client, {kAlice, kAlice, 1}, 9, parts[0],
+                                                    world.now));
+  world.perform(world.controller->on_client_closed(world.client, world.now));
+  world.perform(world.controller->on_client_request(world.client, {kAlice, kAlice, 1}, 9, parts[2],
+                                                    world.now));
+  EXPECT_TRUE(world.answers(9)[0].has_error()) << "it shares with a job that nobody knows";
+}
+
+TEST(Submit, ABurstOfSubmissionsMakesOnePass) {
+  World world = one_node();
+  for (int i = 0; i < 3; ++i) {
+    wire::Request request;
+    request.mutable_submit()->set_key(world.fresh_key());
+    wire::to_wire(job().spec(), request.mutable_submit()->add_jobs()->mutable_spec());
+    world.perform(world.controller->on_client_request(world.client, {kAlice, kAlice, 1}, 1,
+                                                      std::move(request), world.now));
+  }
+  EXPECT_EQ(world.phase(1), "Waiting");
+  world.settle();
+  for (std::uint64_t id = 1; id <= 3; ++id) EXPECT_EQ(world.phase(id), "Starting");
+}
+
+}  // namespace
+}  // namespace gangway::scheduler
