@@ -62,8 +62,9 @@ int run_node(const Invocation& invocation) {
       command.set_reason(std::string(reason));
       const Result<wire::Response> response = client.call(request);
       if (!response) {
-        const int failed =
-            complain(kVerb.program, response.error().with_context(cat("node ", name.value)));
+        const int failed = complain(
+            kVerb.program, Error(response.error().kind(),
+                                 about(cat("node ", name.value), response.error().message())));
         if (code == kExitOk) code = failed;
         if (response.error().kind() == ErrorKind::Unavailable) return code;
       }

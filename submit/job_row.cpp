@@ -5,6 +5,7 @@
 
 #include "queues/base/text.hpp"
 #include "queues/model/idset.hpp"
+#include "queues/model/workflow.hpp"
 #include "queues/wire/convert.hpp"
 
 namespace gangway::submit {
@@ -106,6 +107,7 @@ JobRow make_row(const wire::JobView& view, Time now) {
 Colour colour_of(const JobRow& row) {
   if (row.letters == "R" || row.letters == "CG" || row.letters == "CF") return Colour::Busy;
   if (row.letters == "CD") return Colour::Good;
+  if (is_skipped(row)) return Colour::Dim;
   return row.finished ? Colour::Bad : Colour::None;
 }
 
@@ -123,6 +125,10 @@ std::string exit_pair(const JobRow& row) {
 }
 
 std::string how_it_ended(const Outcome& outcome) {
+  // These details say it all by themselves: "cancelled by ann", "skipped: needs …".
+  const bool tells_all =
+      outcome.detail.starts_with("cancelled") || outcome.detail.starts_with(kSkippedPrefix);
+  if (outcome.kind == OutcomeKind::Cancelled && tells_all) return outcome.detail;
   std::string text;
   switch (outcome.kind) {
     case OutcomeKind::Completed:
@@ -154,6 +160,17 @@ std::string how_it_ended(const Outcome& outcome) {
       break;
   }
   return outcome.detail.empty() ? text : cat(text, ": ", outcome.detail);
+}
+
+bool is_skipped(const JobRow& row) {
+  return row.outcome && row.outcome->kind == OutcomeKind::Cancelled &&
+         row.outcome->detail.starts_with(kSkippedPrefix);
+}
+
+std::string render_short(Duration d) {
+  if (d >= minutes(1)) return render_duration(d);
+  const std::int64_t tenths = d.ns / 100'000'000;
+  return cat(tenths / 10, ".", tenths % 10, " s");
 }
 
 std::string render_utc(Time t) {

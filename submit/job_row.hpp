@@ -48,6 +48,10 @@ struct JobRow {
 [[nodiscard]] std::string exit_pair(const JobRow& row);
 // "completed", "failed with exit code 3", "cancelled: by alice".
 [[nodiscard]] std::string how_it_ended(const Outcome& outcome);
+// A job of a workflow that could never run.
+[[nodiscard]] bool is_skipped(const JobRow& row);
+// "0.4 s", from a minute on "1:23".
+[[nodiscard]] std::string render_short(Duration d);
 // UTC, "2026-11-23T20:41:07Z": for programs.
 [[nodiscard]] std::string render_utc(Time t);
 void write_json(const JobRow& row, JsonWriter& json);

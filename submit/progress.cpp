@@ -15,7 +15,10 @@ namespace {
 std::string describe(const JobRow& row) {
   if (row.finished && row.outcome) return cat(how_it_ended(*row.outcome));
   if (row.letters == "PD") {
-    return row.reason == "None" ? std::string("waiting") : cat("waiting (", row.reason, ")");
+    // That a job waits for its turn or for other jobs is no news.
+    const bool is_plain = row.reason == "None" || row.reason == "Priority" ||
+                          row.reason == "Dependency" || row.reason == "Resources";
+    return is_plain ? std::string() : cat("waiting (", row.reason, ")");
   }
   const std::string nodes = row.node_list.empty() ? std::string() : cat(" on ", row.node_list);
   if (row.letters == "CF") return cat("starting", nodes);
@@ -60,11 +63,11 @@ std::vector<std::string> ProgressLines::update(const std::vector<JobRow>& rows) 
     std::string now = describe(row);
     std::string& before = said_[row.key];
     // "completing" lasts milliseconds and says nothing that its end does not.
-    if (now == before || row.letters == "CG") continue;
+    if (now == before || now.empty() || row.letters == "CG") continue;
     const std::string name = row.member.empty() ? cat("job ", to_string(row.key))
                                                 : cat(row.member, " (", to_string(row.key), ")");
     const std::string took =
-        row.finished && row.elapsed > Duration{} ? cat(", ", render_duration(row.elapsed)) : "";
+        row.finished && row.elapsed > Duration{} ? cat(", ", render_short(row.elapsed)) : "";
     lines.push_back(cat(name, ": ", now, took));
     before = std::move(now);
   }

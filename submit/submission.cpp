@@ -10,6 +10,7 @@
 #include "queues/base/text.hpp"
 #include "queues/wire/convert.hpp"
 #include "submit/console.hpp"
+#include "submit/verb.hpp"
 
 namespace gangway::submit {
 
@@ -99,7 +100,7 @@ int report_ends(std::string_view program,
     const std::string id = to_string(wire::from_wire(one.key()));
     if (one.has_error()) {
       const Error error = wire::from_wire(one.error());
-      complain(program, cat("job ", id, ": ", error.message()));
+      complain(program, about(cat("job ", id), error.message()));
       if (code == kExitOk) code = exit_code_of(error.kind());
       continue;
     }

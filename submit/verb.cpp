@@ -54,6 +54,11 @@ void Invocation::fail_usage(std::string_view message) const {
   finish(kExitUsage);
 }
 
+std::string about(std::string_view subject, std::string_view message) {
+  return message.find(subject) != std::string_view::npos ? std::string(message)
+                                                         : cat(subject, ": ", message);
+}
+
 Result<Targets> parse_targets(std::span<const std::string> words) {
   Targets targets;
   for (const std::string& word : words) {
@@ -84,7 +89,7 @@ int act_on(const Invocation& invocation, const wire::Act& act, bool quiet) {
     const Error error = wire::from_wire(one.error());
     if (!quiet) {
       complain(invocation.program(),
-               cat("job ", to_string(wire::from_wire(one.key())), ": ", error.message()));
+               about(cat("job ", to_string(wire::from_wire(one.key()))), error.message()));
     }
     if (code == kExitOk) code = exit_code_of(error.kind());
   }

@@ -56,6 +56,9 @@ struct Targets {
 // "42", "42_7", "w7", also joined by commas. Errors: Invalid, naming the word.
 [[nodiscard]] Result<Targets> parse_targets(std::span<const std::string> words);
 
+// "<subject>: <message>", or the message alone if it names the subject itself.
+[[nodiscard]] std::string about(std::string_view subject, std::string_view message);
+
 // Sends `act` and reports each refusal on its own line; the exit code is that of the first.
 [[nodiscard]] int act_on(const Invocation& invocation, const wire::Act& act, bool quiet);
 

@@ -110,24 +110,35 @@ std::vector<Line> order(std::vector<Member>& members) {
 }
 
 std::string summary(const wire::WorkflowState& state, const std::vector<Member>& members) {
-  std::size_t done = 0;
+  std::size_t completed = 0;
   std::size_t running = 0;
   std::size_t failed = 0;
+  std::size_t cancelled = 0;
+  std::size_t skipped = 0;
   for (const Member& member : members) {
     if (!member.row) continue;
-    if (member.row->finished) {
-      ++(member.row->letters == "CD" ? done : failed);
-    } else if (member.row->letters != "PD") {
-      ++running;
+    const JobRow& row = *member.row;
+    if (!row.finished) {
+      running += row.letters == "PD" ? 0 : 1;
+    } else if (is_skipped(row)) {
+      ++skipped;
+    } else {
+      ++(row.letters == "CD" ? completed : row.letters == "CA" ? cancelled : failed);
     }
   }
-  std::string text = cat(to_string(WorkflowId{state.id()}), " ", state.name(), " (",
-                         state.owner().user(), "): ", done, " of ", members.size(), " completed");
-  if (running > 0) text += cat(", ", running, " running");
-  if (failed > 0) text += cat(", ", failed, " not completed");
+  std::string text =
+      cat(to_string(WorkflowId{state.id()}), " ", state.name(), " (", state.owner().user(),
+          "): ", completed, " of ", members.size(), " completed");
+  const auto add = [&](std::size_t count, std::string_view what) {
+    if (count > 0) text += cat(", ", count, " ", what);
+  };
+  add(running, "running");
+  add(failed, "failed");
+  add(cancelled, "cancelled");
+  add(skipped, "skipped");
   if (state.has_ended_at_ns()) {
     text += cat(", ended after ",
-                render_duration(Time{state.ended_at_ns()} - Time{state.submitted_at_ns()}));
+                render_short(Time{state.ended_at_ns()} - Time{state.submitted_at_ns()}));
   }
   return text;
 }
