@@ -126,8 +126,8 @@ class Accepting : public Programs {
   std::optional<FakeScheduler> scheduler_;
 };
 
-constexpr std::array kPrograms = {"jsubmit", "jqueue",   "jcancel", "jhold",  "jrelease",
-                                  "jwait",   "jrequeue", "jwhy",    "jnodes", "jhist"};
+constexpr std::array kPrograms = {"jsubmit",  "jqueue", "jcancel", "jhold", "jrelease", "jwait",
+                                  "jrequeue", "jwhy",   "jnodes",  "jhist", "jctl"};
 
 TEST_F(Programs, HelpFitsOneScreenAndHasExamples) {
   for (const std::string name : kPrograms) {
@@ -244,6 +244,17 @@ TEST_F(Programs, JsubmitRefusesBadInputBeforeItAsksAnybody) {
     EXPECT_EQ(ended.err, c.err);
     EXPECT_EQ(ended.out, "");
   }
+}
+
+TEST_F(Programs, ConfigurationIsCheckedWholeWithLines) {
+  write("right.yaml", "cluster: test\n");
+  write("wrong.yaml", "cluster: test\nleese: 10s\nheartbeat: soon\n");
+  EXPECT_EQ(run({"jctl", "check", "right.yaml"}).out, "right.yaml is right\n");
+  const Ended wrong = run({"jctl", "check", "wrong.yaml"});
+  EXPECT_EQ(wrong.code, 78);
+  EXPECT_NE(wrong.err.find("jctl: wrong.yaml:2: "), std::string::npos) << wrong.err;
+  EXPECT_NE(wrong.err.find("jctl: wrong.yaml:3: "), std::string::npos) << wrong.err;
+  EXPECT_EQ(run({"jctl", "chekc"}).err, "jctl: unknown command \"chekc\"; did you mean check?\n");
 }
 
 TEST_F(Accepting, ScriptIsSubmittedInSlurmsWords) {
