@@ -3,11 +3,15 @@
 // SIGTERM and SIGINT end jschedd and nothing else: jobs go on, waiting ones wait in the store, and
 // the next jschedd on the same spool goes on with both.
 //
-// Exit codes: 0 told to end; 64 usage; 69 another jschedd works on this spool, or has taken it
-// over; 70 internal; 73 the store cannot be opened; 74 the store has no room; 78 configuration.
+// `jschedd --check-store` only reads the store and says whether its log and its rows agree.
+//
+// Exit codes: 0 told to end; 64 usage; 65 the store is damaged; 66 there is no store to check;
+// 69 another jschedd works on this spool, or has taken it over; 70 internal; 73 the store cannot be
+// opened; 74 the store has no room; 78 configuration.
 #include <fcntl.h>
 #include <pwd.h>
 #include <sys/file.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -38,6 +42,8 @@
 namespace gangway::scheduler {
 namespace {
 
+constexpr int kBadData = 65;
+constexpr int kNoInput = 66;
 constexpr int kUnavailable = 69;
 constexpr int kInternal = 70;
 constexpr int kCannotCreate = 73;
@@ -97,6 +103,10 @@ Result<Fd> lock_spool(const std::string& spool) {
   return lock;
 }
 
+std::string store_path(const config::Config& config) {
+  return config.scheduler.spool + "/jobs.sqlite";
+}
+
 ControllerConfig controller_config(const config::Config& config) {
   ControllerConfig made;
   made.cluster = config.cluster;
@@ -112,6 +122,36 @@ ControllerConfig controller_config(const config::Config& config) {
   return made;
 }
 
+// Each waiting program holds a descriptor, and 1024 is soon used up.
+void raise_descriptor_limit() {
+  rlimit descriptors{};
+  if (::getrlimit(RLIMIT_NOFILE, &descriptors) != 0) return;
+  descriptors.rlim_cur = descriptors.rlim_max;
+  (void)::setrlimit(RLIMIT_NOFILE, &descriptors);
+}
+
+// Reads the whole store, also under a running jschedd.
+int check_store(const std::string& config_path) {
+  const Result<config::Config> config = config::load_config(config_path);
+  if (!config) return fail(kConfiguration, config.error());
+  const std::string path = store_path(*config);
+  // Opening would make it.
+  if (::access(path.c_str(), F_OK) != 0) {
+    return fail(kNoInput, errno_error(cat("check the store ", path), errno));
+  }
+  const auto store = store::SqliteStore::open(path);
+  if (!store) return fail(kBadData, store.error());
+  const Result<store::CheckReport> report = (*store)->check();
+  if (!report) return fail(kBadData, report.error());
+  for (const std::string& problem : report->problems) std::printf("%s\n", problem.c_str());
+  std::printf("%s: %llu jobs, %llu specs, %llu events: %s\n", path.c_str(),
+              static_cast<unsigned long long>(report->jobs),
+              static_cast<unsigned long long>(report->specs),
+              static_cast<unsigned long long>(report->events),
+              report->problems.empty() ? "all is well" : "NOT well");
+  return report->problems.empty() ? 0 : kBadData;
+}
+
 int run(const std::string& config_path) {
   const Result<config::Config> config = config::load_config(config_path);
   if (!config) return fail(kConfiguration, config.error());
@@ -125,11 +165,12 @@ int run(const std::string& config_path) {
                 lock.error());
   }
 
+  raise_descriptor_limit();
   io::AsioLoop loop;
   // Before the store starts its thread, which inherits what is blocked.
   loop.watch_signal(SIGTERM, [&loop] { loop.stop(); });
   loop.watch_signal(SIGINT, [&loop] { loop.stop(); });
-  auto store = DurableStore::open(config->scheduler.spool + "/jobs.sqlite", loop);
+  auto store = DurableStore::open(store_path(*config), loop);
   if (!store) return fail(kCannotCreate, store.error());
   const Result<Epoch> epoch = (*store)->open_epoch();
   if (!epoch) return fail(kCannotCreate, epoch.error());
@@ -185,10 +226,12 @@ int main(int argc, char** argv) {
   using namespace gangway;
   std::string config_path(config::kDefaultConfigPath);
   bool verbose = false;
+  bool only_check = false;
   CLI::App app("jschedd: keeps the queue and decides what runs where");
   app.set_version_flag("--version", "jschedd " GANGWAY_VERSION);
   app.add_option("--config", config_path, "configuration file")->capture_default_str();
   app.add_flag("--verbose", verbose, "log more");
+  app.add_flag("--check-store", only_check, "check the store of jobs and end");
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& e) {
@@ -196,7 +239,7 @@ int main(int argc, char** argv) {
   }
   try {
     set_log("jschedd", verbose ? LogLevel::Debug : LogLevel::Info);
-    return scheduler::run(config_path);
+    return only_check ? scheduler::check_store(config_path) : scheduler::run(config_path);
   } catch (const std::exception& e) {
     return scheduler::fail(scheduler::kInternal, Error(ErrorKind::Internal, e.what()));
   }

@@ -2,6 +2,7 @@
 
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -49,6 +50,16 @@ Result<LocalUser> credentials_of(int fd) {
     return errno_error("read the peer's credentials", errno);
   }
   return LocalUser{.uid = credentials.uid, .gid = credentials.gid, .pid = credentials.pid};
+}
+
+// A listener must leave descriptors for the others and for files, and one user for other users:
+// whoever uses up the process's last descriptor takes the executors' connections with it.
+void bound_by_descriptors(TransportLimits& limits) {
+  rlimit descriptors{};
+  if (::getrlimit(RLIMIT_NOFILE, &descriptors) != 0) return;
+  const auto all = static_cast<std::size_t>(descriptors.rlim_cur);
+  limits.max_connections = std::min(limits.max_connections, all / 2);
+  limits.max_connections_per_user = std::min(limits.max_connections_per_user, all / 8);
 }
 
 std::string render(const PeerIdentity& identity) {
@@ -608,6 +619,7 @@ Result<Listening> SocketTransport::listen(const std::string& endpoint, ListenOpt
   listener.id = ListenerId{++impl_->last_listener};
   listener.endpoint = place;
   listener.options = std::move(options);
+  bound_by_descriptors(listener.options.limits);
   const ListenerId id = listener.id;
   impl_->watch(impl_->listeners.emplace(id, std::move(listener)).first->second);
   return Listening{.id = id, .endpoint = to_string(place), .port = place.port};
