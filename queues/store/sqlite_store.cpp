@@ -103,8 +103,11 @@ Result<void> SqliteStore::Impl::set_up(const StoreOptions& options) {
 }
 
 Result<void> SqliteStore::Impl::migrate() {
-  // One transaction, so that of two programs that open a new store one makes it.
-  GANGWAY_TRY(db.execute("BEGIN IMMEDIATE"));
+  GANGWAY_ASSIGN(const std::int64_t here, db.query_integer("PRAGMA user_version"));
+  const bool is_current = here == kSchemaVersion;
+  // One transaction, so that of two programs that open a new store one makes it. Where nothing is to
+  // be made, nobody waits for a writer.
+  GANGWAY_TRY(db.execute(is_current ? "BEGIN" : "BEGIN IMMEDIATE"));
   GANGWAY_ASSIGN(const std::int64_t application, db.query_integer("PRAGMA application_id"));
   GANGWAY_ASSIGN(const std::int64_t version, db.query_integer("PRAGMA user_version"));
   GANGWAY_ASSIGN(const std::int64_t tables, db.query_integer("SELECT count(*) FROM sqlite_schema"));
@@ -118,8 +121,10 @@ Result<void> SqliteStore::Impl::migrate() {
   for (std::int64_t next = version + 1; next <= kSchemaVersion; ++next) {
     GANGWAY_TRY(db.execute(std::string(schema_section(next))));
   }
-  GANGWAY_TRY(db.execute(cat("PRAGMA application_id = ", kApplicationId)));
-  GANGWAY_TRY(db.execute(cat("PRAGMA user_version = ", kSchemaVersion)));
+  if (version < kSchemaVersion) {
+    GANGWAY_TRY(db.execute(cat("PRAGMA application_id = ", kApplicationId)));
+    GANGWAY_TRY(db.execute(cat("PRAGMA user_version = ", kSchemaVersion)));
+  }
   return db.execute("COMMIT");
 }
 
