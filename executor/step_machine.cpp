@@ -420,7 +420,8 @@ StepActions StepMachine::stop_programs(Outcome outcome, bool at_once, Now now) {
   // CONT after TERM: a stopped process would see the TERM only when somebody continues it.
   return {step_action::CancelTimer{StepTimer::Limit}, step_action::SignalPrograms{SIGTERM},
           step_action::SignalPrograms{SIGCONT},
-          step_action::ArmTimer{StepTimer::Grace, now.boot + order_.spec.kill_grace}};
+          step_action::ArmTimer{StepTimer::Grace,
+                                now.boot + order_.spec.kill_grace.value_or(kDefaultKillGrace)}};
 }
 
 StepActions StepMachine::kill_programs(Now now) {

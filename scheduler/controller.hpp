@@ -35,6 +35,7 @@ struct ControllerConfig {
   Duration suspect_after = seconds(15);
   Duration prepare_timeout = minutes(30);  // unpacking a large image included
   Duration requeue_backoff = seconds(5);   // after a failed start, doubled each time
+  Duration kill_grace = kDefaultKillGrace;  // of a job that names none
   bool allow_root_jobs = false;
   std::vector<std::string> operators;  // user names that may drain, confirm, see to all jobs
   std::uint32_t own_uid = 0;           // the daemon's: an operator too

@@ -62,7 +62,10 @@ std::optional<Controller::Impl::PartOf> Controller::Impl::find_part(const NodeNa
 
 Time Controller::Impl::expected_end(const Job& job) const {
   // Programs that are told to stop are killed after their grace.
-  if (is_completing(job)) return job.ended.value_or(now.wall) + job.spec->kill_grace + seconds(10);
+  if (is_completing(job)) {
+    return job.ended.value_or(now.wall) + job.spec->kill_grace.value_or(config.kill_grace) +
+           seconds(10);
+  }
   if (!job.spec->time_limit) return Time::infinity();
   return job.started.value_or(now.wall) + *job.spec->time_limit;
 }

@@ -116,6 +116,7 @@ ControllerConfig controller_config(const config::Config& config) {
   // Three missed heartbeats are a reason to place nothing there.
   made.suspect_after = config.heartbeat * 3;
   made.prepare_timeout = config.prepare_timeout;
+  made.kill_grace = config.kill_grace;
   made.allow_root_jobs = config.allow_root_jobs;
   made.operators = config.operators;
   made.own_uid = ::geteuid();

@@ -169,6 +169,7 @@ Result<void> Controller::Impl::fill_defaults(JobSpec& spec) const {
         meant.empty() ? cat("there is: ", join(names, ", ")) : cat("did you mean ", meant, "?")));
   }
   spec.queue = queue->name;
+  if (!spec.kill_grace) spec.kill_grace = config.kill_grace;
   if (!spec.time_limit) spec.time_limit = queue->default_limit;
   if (!spec.time_limit) spec.time_limit = queue->max_limit;
   if (queue->max_limit && *spec.time_limit > *queue->max_limit) {

@@ -290,8 +290,8 @@ Result<void> check_times(const JobSpec& spec) {
         cat("--time=", render_duration(*spec.time_limit), ": at most 146 years are possible"));
   }
   constexpr Duration kMaxGrace = hours(24);
-  if (spec.kill_grace < Duration{} || spec.kill_grace > kMaxGrace) {
-    return invalid(cat("kill grace of ", render_duration(spec.kill_grace), ": between 0 and ",
+  if (spec.kill_grace && (*spec.kill_grace < Duration{} || *spec.kill_grace > kMaxGrace)) {
+    return invalid(cat("kill grace of ", render_duration(*spec.kill_grace), ": between 0 and ",
                        render_duration(kMaxGrace), " is possible"));
   }
   if (spec.not_before && (*spec.not_before < Time{} || spec.not_before->ns > kMaxDuration.ns)) {

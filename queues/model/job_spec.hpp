@@ -83,6 +83,9 @@ struct Dependency {
   friend bool operator==(const Dependency&, const Dependency&) = default;
 };
 
+// Of a cluster that says nothing else.
+inline constexpr Duration kDefaultKillGrace = seconds(30);
+
 struct JobSpec {
   std::string name;
   JobKind kind = JobKind::Batch;
@@ -91,7 +94,8 @@ struct JobSpec {
   std::int32_t nice = 0;  // higher is later
   bool held = false;      // --hold
   std::optional<Duration> time_limit;  // none: the queue's default, which may be "no limit"
-  Duration kill_grace = seconds(30);   // between TERM and KILL
+  std::optional<Duration> kill_grace;  // between TERM and KILL; none: the cluster's, which the
+                                       // scheduler fills in
   bool requeue = true;    // run again after a lost node
   std::optional<Time> not_before;      // --begin
 

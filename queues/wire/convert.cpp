@@ -329,7 +329,7 @@ void to_wire(const gangway::JobSpec& spec, JobSpec* out) {
   out->set_nice(spec.nice);
   out->set_held(spec.held);
   if (spec.time_limit) out->set_time_limit_ns(spec.time_limit->ns);
-  out->set_kill_grace_ns(spec.kill_grace.ns);
+  if (spec.kill_grace) out->set_kill_grace_ns(spec.kill_grace->ns);
   out->set_requeue(spec.requeue);
   if (spec.not_before) out->set_not_before_ns(spec.not_before->ns);
   for (const auto& component : spec.components) put_component(component, out->add_components());
@@ -378,7 +378,9 @@ Result<gangway::JobSpec> from_wire(const JobSpec& m) {
   if (m.has_time_limit_ns()) {
     GANGWAY_ASSIGN(spec.time_limit, to_duration(m.time_limit_ns(), "time_limit_ns"));
   }
-  GANGWAY_ASSIGN(spec.kill_grace, to_duration(m.kill_grace_ns(), "kill_grace_ns"));
+  if (m.has_kill_grace_ns()) {
+    GANGWAY_ASSIGN(spec.kill_grace, to_duration(m.kill_grace_ns(), "kill_grace_ns"));
+  }
   spec.requeue = m.requeue();
   GANGWAY_ASSIGN(spec.not_before,
                  to_optional_time(m.has_not_before_ns(), m.not_before_ns(), "not_before_ns"));

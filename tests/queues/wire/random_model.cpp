@@ -50,7 +50,7 @@ JobSpec RandomModel::job_spec() {
   spec.nice = small(1000) - 500;
   spec.held = coin();
   if (coin()) spec.time_limit = duration();
-  spec.kill_grace = duration();
+  if (coin()) spec.kill_grace = duration();
   spec.requeue = coin();
   spec.not_before = maybe_time();
   for (auto count = rng_.between(1, 3); count > 0; --count) spec.components.push_back(component());
