@@ -95,8 +95,7 @@ AgentActions Agent::on(const AgentEvent& event, Now now) {
   return out;
 }
 
-// ---- contact with the scheduler
-// ------------------------------------------------------------------
+// ---- contact with the scheduler ----------------------------------------------------------------
 
 void Agent::handle(const agent_event::Connected&, Now now, AgentActions& out) {
   connected_ = true;
@@ -235,8 +234,7 @@ void Agent::arm(AgentActions& out) {
   out.push_back(agent_action::ArmTimer{next});
 }
 
-// ---- orders
-// --------------------------------------------------------------------------------------
+// ---- orders ------------------------------------------------------------------------------------
 
 Result<void> Agent::check(const wire::Prepare& m) const {
   if (!registered_) {
@@ -376,8 +374,7 @@ void Agent::refuse(const AttemptKey& key, const Error& why, AgentActions& out) c
   out.push_back(agent_action::Tell{std::move(message)});
 }
 
-// ---- shepherds
-// -----------------------------------------------------------------------------------
+// ---- shepherds ---------------------------------------------------------------------------------
 
 void Agent::tell_shepherd(Entry entry, wire::ToShepherd message, AgentActions& out) {
   Held& held = entry->second;

@@ -115,8 +115,7 @@ void AgentDaemon::perform(AgentAction action) {
   std::visit(Performer{*this}, action);
 }
 
-// ---- the scheduler
-// -------------------------------------------------------------------------------
+// ---- the scheduler -----------------------------------------------------------------------------
 
 void AgentDaemon::SchedulerSide::on_connected(io::PeerId peer, const io::PeerIdentity&) {
   daemon.scheduler_ = peer;
@@ -142,8 +141,7 @@ void AgentDaemon::SchedulerSide::on_closed(io::PeerId peer, const Error& why) {
   daemon.feed(agent_event::Disconnected{});
 }
 
-// ---- shepherds
-// -----------------------------------------------------------------------------------
+// ---- shepherds ---------------------------------------------------------------------------------
 
 void AgentDaemon::ShepherdSide::on_connected(io::PeerId peer, const io::PeerIdentity& identity) {
   const auto* user = std::get_if<io::LocalUser>(&identity);

@@ -33,8 +33,7 @@ bool uses_pmix(const StepOrder& order) {
 
 std::string number(std::int64_t value) { return cat(value); }
 
-// ---- file names
-// ----------------------------------------------------------------------------------
+// ---- file names --------------------------------------------------------------------------------
 
 std::string absolute(std::string path, const std::string& workdir) {
   if (path.empty() || path.front() == '/') return path;
@@ -116,8 +115,7 @@ std::vector<containers::ProgramOutput> plan_outputs(const StepOrder& order,
   return outputs;
 }
 
-// ---- cores
-// ---------------------------------------------------------------------------------------
+// ---- cores -------------------------------------------------------------------------------------
 
 std::vector<int> cores_of_task(const StepOrder& order,
                                const LaunchFacts& facts,
@@ -147,8 +145,7 @@ bool is_oversubscribed(const StepOrder& order, const LaunchFacts& facts) {
   return !facts.usable_cores.empty() && tasks > facts.usable_cores.size();
 }
 
-// ---- environment
-// ---------------------------------------------------------------------------------
+// ---- environment -------------------------------------------------------------------------------
 
 bool starts_with_any(std::string_view name, std::initializer_list<std::string_view> prefixes) {
   return std::any_of(prefixes.begin(), prefixes.end(),
@@ -286,8 +283,7 @@ Environment node_environment(const StepOrder& order,
   return env;
 }
 
-// ---- the command
-// ---------------------------------------------------------------------------------
+// ---- the command -------------------------------------------------------------------------------
 
 std::vector<std::string> plan_argv(const StepOrder& order,
                                    const containers::SandboxReady& sandbox) {
@@ -493,8 +489,7 @@ wire::PmixSetup plan_pmix_setup(const StepOrder& order, const LaunchFacts& facts
   return setup;
 }
 
-// ---- patterns
-// ------------------------------------------------------------------------------------
+// ---- patterns ----------------------------------------------------------------------------------
 
 std::string expand_pattern(std::string_view pattern, const PatternFacts& facts) {
   std::string out;
@@ -565,8 +560,7 @@ std::string expand_pattern(std::string_view pattern, const PatternFacts& facts) 
   return out;
 }
 
-// ---- for people
-// ----------------------------------------------------------------------------------
+// ---- for people --------------------------------------------------------------------------------
 
 namespace {
 void line(std::string& out, std::string_view name, std::string_view value) {

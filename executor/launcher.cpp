@@ -18,6 +18,7 @@
 #include <utility>
 #include <vector>
 
+#include "executor/spool.hpp"
 #include "queues/base/log.hpp"
 #include "queues/base/text.hpp"
 #include "queues/wire/convert.hpp"
@@ -39,8 +40,7 @@ Result<void> send_packet(int socket, const google::protobuf::MessageLite& messag
   }
 }
 
-// ---- in the launcher's process
-// -------------------------------------------------------------------
+// ---- in the launcher's process -----------------------------------------------------------------
 
 Result<pid_t> spawn_shepherd(const wire::SpawnShepherd& what) {
   posix_spawn_file_actions_t actions;
@@ -93,33 +93,30 @@ wire::FromLauncher answer(const wire::ToLauncher& request) {
   return reply;
 }
 
-// False: jexecd is gone.
-bool reap(int socket) {
-  for (;;) {
-    int status = 0;
-    const pid_t pid = ::waitpid(-1, &status, WNOHANG);
-    if (pid <= 0) return true;
-    wire::FromLauncher notice;
-    notice.mutable_ended()->set_pid(pid);
-    notice.mutable_ended()->set_wait_status(status);
-    if (!send_packet(socket, notice)) return false;
-  }
-}
+class Launcher {
+ public:
+  explicit Launcher(int socket) : socket_(socket), packet_(kMaxPacket) {}
+  [[noreturn]] void run();
 
-[[noreturn]] void run_launcher(int socket) {
-  ::prctl(PR_SET_NAME, "jexecd-launch");
-  // jexecd's end is our end, not a key press in its terminal or a signal to its group.
-  sigset_t blocked;
-  ::sigfillset(&blocked);
-  ::sigprocmask(SIG_SETMASK, &blocked, nullptr);
+ private:
+  void reap();
+  void take_request();
+  void start_remover();
+
+  int socket_;
+  std::vector<char> packet_;
+  std::vector<std::string> to_remove_;
+  pid_t remover_ = 0;
+};
+
+void Launcher::run() {
   sigset_t children;
   ::sigemptyset(&children);
   ::sigaddset(&children, SIGCHLD);
   const int signals = ::signalfd(-1, &children, SFD_CLOEXEC | SFD_NONBLOCK);
   if (signals < 0) ::_exit(71);
-  std::vector<char> packet(kMaxPacket);
   for (;;) {
-    std::array<pollfd, 2> ready{pollfd{socket, POLLIN, 0}, pollfd{signals, POLLIN, 0}};
+    std::array<pollfd, 2> ready{pollfd{socket_, POLLIN, 0}, pollfd{signals, POLLIN, 0}};
     if (::poll(ready.data(), ready.size(), -1) < 0) {
       if (errno == EINTR) continue;
       ::_exit(71);
@@ -128,17 +125,68 @@ bool reap(int socket) {
       signalfd_siginfo ignored{};
       while (::read(signals, &ignored, sizeof ignored) > 0) {
       }
-      if (!reap(socket)) ::_exit(0);
+      // Before the next request: so an answer goes out before a notice of the same process can.
+      reap();
     }
-    if (ready[0].revents == 0) continue;
-    const ssize_t got = ::recv(socket, packet.data(), packet.size(), 0);
-    if (got < 0 && errno == EINTR) continue;
-    if (got <= 0) ::_exit(0);
-    wire::ToLauncher request;
-    if (!request.ParseFromArray(packet.data(), static_cast<int>(got))) ::_exit(70);
-    // The answer goes out before a notice of the same process can: reaping is done above.
-    if (!send_packet(socket, answer(request))) ::_exit(0);
+    if (ready[0].revents != 0) take_request();
   }
+}
+
+void Launcher::reap() {
+  for (;;) {
+    int status = 0;
+    const pid_t pid = ::waitpid(-1, &status, WNOHANG);
+    if (pid <= 0) return;
+    if (pid == remover_) {
+      remover_ = 0;
+      start_remover();
+      continue;
+    }
+    wire::FromLauncher notice;
+    notice.mutable_ended()->set_pid(pid);
+    notice.mutable_ended()->set_wait_status(status);
+    if (!send_packet(socket_, notice)) ::_exit(0);  // jexecd is gone
+  }
+}
+
+void Launcher::take_request() {
+  const ssize_t got = ::recv(socket_, packet_.data(), packet_.size(), 0);
+  if (got < 0 && errno == EINTR) return;
+  if (got <= 0) ::_exit(0);
+  wire::ToLauncher request;
+  if (!request.ParseFromArray(packet_.data(), static_cast<int>(got))) ::_exit(70);
+  if (request.has_remove()) {
+    to_remove_.push_back(request.remove().path());
+    start_remover();
+  } else if (!send_packet(socket_, answer(request))) {
+    ::_exit(0);
+  }
+}
+
+void Launcher::start_remover() {
+  if (remover_ != 0 || to_remove_.empty()) return;
+  const pid_t pid = ::fork();
+  if (pid == 0) {
+    for (const std::string& path : to_remove_) {
+      if (const Result<void> removed = remove_directory(path); !removed) {
+        log_warning("spool_remove_failed", {{"why", removed.error().message()}});
+      }
+    }
+    ::_exit(0);
+  }
+  // Without a child they stay until the next request, or the next start of jexecd.
+  if (pid < 0) return;
+  remover_ = pid;
+  to_remove_.clear();
+}
+
+[[noreturn]] void run_launcher(int socket) {
+  ::prctl(PR_SET_NAME, "jexecd-launch");
+  // jexecd's end is our end, not a key press in its terminal or a signal to its group.
+  sigset_t blocked;
+  ::sigfillset(&blocked);
+  ::sigprocmask(SIG_SETMASK, &blocked, nullptr);
+  Launcher(socket).run();
 }
 
 }  // namespace
@@ -194,8 +242,7 @@ Result<LauncherProcess> fork_launcher() {
   return launcher;
 }
 
-// ---- jexecd's end
-// --------------------------------------------------------------------------------
+// ---- jexecd's end ------------------------------------------------------------------------------
 
 LauncherLink::LauncherLink(io::EventLoop& loop,
                            Fd socket,
@@ -238,6 +285,15 @@ void LauncherLink::find_user(std::uint32_t uid,
       then(reply.user());
     }
   });
+}
+
+void LauncherLink::remove(const std::string& directory) {
+  wire::ToLauncher message;
+  message.mutable_remove()->set_path(directory);
+  if (lost_) return;  // it is found at the next start
+  if (const Result<void> sent = send_packet(socket_.get(), message); !sent) {
+    loop_.post([this, why = sent.error()] { lose(why); });
+  }
 }
 
 void LauncherLink::ask(wire::ToLauncher message, Then then) {

@@ -50,6 +50,8 @@ class LauncherLink {
              const std::string& directory,
              std::function<void(Result<pid_t>)> then);
   void find_user(std::uint32_t uid, std::function<void(Result<wire::UserRecord>)> then);
+  // In its own time; failures are logged.
+  void remove(const std::string& directory);
 
  private:
   using Then = std::function<void(const wire::FromLauncher&)>;

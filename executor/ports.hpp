@@ -17,15 +17,17 @@
 
 namespace gangway::executor {
 
-// ---- of a shepherd
-// -------------------------------------------------------------------------------
+// ---- of a shepherd -----------------------------------------------------------------------------
 
 // What the shepherd of one attempt leaves behind.
 class SpoolRecords {
  public:
   virtual ~SpoolRecords() = default;
-  // Durable when it returns. Errors: of the disk.
+  // Whole when it returns: it survives this process. Errors: of the disk.
   virtual Result<void> write_finished(const wire::StepFinished& record) = 0;
+  // What has been written survives a crash of the machine, too. Where there is no disk: nothing to
+  // do.
+  virtual Result<void> sync_finished() { return {}; }
 };
 
 // A shepherd's connections. Handlers outlive them.
@@ -41,8 +43,7 @@ class ShepherdPorts {
   virtual void connect_peer(const PeerAddress& peer, io::PeerHandler& handler) = 0;
 };
 
-// ---- of the agent
-// --------------------------------------------------------------------------------
+// ---- of the agent ------------------------------------------------------------------------------
 
 // The agent's connections.
 class AgentPorts {

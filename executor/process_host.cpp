@@ -56,6 +56,7 @@ ProcessHost::~ProcessHost() {
 
 std::vector<RecoveredAttempt> ProcessHost::recover() {
   std::vector<RecoveredAttempt> attempts;
+  for (const std::string& path : spool_.list_forgotten()) launcher_.remove(path);
   int turns = 50;  // in all, not for each
   for (const AttemptKey& key : spool_.list_attempts()) {
     const AttemptDirectory directory = spool_.attempt(key);
@@ -179,8 +180,11 @@ void ProcessHost::gone(const AttemptKey& key, const std::string& why) {
 }
 
 void ProcessHost::forget(const AttemptKey& key) {
-  if (const Result<void> removed = spool_.attempt(key).remove(); !removed) {
-    log_warning("spool_remove_failed", {{"why", removed.error().message()}});
+  const Result<std::string> left = spool_.forget(key);
+  if (!left) {
+    log_warning("spool_forget_failed", {{"why", left.error().message()}});
+  } else if (!left->empty()) {
+    launcher_.remove(*left);
   }
 }
 

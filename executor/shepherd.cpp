@@ -76,6 +76,7 @@ Shepherd::Shepherd(
 Shepherd::~Shepherd() {
   *alive_ = false;
   for (const auto& [timer, id] : timers_) world_.loop.cancel(id);
+  if (sync_) world_.loop.cancel(*sync_);
 }
 
 void Shepherd::start() {
@@ -85,8 +86,7 @@ void Shepherd::start() {
 
 void Shepherd::stop(const Outcome& outcome) { feed(step_event::Stop{outcome, false}); }
 
-// ---- the machine
-// ---------------------------------------------------------------------------------
+// ---- the machine -------------------------------------------------------------------------------
 
 void Shepherd::feed(const StepEvent& event) {
   events_.push_back(event);
@@ -115,6 +115,7 @@ void Shepherd::perform(StepAction action) {
     void operator()(const step_action::ArmTimer& a) const { s.arm(a.timer, a.at); }
     void operator()(const step_action::CancelTimer& a) const { s.cancel(a.timer); }
     void operator()(const step_action::Leave&) const {
+      if (s.sync_) s.world_.loop.cancel(*std::exchange(s.sync_, std::nullopt));
       if (s.agent_) s.world_.transport.close(*s.agent_);
       s.world_.loop.post(s.world_.leave);
     }
@@ -146,8 +147,7 @@ void Shepherd::cancel(StepTimer timer) {
   timers_.erase(armed);
 }
 
-// ---- the sandbox and what runs in it
-// -------------------------------------------------------------
+// ---- the sandbox and what runs in it -----------------------------------------------------------
 
 void Shepherd::prepare_sandbox() {
   std::uint16_t port = 0;
@@ -229,8 +229,7 @@ void Shepherd::clean_up() {
   });
 }
 
-// ---- the agent
-// -----------------------------------------------------------------------------------
+// ---- the agent ---------------------------------------------------------------------------------
 
 void Shepherd::AgentSide::on_connected(io::PeerId peer, const io::PeerIdentity&) {
   shepherd.agent_ = peer;
@@ -352,14 +351,22 @@ void Shepherd::report_finished(const StepReport& report) {
       log_error("finished_record_failed",
                 {{"job", to_string(machine_.order().key)}, {"why", written.error().message()}});
     }
+    sync_ = world_.loop.arm(world_.loop.now().boot + (agent_ ? kSyncPatience : Duration{}),
+                            [this] { sync_finished(); });
   }
   wire::FromShepherd message;
   *message.mutable_finished() = *finished_;
   tell_agent(message);
 }
 
-// ---- the PMIx server process
-// ---------------------------------------------------------------------
+void Shepherd::sync_finished() {
+  sync_.reset();
+  if (const Result<void> synced = world_.records.sync_finished(); !synced) {
+    log_warning("finished_record_not_synced", {{"why", synced.error().message()}});
+  }
+}
+
+// ---- the PMIx server process -------------------------------------------------------------------
 
 void Shepherd::PmixSide::on_pmix_ready(wire::PmixReady ready) {
   shepherd.pmix_server_end_.reset();  // it has its own by now
@@ -391,8 +398,7 @@ void Shepherd::tell_pmix(const wire::ToPmix& message) {
   }
 }
 
-// ---- the gang
-// ------------------------------------------------------------------------------------
+// ---- the gang ----------------------------------------------------------------------------------
 
 std::optional<std::uint32_t> Shepherd::find_node(std::string_view name) const {
   const auto& shares = machine_.order().allocation.shares;

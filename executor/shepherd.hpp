@@ -5,7 +5,9 @@
 // The agent may come and go: each time it is back it hears how things stand. Connections to other
 // shepherds are made when there is something to say; a link that breaks after it was open means
 // that the other is gone. Everything but the callbacks of its own timers and of the interfaces
-// happens in the caller's turn; nothing blocks but the write of the finished record.
+// happens in the caller's turn; nothing blocks but the record of the end: it is written before the
+// end is told, and synced to the disk only if nobody releases it soon, because until the scheduler
+// has noted the end a crash of this machine makes it a lost node all the same.
 #pragma once
 
 #include <cstdint>
@@ -28,6 +30,8 @@
 #include "queues/wire/node.pb.h"
 
 namespace gangway::executor {
+
+inline constexpr Duration kSyncPatience = seconds(1);
 
 struct ShepherdWorld {
   io::EventLoop& loop;
@@ -102,6 +106,7 @@ class Shepherd final {
   void clean_up();
   void report_prepared(std::uint16_t port);
   void report_finished(const StepReport& report);
+  void sync_finished();
   void arm(StepTimer timer, BootTime at);
   void cancel(StepTimer timer);
 
@@ -135,6 +140,7 @@ class Shepherd final {
   std::optional<io::PeerId> agent_;
   containers::SandboxReady sandbox_;
   std::optional<wire::StepFinished> finished_;
+  std::optional<io::TimerId> sync_;
 
   std::unique_ptr<PmixLink> pmix_;
   Fd pmix_server_end_;

@@ -16,6 +16,7 @@ namespace gangway::executor {
 
 namespace {
 
+constexpr std::string_view kGone = "gone-";
 constexpr std::size_t kMaxRecordBytes = 64 << 20;  // an order holds a whole job spec
 
 Result<void> sync_directory_of(const std::string& path) {
@@ -90,8 +91,14 @@ Result<std::string> read_whole_file(const std::string& path, std::size_t limit) 
   }
 }
 
-// ---- one attempt
-// ---------------------------------------------------------------------------------
+// ---- one attempt -------------------------------------------------------------------------------
+
+Result<void> remove_directory(const std::string& path) {
+  std::error_code error;
+  std::filesystem::remove_all(path, error);
+  if (error) return errno_error(cat("remove ", path), error.value());
+  return {};
+}
 
 Result<void> AttemptDirectory::create(const wire::AttemptRecord& order) const {
   GANGWAY_TRY(remove());  // of an earlier try to begin the same attempt
@@ -115,22 +122,24 @@ Result<wire::AttemptRecord> AttemptDirectory::read_shepherd() const {
 }
 
 Result<void> AttemptDirectory::write_finished(const wire::StepFinished& record) {
-  return write_whole_file(path_ + "/finished", record.SerializeAsString(), true);
+  return write_whole_file(path_ + "/finished", record.SerializeAsString(), false);
+}
+
+Result<void> AttemptDirectory::sync_finished() {
+  const std::string path = path_ + "/finished";
+  const Fd fd(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
+  if (!fd) return errno_error(cat("open ", path), errno);
+  if (::fsync(fd.get()) != 0) return errno_error(cat("sync ", path), errno);
+  return sync_directory_of(path);
 }
 
 Result<wire::StepFinished> AttemptDirectory::read_finished() const {
   return read_message<wire::StepFinished>(path_ + "/finished");
 }
 
-Result<void> AttemptDirectory::remove() const {
-  std::error_code error;
-  std::filesystem::remove_all(path_, error);
-  if (error) return errno_error(cat("remove ", path_), error.value());
-  return {};
-}
+Result<void> AttemptDirectory::remove() const { return remove_directory(path_); }
 
-// ---- the whole
-// -----------------------------------------------------------------------------------
+// ---- the whole ---------------------------------------------------------------------------------
 
 Result<Spool> Spool::open(const std::string& root) {
   // Parents are made by whoever installs us; the spool itself may be new.
@@ -165,6 +174,23 @@ std::vector<AttemptKey> Spool::list_attempts() const {
   }
   std::sort(keys.begin(), keys.end());
   return keys;
+}
+
+Result<std::string> Spool::forget(const AttemptKey& key) const {
+  const std::string path = attempt(key).path();
+  std::string gone = cat(root_, "/jobs/", kGone, to_string(key));
+  if (::rename(path.c_str(), gone.c_str()) == 0) return gone;
+  if (errno == ENOENT) return std::string();
+  return errno_error(cat("rename ", path), errno);
+}
+
+std::vector<std::string> Spool::list_forgotten() const {
+  std::vector<std::string> paths;
+  std::error_code error;
+  for (const auto& entry : std::filesystem::directory_iterator(root_ + "/jobs", error)) {
+    if (entry.path().filename().string().starts_with(kGone)) paths.push_back(entry.path().string());
+  }
+  return paths;
 }
 
 Result<std::uint64_t> Spool::read_epoch() const {

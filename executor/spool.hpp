@@ -10,8 +10,9 @@
 //     all finished                 StepFinished; by the shepherd, last of all sandbox/ the
 //     container runtime's
 //
-// Files appear whole, by rename. Only `finished` and `highest_epoch` are synced to the disk: the
-// others describe processes, and no process survives a crash of the machine.
+// Files appear whole, by rename. Only `highest_epoch` and, unless it is released soon, `finished`
+// are synced to the disk: the others describe processes, and no process survives a crash of the
+// machine. An attempt that is forgotten is renamed to gone-42.1 and removed later.
 #pragma once
 
 #include <cstdint>
@@ -41,8 +42,9 @@ class AttemptDirectory final : public SpoolRecords {
   [[nodiscard]] Result<void> write_shepherd(const wire::AttemptRecord& record) const;
   [[nodiscard]] Result<wire::AttemptRecord> read_shepherd() const;  // NotFound: not started yet
   Result<void> write_finished(const wire::StepFinished& record) override;
+  Result<void> sync_finished() override;
   [[nodiscard]] Result<wire::StepFinished> read_finished() const;  // NotFound: not over yet
-  // Does not follow links and does not leave the file system. Nothing there: fine.
+  // Does not follow links. Nothing there: fine.
   [[nodiscard]] Result<void> remove() const;
 
  private:
@@ -58,7 +60,12 @@ class Spool {
   [[nodiscard]] std::string agent_socket() const { return root_ + "/agent.sock"; }
   [[nodiscard]] AttemptDirectory attempt(const AttemptKey& key) const;
   [[nodiscard]] std::vector<AttemptKey> list_attempts() const;  // sorted
-  [[nodiscard]] Result<std::uint64_t> read_epoch() const;       // 0: none seen yet
+  // The attempt is no more; what is left to remove, in its own time, is the path returned (empty:
+  // it was not there). Errors: of the disk.
+  [[nodiscard]] Result<std::string> forget(const AttemptKey& key) const;
+  // Forgotten in an earlier life and not removed then.
+  [[nodiscard]] std::vector<std::string> list_forgotten() const;
+  [[nodiscard]] Result<std::uint64_t> read_epoch() const;  // 0: none seen yet
   [[nodiscard]] Result<void> write_epoch(std::uint64_t epoch) const;
 
  private:
@@ -67,6 +74,9 @@ class Spool {
   Fd lock_;
 };
 
+// With everything in it; does not follow links. Nothing there: fine. May take long: disks that are
+// told of every freed block take milliseconds for each file.
+[[nodiscard]] Result<void> remove_directory(const std::string& path);
 // `path` becomes a file with `bytes`, mode 0600, or stays as it was.
 [[nodiscard]] Result<void> write_whole_file(const std::string& path,
                                             std::string_view bytes,

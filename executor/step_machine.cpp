@@ -84,8 +84,7 @@ StepActions StepMachine::on(const StepEvent& event, Now now) {
   return std::visit([&](const auto& e) { return handle(e, now); }, event);
 }
 
-// ---- from the order to the programs
-// --------------------------------------------------------------
+// ---- from the order to the programs ------------------------------------------------------------
 
 StepActions StepMachine::handle(const step_event::Begin& e, Now) {
   if (phase_ != StepPhase::New) return {};
@@ -194,8 +193,7 @@ StepActions StepMachine::start_programs(std::vector<RankEnvironment> ranks, Now 
   return actions;
 }
 
-// ---- what can go wrong on the way
-// ----------------------------------------------------------------
+// ---- what can go wrong on the way --------------------------------------------------------------
 
 StepActions StepMachine::handle(const step_event::PmixFailed& e, Now now) {
   switch (phase_) {
@@ -327,8 +325,7 @@ StepActions StepMachine::handle(const step_event::TimerFired& e, Now now) {
   return {};
 }
 
-// ---- the programs' end
-// ---------------------------------------------------------------------------
+// ---- the programs' end -------------------------------------------------------------------------
 
 StepActions StepMachine::handle(const step_event::ProgramEnded& e, Now now) {
   switch (phase_) {
@@ -390,8 +387,7 @@ std::uint32_t StepMachine::programs_here() const {
   return tasks > 0 ? static_cast<std::uint32_t>(tasks) : 0;
 }
 
-// ---- stopping
-// ------------------------------------------------------------------------------------
+// ---- stopping ----------------------------------------------------------------------------------
 
 StepActions StepMachine::handle(const step_event::Stop& e, Now now) {
   switch (phase_) {
@@ -435,8 +431,7 @@ StepActions StepMachine::handle(const step_event::Signal& e, Now) {
   return {step_action::SignalPrograms{e.number}};
 }
 
-// ---- the end
-// -------------------------------------------------------------------------------------
+// ---- the end -----------------------------------------------------------------------------------
 
 StepActions StepMachine::clean_up(Outcome outcome, Now now) {
   if (!outcome_) outcome_ = std::move(outcome);

@@ -145,8 +145,7 @@ RecoveredAttempt recovered(AttemptKey key, bool alive) {
   return r;
 }
 
-// ---- names
-// ---------------------------------------------------------------------------------------
+// ---- names -------------------------------------------------------------------------------------
 
 TEST(AttemptKey, NamesAreReadBack) {
   EXPECT_EQ(to_string(kFirst), "42.1");
@@ -157,8 +156,7 @@ TEST(AttemptKey, NamesAreReadBack) {
   }
 }
 
-// ---- the usual way
-// -------------------------------------------------------------------------------
+// ---- the usual way -----------------------------------------------------------------------------
 
 TEST(Agent, AJobGoesFromOrderToRelease) {
   World w;
@@ -187,8 +185,7 @@ TEST(Agent, RegisterTellsWhatIsHeld) {
   EXPECT_EQ(m->register_().attempts(0).state(), wire::HeldAttempt::PREPARED);
 }
 
-// ---- leases and heartbeats
-// -----------------------------------------------------------------------
+// ---- leases and heartbeats ---------------------------------------------------------------------
 
 TEST(Agent, ALeaseCountsFromTheSendingOfTheHeartbeat) {
   World w;
@@ -229,8 +226,7 @@ TEST(Agent, HeartbeatsCarryTheTimeOfSending) {
   EXPECT_NE(w.told(wire::FromNode::kHeartbeat), nullptr);
 }
 
-// ---- repeated, late and lost
-// ---------------------------------------------------------------------
+// ---- repeated, late and lost -------------------------------------------------------------------
 
 TEST(Agent, ARepeatedPrepareAnswersThePresentState) {
   World w;
@@ -308,8 +304,7 @@ TEST(Agent, AnEarlyReleaseForgetsAtTheEnd) {
   EXPECT_EQ(w.agent.held_attempts(), 0U);
 }
 
-// ---- epochs
-// --------------------------------------------------------------------------------------
+// ---- epochs ------------------------------------------------------------------------------------
 
 TEST(Agent, AnOlderEpochIsRefusedAndChangesNothing) {
   World w;
@@ -336,8 +331,7 @@ TEST(Agent, AnEpochSeenInAnEarlierLifeCounts) {
   EXPECT_FALSE(w.agent.is_registered());
 }
 
-// ---- refusals
-// ------------------------------------------------------------------------------------
+// ---- refusals ----------------------------------------------------------------------------------
 
 TEST(Agent, AnOrderForAnotherNodeIsRefused) {
   World w;
@@ -373,8 +367,7 @@ TEST(Agent, TwoAttemptsOfAJobNeverOverlap) {
   EXPECT_EQ(w.prepare(kFirst).told(wire::FromNode::kRefused), nullptr);  // answers its end
 }
 
-// ---- shepherds that are gone, and restarts
-// -------------------------------------------------------
+// ---- shepherds that are gone, and restarts -----------------------------------------------------
 
 TEST(Agent, AShepherdGoneBeforeTheLaunchIsAFailedLaunch) {
   World w;

@@ -154,7 +154,12 @@ class FakeRecords final : public SpoolRecords {
     if (error) return *error;
     return {};
   }
+  Result<void> sync_finished() override {
+    ++syncs;
+    return {};
+  }
   int writes = 0;
+  int syncs = 0;
   std::optional<wire::StepFinished> finished;
   std::optional<Error> error;
 };

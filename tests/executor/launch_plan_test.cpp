@@ -80,8 +80,7 @@ std::string value(const containers::ProgramRequest& program, std::string_view na
   return found != nullptr ? *found : "(not set)";
 }
 
-// ---- the whole, to be read
-// -----------------------------------------------------------------------
+// ---- the whole, to be read ---------------------------------------------------------------------
 
 TEST(LaunchPlan, AnMpiTaskInAnImageReadsAsAWhole) {
   const auto programs = plan_programs(mpi_order(), facts(), ready(), ranks());
@@ -168,8 +167,7 @@ output: /home/alice/run/job-42.out (new)
 )");
 }
 
-// ---- environment
-// ---------------------------------------------------------------------------------
+// ---- environment -------------------------------------------------------------------------------
 
 TEST(LaunchPlan, AnImageBringsItsOwnPath) {
   const auto program = plan_programs(mpi_order(), facts(), ready(), ranks())[0];
@@ -285,8 +283,7 @@ TEST(LaunchPlan, BrokenVariablesAreSkipped) {
   }
 }
 
-// ---- commands
-// ------------------------------------------------------------------------------------
+// ---- commands ----------------------------------------------------------------------------------
 
 TEST(LaunchPlan, AScriptRunsAsAFileWithItsArguments) {
   const auto program = plan_programs(batch_order(), facts(), ready(), {})[0];
@@ -318,8 +315,7 @@ TEST(LaunchPlan, TheUmaskIsTheUsers) {
   EXPECT_EQ(plan_programs(order, facts(), ready(), {})[0].umask, 077U);
 }
 
-// ---- cores
-// ---------------------------------------------------------------------------------------
+// ---- cores -------------------------------------------------------------------------------------
 
 TEST(LaunchPlan, EachTaskHasItsCores) {
   StepOrder order = mpi_order();
@@ -345,8 +341,7 @@ TEST(LaunchPlan, ASharedMachineIsNotPinned) {
   EXPECT_TRUE(plan_sandbox(mpi_order(), shared).limits.cores.empty());
 }
 
-// ---- files
-// ---------------------------------------------------------------------------------------
+// ---- files -------------------------------------------------------------------------------------
 
 PatternFacts pattern() {
   PatternFacts p;
@@ -419,8 +414,7 @@ TEST(LaunchPlan, AppendingTruncatesNothing) {
   EXPECT_FALSE(plan_sandbox(order, facts()).outputs[0].truncate);
 }
 
-// ---- MPI
-// -----------------------------------------------------------------------------------------
+// ---- MPI ---------------------------------------------------------------------------------------
 
 TEST(LaunchPlan, ThePmixServerKnowsTheWholeGang) {
   LaunchFacts known = facts();
@@ -442,8 +436,7 @@ TEST(LaunchPlan, ThePmixServerSeesNothingOfTheUsersEnvironment) {
   EXPECT_EQ(value(program, "STEPS"), "(not set)");
 }
 
-// ---- orders
-// --------------------------------------------------------------------------------------
+// ---- orders ------------------------------------------------------------------------------------
 
 TEST(LaunchPlan, ABrokenOrderIsCorrupt) {
   wire::Prepare m;

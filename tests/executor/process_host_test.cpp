@@ -10,6 +10,7 @@
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
+#include <functional>
 
 #include "executor/inventory.hpp"
 #include "executor/processes.hpp"
@@ -82,6 +83,18 @@ class ProcessHostTest : public ::testing::Test {
     loop_.run();
     loop_.cancel(limit);
   }
+  void until(const std::function<bool()>& holds) {
+    std::function<void()> look = [&] {
+      if (holds()) {
+        loop_.stop();
+      } else {
+        loop_.arm(loop_.now().boot + milliseconds(1), look);
+      }
+    };
+    look();
+    run();
+    EXPECT_TRUE(holds());
+  }
   std::string attempt() const { return directory_ + "/spool/jobs/42.1"; }
 
   std::string directory_;
@@ -107,6 +120,15 @@ TEST_F(ProcessHostTest, AShepherdFindsItsOrderAndItsEndIsTold) {
   EXPECT_FALSE(spool_->attempt(kFirst).read_order()->start().user_name().empty());
   host_->forget(kFirst);
   EXPECT_FALSE(fs::exists(attempt()));
+  EXPECT_TRUE(spool_->list_attempts().empty());
+  until([&] { return spool_->list_forgotten().empty(); });
+}
+TEST_F(ProcessHostTest, WhatWasForgottenInAnEarlierLifeIsRemoved) {
+  make_host("exit 0");
+  ASSERT_TRUE(spool_->attempt(kFirst).create({}));
+  ASSERT_TRUE(spool_->forget(kFirst));
+  EXPECT_TRUE(host_->recover().empty());
+  until([&] { return spool_->list_forgotten().empty(); });
 }
 TEST_F(ProcessHostTest, AShepherdIsInASessionOfItsOwnWithoutOurDescriptors) {
   make_host(R"(ps -o sid= -p $$ | tr -d ' ' > "$1/sid"; ls /proc/self/fd | wc -l > "$1/fds"
@@ -167,15 +189,7 @@ TEST_F(ProcessHostTest, ARunningShepherdIsFoundAgain) {
   make_host("echo $$ > \"$1/pid.new\"; mv \"$1/pid.new\" \"$1/pid\"; exec sleep 60");
   spawn();
   const std::string pid_file = attempt() + "/pid";
-  std::function<void()> look = [&] {
-    if (fs::exists(pid_file)) {
-      loop_.stop();
-    } else {
-      loop_.arm(loop_.now().boot + milliseconds(1), look);
-    }
-  };
-  look();
-  run();
+  until([&] { return fs::exists(pid_file); });
   pid_t pid = 0;
   std::ifstream(pid_file) >> pid;
   ASSERT_GT(pid, 1);
@@ -224,8 +238,7 @@ TEST_F(ProcessHostTest, AShepherdOfAnEarlierBootIsGone) {
   EXPECT_FALSE(host_->recover()[0].shepherd_alive);
 }
 
-// ---- users and machine
-// ---------------------------------------------------------------------------
+// ---- users and machine -------------------------------------------------------------------------
 
 TEST(FindUser, RootIsKnownEverywhere) {
   const auto root = find_user(0);

@@ -122,8 +122,7 @@ wire::FromPmix whole_fence(std::uint32_t rank, std::uint64_t id = 1) {
   return message;
 }
 
-// ---- one node
-// ------------------------------------------------------------------------------------
+// ---- one node ----------------------------------------------------------------------------------
 
 TEST(Shepherd, ABatchJobGoesFromOrderToRelease) {
   World w;
@@ -219,6 +218,35 @@ TEST(Shepherd, ASignalIsNoStop) {
   w.agent_says(signal);
   EXPECT_EQ(w.runtime.signals, std::vector<int>{SIGUSR1});
 }
+TEST(Shepherd, ARecordThatIsSoonReleasedIsNotSynced) {
+  World w;
+  w.agent_comes().prepared().launch();
+  w.runtime.end(0, 0);
+  w.runtime.cleaned({});
+  wire::ToShepherd release;
+  release.mutable_release();
+  w.agent_says(release);
+  w.loop.pass(minutes(1));
+  EXPECT_EQ(w.records.writes, 1);
+  EXPECT_EQ(w.records.syncs, 0);
+}
+TEST(Shepherd, ARecordThatIsKeptIsSynced) {
+  World w;
+  w.agent_comes().prepared().launch();
+  w.runtime.end(0, 0);
+  w.runtime.cleaned({});
+  w.loop.pass(kSyncPatience);
+  EXPECT_EQ(w.records.syncs, 1);
+}
+TEST(Shepherd, ARecordThatNobodyHearsOfIsSyncedAtOnce) {
+  World w;
+  w.agent_comes().prepared().launch();
+  w.ports.agent->on_closed(kAgent, Error(ErrorKind::Unavailable, "gone"));
+  w.runtime.end(0, 0);
+  w.runtime.cleaned({});
+  w.loop.pass();
+  EXPECT_EQ(w.records.syncs, 1);
+}
 TEST(Shepherd, AFullDiskDoesNotHideTheEnd) {
   World w;
   w.records.error = Error(ErrorKind::Exhausted, "disk full");
@@ -237,8 +265,7 @@ TEST(Shepherd, AFrameThatMakesNoSenseEndsTheConnection) {
   EXPECT_EQ(w.transport.closed, std::vector<io::PeerId>{kAgent});
 }
 
-// ---- MPI
-// -----------------------------------------------------------------------------------------
+// ---- MPI ---------------------------------------------------------------------------------------
 
 TEST(Shepherd, RanksStartWithWhatTheirServerGives) {
   World w(1, 0, true);

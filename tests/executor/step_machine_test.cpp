@@ -123,8 +123,7 @@ Outcome cancelled() {
 step_event::Stop stop(bool at_once = false) { return {cancelled(), at_once}; }
 step_event::ProgramEnded ended(std::uint32_t task, int status) { return {task, true, status, ""}; }
 
-// ---- the usual way
-// -------------------------------------------------------------------------------
+// ---- the usual way -----------------------------------------------------------------------------
 
 TEST(StepMachine, ABatchJobGoesFromOrderToRelease) {
   Step step(order());
@@ -184,8 +183,7 @@ TEST(StepMachine, ANodeIsDoneWhenItsLastTaskIs) {
   EXPECT_EQ(step.machine.phase(), StepPhase::CleaningUp);
 }
 
-// ---- failures
-// ------------------------------------------------------------------------------------
+// ---- failures ----------------------------------------------------------------------------------
 
 TEST(StepMachine, AFailedSandboxIsAFailedLaunch) {
   Step step(order());
@@ -287,8 +285,7 @@ TEST(StepMachine, AJobThatCameThroughDidNotFailForMemory) {
   EXPECT_EQ(step.finish({{}, {}, true}).outcome.kind, OutcomeKind::Completed);
 }
 
-// ---- stop in each phase
-// --------------------------------------------------------------------------
+// ---- stop in each phase ------------------------------------------------------------------------
 
 TEST(StepMachine, StopWhilePreparingAbortsThePreparation) {
   Step step(order());
@@ -361,8 +358,7 @@ TEST(StepMachine, ASignalReachesRunningProgramsOnly) {
   EXPECT_TRUE(step.on(step_event::Launch{}).on(step_event::Signal{SIGUSR1}).signals(SIGUSR1));
 }
 
-// ---- limit and lease
-// -----------------------------------------------------------------------------
+// ---- limit and lease ---------------------------------------------------------------------------
 
 TEST(StepMachine, TheLimitCountsFromTheLaunch) {
   Step step(order().limit(seconds(60)));
@@ -428,8 +424,7 @@ TEST(StepMachine, AnEndedAttemptOutlivesItsLease) {
   EXPECT_EQ(step.machine.phase(), StepPhase::Done);
 }
 
-// ---- repeated and late news
-// ----------------------------------------------------------------------
+// ---- repeated and late news --------------------------------------------------------------------
 
 TEST(StepMachine, ARepeatedOrderStartsNothingTwice) {
   Step step(order());
