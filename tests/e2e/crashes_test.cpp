@@ -33,7 +33,8 @@ class Crashes : public OnCluster<Crashes> {
   // Each job has left one file with one line.
   void expect_each_ran_once(int count) {
     std::set<std::string> ids;
-    for (const auto id : split(trim(content(directory() + "/ids")), '\n')) ids.emplace(id);
+    const std::string text = content(directory() + "/ids");
+    for (const auto id : split(trim(text), '\n')) ids.emplace(id);
     EXPECT_EQ(ids.size(), static_cast<std::size_t>(count));
     int once = 0;
     for (int i = 0; i < count; ++i) {

@@ -40,7 +40,8 @@ TEST_F(Partition, AJobEndsWithItsLeaseBeforeItRunsAgainElsewhere) {
   // One node after the other, never both at once.
   double last_of_first = 0;
   double first_of_second = 1e18;
-  for (const auto line : split(trim(ticks()), '\n')) {
+  const std::string all_ticks = ticks();
+  for (const auto line : split(trim(all_ticks), '\n')) {
     const auto fields = split(line, ' ');
     ASSERT_EQ(fields.size(), 2U);
     const double when = std::stod(std::string(fields[1]));

@@ -4,6 +4,7 @@
 #include <poll.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/un.h>
 #include <unistd.h>
 
@@ -68,12 +69,37 @@ void SocketProxy::serve() {
   }
 }
 
+namespace {
+
+// The scheduler believes what the kernel tells it of whoever connects: that has to be the client.
+// The raw calls change this thread alone.
+bool connect_as_peer_of(int client, int server, const sockaddr_un& address) {
+  ucred peer{};
+  socklen_t size = sizeof peer;
+  if (::getsockopt(client, SOL_SOCKET, SO_PEERCRED, &peer, &size) != 0) return false;
+  const uid_t own_uid = ::geteuid();
+  const gid_t own_gid = ::getegid();
+  constexpr uid_t kAsItIs = static_cast<uid_t>(-1);
+  const bool changed = own_uid == 0 && peer.uid != 0;
+  if (changed && (::syscall(SYS_setresgid, kAsItIs, peer.gid, kAsItIs) != 0 ||
+                  ::syscall(SYS_setresuid, kAsItIs, peer.uid, kAsItIs) != 0)) {
+    return false;
+  }
+  const bool connected =
+      ::connect(server, reinterpret_cast<const sockaddr*>(&address), sizeof address) == 0;
+  if (changed && (::syscall(SYS_setresuid, kAsItIs, own_uid, kAsItIs) != 0 ||
+                  ::syscall(SYS_setresgid, kAsItIs, own_gid, kAsItIs) != 0)) {
+    return false;
+  }
+  return connected;
+}
+
+}  // namespace
+
 void SocketProxy::forward(Fd client, bool lose) {
   const Fd server(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
   const auto address = address_of(target_);
-  if (::connect(server.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) != 0) {
-    return;
-  }
+  if (!connect_as_peer_of(client.get(), server.get(), address)) return;
   wire::FrameReader answers;
   while (true) {
     std::array<pollfd, 3> polls{pollfd{client.get(), POLLIN, 0}, pollfd{server.get(), POLLIN, 0},
