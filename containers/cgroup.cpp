@@ -20,9 +20,15 @@ namespace {
 // What a sandbox makes use of where it is there.
 constexpr std::array kWanted = {"memory", "cpuset", "cpu", "cpuacct", "pids", "freezer"};
 
+// Where enter_leaf_group() puts the executor.
+constexpr std::string_view kLeaf = "/gangway-executor";
+
 std::string base_directory(const CgroupHierarchy& hierarchy, std::string_view parent) {
   const bool below_root = geteuid() == 0 || parent.starts_with('/');
-  return below_root ? hierarchy.mount : hierarchy.mount + hierarchy.own_group;
+  if (below_root) return hierarchy.mount;
+  std::string_view own = hierarchy.own_group;
+  if (own.ends_with(kLeaf)) own.remove_suffix(kLeaf.size());
+  return cat(hierarchy.mount, own);
 }
 
 // v2: children of `directory` may use these controllers, as far as it has them itself.
@@ -318,6 +324,16 @@ Result<void> Cgroup::remove() {
   }
   directories_.clear();
   return result;
+}
+
+Result<void> enter_leaf_group(const CgroupLayout& layout) {
+  const CgroupHierarchy* unified = layout.unified();
+  if (geteuid() == 0 || unified == nullptr || unified->own_group.ends_with(kLeaf)) return {};
+  const std::string leaf = cat(unified->mount, unified->own_group, kLeaf);
+  if (mkdir(leaf.c_str(), 0755) != 0 && errno != EEXIST) {
+    return errno_error(cat("make control group ", leaf), errno);
+  }
+  return write_existing_file(leaf + "/cgroup.procs", cat(getpid()));
 }
 
 Result<void> probe_cgroup_controller(const CgroupLayout& layout, const std::string& controller) {

@@ -1,15 +1,14 @@
 #include "containers/image_source.hpp"
 
 #include <fcntl.h>
-#include <linux/openat2.h>
 #include <sys/stat.h>
-#include <sys/syscall.h>
 #include <unistd.h>
 
 #include <cerrno>
 #include <climits>
 #include <cstdlib>
 
+#include "containers/tree_walk.hpp"
 #include "queues/base/check.hpp"
 #include "queues/base/digest.hpp"
 #include "queues/base/text.hpp"
@@ -17,32 +16,12 @@
 namespace gangway::containers {
 namespace {
 
-Result<Fd> open_regular(int directory, const std::string& name) {
-  open_how how{};
-  // Non-blocking, or a FIFO would hold us up.
-  how.flags = O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY | O_NOFOLLOW;
-  how.resolve = RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS | RESOLVE_NO_MAGICLINKS;
-  Fd fd(static_cast<int>(syscall(SYS_openat2, directory, name.c_str(), &how, sizeof how)));
-  if (!fd) {
-    if (errno == ELOOP) {
-      return Error(ErrorKind::Invalid, cat(name, " is a symlink"));
-    }
-    return errno_error(cat("open ", name), errno);
-  }
-  struct stat status {};
-  if (fstat(fd.get(), &status) != 0) return errno_error(cat("open ", name), errno);
-  if (!S_ISREG(status.st_mode)) {
-    return Error(ErrorKind::Invalid, cat(name, " is not a regular file"));
-  }
-  return fd;
-}
-
 class DirectoryFiles final : public ImageFiles {
  public:
   explicit DirectoryFiles(Fd directory) : directory_(std::move(directory)) {}
 
   Result<Opened> open(const std::string& name) override {
-    GANGWAY_ASSIGN(Fd fd, open_regular(directory_.get(), name));
+    GANGWAY_ASSIGN(Fd fd, open_regular_beneath(directory_.get(), name));
     struct stat status {};
     if (fstat(fd.get(), &status) != 0) return errno_error(cat("open ", name), errno);
     const FileRange range{.fd = fd.get(), .offset = 0, .size = status.st_size};

@@ -57,6 +57,8 @@ class ImageStore {
  public:
   // Makes the directories where they are missing. Errors: Denied, Exhausted.
   [[nodiscard]] static Result<ImageStore> open(const std::string& path);
+  // For find() alone, whether there is a store or not.
+  [[nodiscard]] static ImageStore at(const std::string& path) { return ImageStore(path); }
 
   [[nodiscard]] const std::string& path() const { return path_; }
   // The image, if it is here and whole.

@@ -27,7 +27,7 @@ constexpr std::string_view kHelp =
     "usage: jimage-unpack ensure --store DIR --kind oci-layout|oci-archive|docker-archive\n"
     "         --path PATH --digest sha256:HEX --uid N --gid N [--groups N,N...]\n"
     "         [--readable-by-all] [--worker-uid N] [--worker-gid N] [--seconds N]\n"
-    "         [--max-bytes N] [--max-entries N]\n"
+    "         [--max-bytes N] [--max-entries N] [--verbose]\n"
     "\n"
     "Makes sure that the image lies unpacked in the store, and prints its tree, the owner of its\n"
     "files and its configuration, one 'key value' a line, ended by 'done'. PATH is opened with "
@@ -131,6 +131,10 @@ int run(const std::vector<std::string>& arguments) {
     static constexpr std::string_view kNames[] = {
         "--store",  "--kind",       "--path",       "--digest",  "--uid",       "--gid",
         "--groups", "--worker-uid", "--worker-gid", "--seconds", "--max-bytes", "--max-entries"};
+    if (name == "--verbose") {
+      set_log("jimage-unpack", LogLevel::Info);
+      continue;
+    }
     if (name == "--readable-by-all") {
       options[name] = "";
       continue;

@@ -12,6 +12,7 @@
 #include <map>
 
 #include "containers/cgroup.hpp"
+#include "containers/image_access.hpp"
 #include "containers/image_fetch.hpp"
 #include "containers/init_protocol.hpp"
 #include "containers/remove_tree.hpp"
@@ -120,7 +121,7 @@ struct SandboxRuntime::Impl : std::enable_shared_from_this<Impl> {
     on_prepared = std::move(done);
     if (request.image) {
       state = State::Fetching;
-      start_fetch(/*readable_by_all=*/false);
+      get_image(/*readable_by_all=*/false);
     } else {
       state = State::SettingUp;
       // Not at once: the answer comes in a later turn, whatever it is.
@@ -128,6 +129,27 @@ struct SandboxRuntime::Impl : std::enable_shared_from_this<Impl> {
         if (self.state == State::SettingUp) self.set_up(std::nullopt);
       }));
     }
+  }
+
+  void get_image(bool readable_by_all) {
+    std::optional<ImageReport> stored =
+        find_stored_layout(settings.image_store, *request.image, readable_by_all);
+    if (!stored) return start_fetch(readable_by_all);
+    const Result<pid_t> check = spawn_access_check(credentials(), *request.image);
+    if (!check) return start_fetch(readable_by_all);
+    children.emplace(*check, 0);
+    reactor.watch_child(*check, [weak = weak_from_this(), pid = *check, image = *std::move(stored),
+                                 readable_by_all](int status) {
+      const auto self = weak.lock();
+      if (!self) return;
+      if (self->state == State::Fetching) {
+        self->children.erase(pid);
+        // If it may not, the helper says why.
+        if (status != 0) return self->start_fetch(readable_by_all);
+        return self->use_image(image, readable_by_all);
+      }
+      self->child_gone(pid);
+    });
   }
 
   void start_fetch(bool readable_by_all) {
@@ -194,7 +216,7 @@ struct SandboxRuntime::Impl : std::enable_shared_from_this<Impl> {
       // Owners cannot be mapped here: take the variant of the tree that everybody may read.
       stop_watching_fetch();
       fetch.reset();
-      return start_fetch(/*readable_by_all=*/true);
+      return get_image(/*readable_by_all=*/true);
     }
     ready.image_env = image.env;
     ready.image_entrypoint = image.entrypoint;

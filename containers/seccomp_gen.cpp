@@ -10,6 +10,7 @@
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <cerrno>
@@ -95,6 +96,8 @@ void fill_unpack_filter(scmp_filter_ctx filter) {
   // fork() for the decompressor, as glibc calls it.
   add(filter, SCMP_ACT_ALLOW, "clone", {argument(0, SCMP_CMP_MASKED_EQ, kNamespaceFlags, 0)});
   add(filter, SCMP_ACT_ALLOW, "prctl", {argument(0, SCMP_CMP_EQ, PR_SET_PDEATHSIG)});
+  // FIFOs, and nothing else that is not a file.
+  add(filter, SCMP_ACT_ALLOW, "mknodat", {argument(2, SCMP_CMP_MASKED_EQ, S_IFMT, S_IFIFO)});
 }
 
 }  // namespace

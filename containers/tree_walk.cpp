@@ -105,6 +105,26 @@ Result<Fd> open_in_root(int root, const std::string& path, int flags, mode_t mod
   return Fd(static_cast<int>(fd));
 }
 
+Result<Fd> open_regular_beneath(int directory, const std::string& name) {
+  open_how how{};
+  // Non-blocking, or a FIFO would hold us up.
+  how.flags = O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY | O_NOFOLLOW;
+  how.resolve = RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS | RESOLVE_NO_MAGICLINKS;
+  Fd fd(static_cast<int>(syscall(SYS_openat2, directory, name.c_str(), &how, sizeof how)));
+  if (!fd) {
+    if (errno == ELOOP) {
+      return Error(ErrorKind::Invalid, cat(name, " is a symlink"));
+    }
+    return errno_error(cat("open ", name), errno);
+  }
+  struct stat status {};
+  if (fstat(fd.get(), &status) != 0) return errno_error(cat("open ", name), errno);
+  if (!S_ISREG(status.st_mode)) {
+    return Error(ErrorKind::Invalid, cat(name, " is not a regular file"));
+  }
+  return fd;
+}
+
 std::vector<std::string> path_components(std::string_view path) {
   std::vector<std::string> parts;
   for (const std::string_view part : split(path, '/')) {

@@ -33,15 +33,17 @@ class PollReactor final : public Reactor {
   }
   void post(std::function<void()> then) override { posted_.push_back(std::move(then)); }
 
-  // True when `done` holds; false after a minute.
-  bool run_until(const std::function<bool()>& done) {
+  // True when `done` holds; false after a minute. `outside`: it may come to hold without a turn
+  // here.
+  bool run_until(const std::function<bool()>& done, bool outside = false) {
     const BootTime end = SystemClock().now().boot + minutes(1);
     while (!done()) {
       if (SystemClock().now().boot > end) return false;
-      turn();
+      turn(outside ? 1 : 1000);
     }
     return true;
   }
+  void turn_once() { turn(1); }
   // All that can be done without waiting.
   void drain() {
     while (!posted_.empty()) turn();
@@ -58,7 +60,7 @@ class PollReactor final : public Reactor {
     std::function<void(int)> then;
   };
 
-  void turn() {
+  void turn(int wait_ms = 0) {
     if (!posted_.empty()) {
       const auto then = std::move(posted_.front());
       posted_.pop_front();
@@ -76,7 +78,7 @@ class PollReactor final : public Reactor {
       polled.push_back({.fd = child.pidfd.get(), .events = POLLIN, .revents = 0});
       pids.push_back(pid);
     }
-    if (poll(polled.data(), polled.size(), 1000) <= 0) return;
+    if (poll(polled.data(), polled.size(), wait_ms) <= 0) return;
     for (std::size_t i = 0; i < polled.size(); ++i) {
       if (polled[i].revents == 0) continue;
       if (i < ids.size()) {

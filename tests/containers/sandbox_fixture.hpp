@@ -2,21 +2,28 @@
 // and programs whose output is read back.
 #pragma once
 
+#include <fcntl.h>
 #include <grp.h>
 #include <gtest/gtest.h>
+#include <sys/mman.h>
 #include <sys/prctl.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 
+#include <algorithm>
+#include <functional>
 #include <optional>
 #include <string>
 #include <vector>
 
 #include "containers/remove_tree.hpp"
+#include "containers/sandbox_plan.hpp"
 #include "containers/sandbox_runtime.hpp"
 #include "containers/small_file.hpp"
 #include "queues/base/text.hpp"
 #include "tests/containers/poll_reactor.hpp"
+#include "tests/containers/temporary_directory.hpp"
 
 namespace gangway::containers {
 
@@ -43,30 +50,35 @@ inline void as_user(uid_t uid, const std::function<void()>& body) {
   EXPECT_TRUE(WIFEXITED(status) && WEXITSTATUS(status) == 0) << "in the child, status " << status;
 }
 
-// A directory under /tmp that `owner` may write, removed at the end.
-class TemporaryDirectory {
- public:
-  explicit TemporaryDirectory(uid_t owner = geteuid()) {
-    char pattern[] = "/tmp/gangway-test-XXXXXX";
-    if (mkdtemp(pattern) != nullptr) path_ = pattern;
-    if (owner != geteuid() && chown(path_.c_str(), owner, owner) != 0) path_.clear();
-  }
-  ~TemporaryDirectory() {
-    if (!path_.empty()) [[maybe_unused]]
-      const auto removed = remove_tree(path_);
-  }
-  TemporaryDirectory(const TemporaryDirectory&) = delete;
-  TemporaryDirectory& operator=(const TemporaryDirectory&) = delete;
-  [[nodiscard]] const std::string& path() const { return path_; }
-  [[nodiscard]] std::string operator/(const std::string& name) const { return path_ + "/" + name; }
+inline void write_test_file(const std::string& path, const std::string& text, mode_t mode) {
+  const Fd fd(open(path.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, mode));
+  EXPECT_EQ(write(fd.get(), text.data(), text.size()), static_cast<ssize_t>(text.size()));
+  fchmod(fd.get(), mode);
+}
 
- private:
-  std::string path_;
+// The same test for an executor of root and one of an ordinary user (parameter: of root).
+class BothExecutors : public testing::TestWithParam<bool> {
+ protected:
+  void for_executor(const std::function<void()>& body) const {
+    if (geteuid() != 0) {
+      if (GetParam()) GTEST_SKIP() << "needs root";
+      body();
+    } else if (GetParam()) {
+      body();
+    } else {
+      as_user(kTestUid, body);
+    }
+  }
 };
+inline std::string executor_name(const testing::TestParamInfo<bool>& of_root) {
+  return of_root.param ? "OfRoot" : "OfTheUser";
+}
 
 class TestSandbox {
  public:
-  explicit TestSandbox(uid_t uid = geteuid() == 0 ? kTestUid : geteuid()) : home(uid) {
+  explicit TestSandbox(uid_t uid = geteuid() == 0 ? kTestUid : geteuid(),
+                       const std::string& parent = "/tmp")
+      : home(uid, parent) {
     request.name = cat("test-", getpid(), "-", counter()++);
     request.directory = home / "private";
     mkdir(request.directory.c_str(), 0700);
@@ -137,11 +149,27 @@ class TestSandbox {
     EXPECT_TRUE(end.started) << end.message;
     return read_small_file(one.out.path).value_or("");
   }
+  // Until a program has made `name` in the home directory.
+  void wait_for_file(const std::string& name) {
+    EXPECT_TRUE(reactor.run_until([&] { return access((home / name).c_str(), F_OK) == 0; }, true))
+        << "no " << name;
+  }
+  // A FIFO that programs can have as output; read() of it ends when the last one is gone.
+  int make_witness(const std::string& name) {
+    const std::string path = home / name;
+    EXPECT_EQ(mkfifo(path.c_str(), 0666), 0);
+    chmod(path.c_str(), 0666);
+    return open(path.c_str(), O_RDONLY | O_NONBLOCK | O_CLOEXEC);
+  }
+  // Until some program has written to it.
+  void wait_for_word(int witness) {
+    char text[64];
+    EXPECT_TRUE(reactor.run_until([&] { return read(witness, text, sizeof text) > 0; }, true));
+  }
   SandboxUsage cleanup() {
     std::optional<SandboxUsage> usage;
     runtime->cleanup([&](SandboxUsage seen) { usage = seen; });
     EXPECT_TRUE(reactor.run_until([&] { return usage.has_value(); })) << "no end of cleanup";
-    reactor.run_until([&] { return reactor.children() == 0; });
     runtime.reset();
     return usage.value_or(SandboxUsage{});
   }

@@ -1,0 +1,63 @@
+#include "containers/image_access.hpp"
+
+#include <cerrno>
+
+#include <fcntl.h>
+#include <unistd.h>
+
+#include "containers/image_store.hpp"
+#include "containers/namespaces.hpp"
+#include "containers/tree_walk.hpp"
+#include "queues/base/digest.hpp"
+#include "queues/base/fd.hpp"
+#include "queues/base/text.hpp"
+
+namespace gangway::containers {
+namespace {
+
+constexpr std::size_t kMaxManifestBytes = 4 << 20;
+
+Result<void> check(const Credentials& user, const std::string& path, const Digest& digest) {
+  GANGWAY_TRY(close_from(3));
+  GANGWAY_TRY(become(user));
+  GANGWAY_TRY(set_parent_death_signal());
+  GANGWAY_TRY(set_no_new_privileges());
+  const Fd layout(open(path.c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC));
+  if (!layout) return errno_error(cat("open ", path), errno);
+  GANGWAY_ASSIGN(const Fd blob, open_regular_beneath(layout.get(), "blobs/sha256/" + digest.hex()));
+  Sha256 hash;
+  std::string block(65536, '\0');
+  std::size_t bytes = 0;
+  while (true) {
+    const ssize_t got = read(blob.get(), block.data(), block.size());
+    if (got < 0 && errno == EINTR) continue;
+    if (got < 0) return errno_error("read manifest", errno);
+    if (got == 0) break;
+    bytes += static_cast<std::size_t>(got);
+    if (bytes > kMaxManifestBytes) return Error(ErrorKind::Invalid, "manifest too large");
+    hash.update(std::string_view(block.data(), static_cast<std::size_t>(got)));
+  }
+  if (hash.finish_hex() != digest.hex()) return Error(ErrorKind::Corrupt, "another digest");
+  return {};
+}
+
+}  // namespace
+
+std::optional<ImageReport> find_stored_layout(const std::string& store,
+                                              const ImageSource& source,
+                                              bool readable_by_all) {
+  if (source.kind != ImageSourceKind::OciLayout) return std::nullopt;
+  const Result<Digest> digest = Digest::parse(source.manifest_digest);
+  if (!digest) return std::nullopt;
+  return ImageStore::at(store).find({*digest, readable_by_all});
+}
+
+Result<pid_t> spawn_access_check(const Credentials& user, const ImageSource& source) {
+  GANGWAY_ASSIGN(const Digest digest, Digest::parse(source.manifest_digest));
+  GANGWAY_ASSIGN(HeldChild child,
+                 spawn_held(0, [&] { return check(user, source.path, digest) ? 0 : 1; }));
+  child.release();
+  return child.pid();
+}
+
+}  // namespace gangway::containers
