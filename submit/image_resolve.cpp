@@ -82,8 +82,12 @@ std::string find_program(const std::string& name) {
   const std::string_view directory = path.substr(0, path.rfind('/'));
   std::string beside = cat(directory, "/", name);
   if (::access(beside.c_str(), X_OK) == 0) return beside;
-  std::string libexec = cat(directory, "/../libexec/gangway/", name);
-  return ::access(libexec.c_str(), X_OK) == 0 ? libexec : beside;
+  // From bin to libexec, and (jsubmit-workflow looks for jimage) the other way.
+  for (const char* const way : {"/../libexec/gangway/", "/../../bin/"}) {
+    std::string there = cat(directory, way, name);
+    if (::access(there.c_str(), X_OK) == 0) return there;
+  }
+  return beside;
 }
 
 Result<ImageSpec> parse_resolved(std::string_view answer) {
