@@ -7,6 +7,7 @@
 #include <cerrno>
 #include <csignal>
 
+#include "containers/namespaces.hpp"
 #include "containers/program_exec.hpp"
 #include "queues/base/check.hpp"
 #include "queues/base/text.hpp"
@@ -76,6 +77,7 @@ Result<ImageFetch> ImageFetch::start(const ImageFetchRequest& request) {
     [[maybe_unused]] const ssize_t written = write(2, line.data(), line.size());
     _exit(image_exit_code(ErrorKind::Internal));
   }
+  renounce_memory_protection(pid);
   ImageFetch fetch;
   fetch.pid_ = pid;
   fetch.output_ = std::move(output.in);

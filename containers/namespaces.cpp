@@ -12,6 +12,7 @@
 #include <csignal>
 
 #include "containers/program_exec.hpp"
+#include "containers/small_file.hpp"
 #include "queues/base/check.hpp"
 #include "queues/base/text.hpp"
 
@@ -68,8 +69,17 @@ Result<Fd> HeldChild::open_namespace(const std::string& which) const {
   return fd;
 }
 
+void renounce_memory_protection(pid_t pid) {
+  const Result<std::string> own = read_small_file("/proc/self/oom_score_adj");
+  if (!own || !own->starts_with('-')) return;
+  // To raise it is always allowed; a child that is gone needs nothing.
+  [[maybe_unused]] const Result<void> raised =
+      write_proc_file(cat("/proc/", pid, "/oom_score_adj"), "0");
+}
+
 void HeldChild::release() {
   CHECK(gate_);
+  renounce_memory_protection(pid_);
   // The reader may be gone already; its end is seen through the pidfd.
   [[maybe_unused]] const ssize_t written = write(gate_.get(), "g", 1);
   gate_.reset();

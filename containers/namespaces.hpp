@@ -70,6 +70,10 @@ class HeldChild {
 // A descriptor of a new user namespace with these maps and nobody in it, for idmapped mounts.
 [[nodiscard]] Result<Fd> make_user_namespace(const IdMaps& maps);
 
+// What spares this process when memory runs out (a negative oom_score_adj, which forks inherit) is
+// not for the child `pid`.
+void renounce_memory_protection(pid_t pid);
+
 // Waits for the end of `pid` and reaps it. For short-lived children of our own.
 int reap(pid_t pid);
 

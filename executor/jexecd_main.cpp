@@ -3,8 +3,8 @@
 // SIGTERM and SIGINT end jexecd and nothing else: its shepherds and their jobs go on, and are taken
 // over by the next jexecd on the same spool.
 //
-// Exit codes: 0 told to end; 64 usage; 69 the spool is in use or the launcher is gone; 70 internal;
-// 71 the kernel refuses something needed; 78 configuration.
+// Exit codes: 0 told to end; 64 usage; 69 the spool is in use, names cannot be resolved or the
+// launcher is gone; 70 internal; 71 the kernel refuses something needed; 78 configuration.
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -137,7 +137,11 @@ int run(const Options& options, LauncherProcess launcher) {
   const Result<std::string> key = read_key(config->key_file);
   if (!key) return fail(kConfiguration, key.error());
   const Result<std::string> scheduler = io::resolve_endpoint(config->executor.scheduler);
-  if (!scheduler) return fail(kConfiguration, scheduler.error());
+  if (!scheduler) {
+    // A name service that is not up yet is no mistake in the file: try again later.
+    return fail(scheduler.error().kind() == ErrorKind::Unavailable ? kUnavailable : kConfiguration,
+                scheduler.error());
+  }
   const Result<std::string> address = numeric_address(*config, *scheduler);
   if (!address) return fail(kConfiguration, address.error());
   const Result<std::string> shepherd = find_program("jshepherd");
