@@ -55,16 +55,7 @@ void Controller::Impl::on_timer(std::uint64_t token) {
       run_pass();
       break;
     case kWatchToken:
-      for (const auto& change : watch.due(now.boot)) {
-        if (change.contact == Contact::Lost) {
-          on_lost(change.node);
-        } else {
-          set_contact(change.node, change.contact);
-        }
-      }
-      if (const auto next = watch.next_due()) {
-        turn.effects.emplace_back(effect::ArmTimer{kWatchToken, *next});
-      }
+      run_watch();
       break;
     case kAgendaToken:
       work_off_agenda();
@@ -72,6 +63,35 @@ void Controller::Impl::on_timer(std::uint64_t token) {
     default:
       break;
   }
+}
+
+void Controller::Impl::arm_watch() {
+  if (watch_put_off) return;  // it is armed for the end of the listening
+  watch_armed = watch.next_due();
+  if (watch_armed) turn.effects.emplace_back(effect::ArmTimer{kWatchToken, *watch_armed});
+}
+
+void Controller::Impl::run_watch() {
+  // A timer that comes much too late says that we were stopped, or the machine was. Then the nodes'
+  // messages lie unread: they are heard first, before anybody is called silent. To be late in that
+  // is always safe.
+  constexpr Duration kLate = milliseconds(500);
+  constexpr Duration kToListen = seconds(1);
+  if (watch_armed && *watch_armed + kLate < now.boot && !watch_put_off) {
+    watch_put_off = true;
+    watch_armed = now.boot + kToListen;
+    turn.effects.emplace_back(effect::ArmTimer{kWatchToken, *watch_armed});
+    return;
+  }
+  watch_put_off = false;
+  for (const auto& change : watch.due(now.boot)) {
+    if (change.contact == Contact::Lost) {
+      on_lost(change.node);
+    } else {
+      set_contact(change.node, change.contact);
+    }
+  }
+  arm_watch();
 }
 
 void Controller::Impl::put_on_agenda(Due due) { agenda.insert(due); }
@@ -152,9 +172,7 @@ void Controller::Impl::start() {
     }
   }
   for (const JobKey key : waiting_keys) begin_waiting(key, {});
-  if (const auto next = watch.next_due()) {
-    turn.effects.emplace_back(effect::ArmTimer{kWatchToken, *next});
-  }
+  arm_watch();
   want_pass();
 }
 
@@ -171,7 +189,7 @@ void Controller::Impl::reply_error(io::PeerId to, std::uint32_t stream, const Er
   reply(to, stream, std::move(response));
 }
 
-Result<void> Controller::Impl::ask_history(std::optional<store::HistoryQuery> jobs,
+Result<void> Controller::Impl::ask_history(std::vector<store::HistoryQuery> jobs,
                                            std::vector<WorkflowId> workflows,
                                            HistoryUse then) {
   if (questions.size() >= kMaxQuestions) {

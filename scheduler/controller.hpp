@@ -33,8 +33,8 @@ struct ControllerConfig {
   Duration lease_drift = seconds(2);  // allowed difference of two boot clocks over a lease
   Duration heartbeat_every = seconds(5);
   Duration suspect_after = seconds(15);
-  Duration prepare_timeout = minutes(30);  // unpacking a large image included
-  Duration requeue_backoff = seconds(5);   // after a failed start, doubled each time
+  Duration prepare_timeout = minutes(30);   // unpacking a large image included
+  Duration requeue_backoff = seconds(5);    // after a failed start, doubled each time
   Duration kill_grace = kDefaultKillGrace;  // of a job that names none
   bool allow_root_jobs = false;
   std::vector<std::string> operators;  // user names that may drain, confirm, see to all jobs

@@ -36,9 +36,10 @@ inline constexpr std::size_t kMaxSubmissionsUnderWay = 256;  // in parts, of all
 inline constexpr std::size_t kMaxSubmissionsOfPeer = 8;
 inline constexpr std::size_t kMaxSubmissionBytes = std::size_t{512} << 20;
 inline constexpr std::size_t kMaxKeysInRequest = 100'000;
-inline constexpr std::size_t kMaxWaits = 100'000;     // of all peers
-inline constexpr std::size_t kMaxQuestions = 10'000;  // to the store, under way
-inline constexpr std::size_t kMaxListed = 100'000;    // jobs in one answer
+inline constexpr std::size_t kMaxWaits = 100'000;           // of all peers
+inline constexpr std::size_t kMaxQuestions = 10'000;        // to the store, under way
+inline constexpr std::size_t kMaxListed = 100'000;          // jobs in one answer
+inline constexpr std::size_t kMaxListedFromStore = 10'000;  // it is read while all others wait
 inline constexpr std::size_t kMaxListedBytes = 32 << 20;
 inline constexpr std::size_t kResponseBytes = 1 << 20;   // then another response is begun
 inline constexpr std::size_t kFinishedInMemory = 5'000;  // for those who ask right after the end
@@ -75,6 +76,8 @@ struct Controller::Impl {
   void on_timer(std::uint64_t token);
   void want_pass();
   void run_pass();
+  void arm_watch();
+  void run_watch();
   void put_on_agenda(Due due);
   void work_off_agenda();
 
@@ -82,7 +85,7 @@ struct Controller::Impl {
   void reply_error(io::PeerId to, std::uint32_t stream, const Error& error);
   // Calls `then` with the store's answer; it must not keep references into this turn.
   using HistoryUse = std::function<void(const History&)>;
-  [[nodiscard]] Result<void> ask_history(std::optional<store::HistoryQuery> jobs,
+  [[nodiscard]] Result<void> ask_history(std::vector<store::HistoryQuery> jobs,
                                          std::vector<WorkflowId> workflows,
                                          HistoryUse then);
   void on_history(std::uint64_t ticket, const History& history);
@@ -149,6 +152,9 @@ struct Controller::Impl {
   };
   void begin_waiting(JobKey key, const OldJobs& old);
   void note_dependencies(const Job& job, const OldJobs& old);
+  // The members of a workflow by name.
+  using MemberIndex = std::unordered_map<std::string, std::size_t>;
+  [[nodiscard]] const MemberIndex& members_by_name(const Workflow& workflow);
   void reconsider(JobKey key);
   [[nodiscard]] PendingReason reason_besides_resources(const Job& job, Keeping& keeping);
   [[nodiscard]] Candidate candidate_of(const Job& job) const;
@@ -279,10 +285,17 @@ struct Controller::Impl {
   void explain_waiting(const Job& job, std::vector<std::string>& lines) const;
   [[nodiscard]] std::string describe_condition(const Condition& condition) const;
   void on_ping(io::PeerId from, std::uint32_t stream);
+  // What the store has to be asked for; none of the lists: everything.
+  [[nodiscard]] static std::vector<store::HistoryQuery> history_queries(
+      const std::vector<JobKey>& keys,
+      const std::vector<WorkflowId>& workflows,
+      const std::vector<std::string>& users,
+      std::size_t limit);
   void send_jobs(io::PeerId to,
                  std::uint32_t stream,
                  const std::vector<const Job*>& jobs,
-                 std::size_t limit);
+                 std::size_t limit,
+                 bool is_cut = false);
   void fill_view(const Job& job, wire::JobView* out) const;
 
   void on_client_request(io::PeerId from,
@@ -306,6 +319,8 @@ struct Controller::Impl {
 
   std::set<Due> agenda;
   std::optional<BootTime> agenda_armed;
+  std::optional<BootTime> watch_armed;
+  bool watch_put_off = false;  // because we ourselves had been stopped
   bool pass_wanted = false;
   BootTime next_pass;              // not before
   std::optional<Promise> promise;  // of the last pass
@@ -321,6 +336,7 @@ struct Controller::Impl {
   std::size_t unfinished_jobs = 0;
   std::map<WorkflowId, std::size_t> open_members;
   std::deque<WorkflowId> finished_workflows;
+  std::pair<WorkflowId, MemberIndex> member_index;  // of the workflow asked for last
 
   std::map<std::pair<io::PeerId, std::uint32_t>, Submission> submissions;
   std::unordered_map<std::string, store::SubmissionRecord> remembered;

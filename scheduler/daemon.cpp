@@ -203,13 +203,13 @@ void Daemon::arm(const effect::ArmTimer& timer) {
 
 void Daemon::ask_store(const effect::AskHistory& question) {
   History history;
-  if (question.jobs) {
-    Result<std::vector<Job>> jobs = store_.query_history(*question.jobs);
-    if (jobs) {
-      history.jobs = *std::move(jobs);
-    } else {
+  for (const store::HistoryQuery& query : question.jobs) {
+    Result<std::vector<Job>> jobs = store_.query_history(query);
+    if (!jobs) {
       history.error = jobs.error();
+      continue;
     }
+    for (Job& job : *jobs) history.jobs.push_back(std::move(job));
   }
   for (const WorkflowId id : question.workflows) {
     Result<std::optional<Workflow>> workflow = store_.find_workflow(id);

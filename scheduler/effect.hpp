@@ -35,8 +35,8 @@ struct ArmTimer {
 // Asks the store for what the controller has forgotten; Controller::on_history(ticket) gets it.
 struct AskHistory {
   std::uint64_t ticket = 0;
-  std::optional<store::HistoryQuery> jobs;
-  std::vector<WorkflowId> workflows;  // finished ones; their jobs are found by `jobs`
+  std::vector<store::HistoryQuery> jobs;  // the answers are put together
+  std::vector<WorkflowId> workflows;      // finished ones; their jobs are found by `jobs`
 };
 }  // namespace effect
 
@@ -55,7 +55,7 @@ struct Turn {
 
 // The answer to AskHistory.
 struct History {
-  std::vector<Job> jobs;            // newest end first
+  std::vector<Job> jobs;            // some perhaps twice
   std::vector<Workflow> workflows;  // those that exist
   std::optional<Error> error;       // the store could not answer; nothing else is set then
 };

@@ -77,21 +77,25 @@ void Controller::Impl::note_dependencies(const Job& job, const OldJobs& old) {
   if (job.membership) {
     const Workflow* const workflow = state.find_workflow(job.membership->workflow);
     CHECK(workflow != nullptr);
-    const auto member_named = [&](const std::string& name) {
-      return std::find_if(workflow->members.begin(), workflow->members.end(),
-                          [&](const WorkflowMember& m) { return m.name == name; });
-    };
-    const auto self = std::find_if(workflow->members.begin(), workflow->members.end(),
-                                   [&](const WorkflowMember& m) { return m.job == job.key.job; });
-    CHECK(self != workflow->members.end());
-    for (const Need& need : self->needs) {
-      const auto on = member_named(need.member);
-      CHECK(on != workflow->members.end());
-      add({on->job}, until_of(need.outcome), {});
+    const MemberIndex& index = members_by_name(*workflow);
+    for (const Need& need : workflow->members[index.at(job.membership->member)].needs) {
+      add({workflow->members[index.at(need.member)].job}, until_of(need.outcome), {});
     }
   }
   book.add(job.key, std::move(conditions), earliest, never.has_value());
   if (never) on_never(job.key, *never);
+}
+
+// Jobs of a workflow come one after the other, so one index is remembered.
+const Controller::Impl::MemberIndex& Controller::Impl::members_by_name(const Workflow& workflow) {
+  if (member_index.first != workflow.id) {
+    member_index.first = workflow.id;
+    member_index.second.clear();
+    for (std::size_t i = 0; i < workflow.members.size(); ++i) {
+      member_index.second.emplace(workflow.members[i].name, i);
+    }
+  }
+  return member_index.second;
 }
 
 PendingReason Controller::Impl::reason_besides_resources(const Job& job, Keeping& keeping) {

@@ -12,19 +12,25 @@
 #include <pwd.h>
 #include <sys/file.h>
 #include <sys/resource.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/un.h>
 #include <unistd.h>
 
 #include <CLI/CLI.hpp>
 #include <cerrno>
 #include <csignal>
+#include <cstddef>
 #include <cstdio>
+#include <cstdlib>
+#include <cstring>
 #include <exception>
 #include <fstream>
 #include <iterator>
 #include <map>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <utility>
 
 #include "queues/base/digest.hpp"
@@ -107,6 +113,26 @@ std::string store_path(const config::Config& config) {
   return config.scheduler.spool + "/jobs.sqlite";
 }
 
+// Tells a service manager that asked (systemd's Type=notify) that people may connect now. By hand,
+// because it is one datagram and libsystemd is none of our needs.
+void notify_ready() {
+  const char* const path = std::getenv("NOTIFY_SOCKET");
+  if (path == nullptr || (path[0] != '/' && path[0] != '@')) return;
+  sockaddr_un address{};
+  address.sun_family = AF_UNIX;
+  const std::size_t length = std::strlen(path);
+  if (length >= sizeof address.sun_path) return;
+  std::memcpy(address.sun_path, path, length);
+  if (path[0] == '@') address.sun_path[0] = '\0';  // an abstract name
+  const Fd fd(::socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0));
+  constexpr std::string_view kReady = "READY=1";
+  const auto size = static_cast<socklen_t>(offsetof(sockaddr_un, sun_path) + length);
+  if (!fd || ::sendto(fd.get(), kReady.data(), kReady.size(), MSG_NOSIGNAL,
+                      reinterpret_cast<const sockaddr*>(&address), size) < 0) {
+    log_warning("service_manager_not_told", {{"why", std::strerror(errno)}});
+  }
+}
+
 ControllerConfig controller_config(const config::Config& config) {
   ControllerConfig made;
   made.cluster = config.cluster;
@@ -151,6 +177,18 @@ int check_store(const std::string& config_path) {
               static_cast<unsigned long long>(report->events),
               report->problems.empty() ? "all is well" : "NOT well");
   return report->problems.empty() ? 0 : kBadData;
+}
+
+// Every error of the file, a line each.
+int check_config(const std::string& path) {
+  std::ifstream file(path);
+  if (!file) return fail(kConfiguration, errno_error(cat("open ", path), errno));
+  const std::string text((std::istreambuf_iterator<char>(file)), std::istreambuf_iterator<char>());
+  const config::ParsedConfig parsed = config::parse_config(text);
+  for (const config::ConfigError& error : parsed.errors) {
+    std::fprintf(stderr, "jschedd: %s:%d: %s\n", path.c_str(), error.line, error.message.c_str());
+  }
+  return parsed.errors.empty() ? 0 : kConfiguration;
 }
 
 int run(const std::string& config_path) {
@@ -215,6 +253,7 @@ int run(const std::string& config_path) {
                                {"listen", *endpoint},
                                {"epoch", cat(epoch->value)},
                                {"jobs", cat(jobs)}});
+  notify_ready();
   loop.run();
   log_info("scheduler_ends", {{"code", cat(code)}});
   return code;
@@ -228,9 +267,13 @@ int main(int argc, char** argv) {
   std::string config_path(config::kDefaultConfigPath);
   bool verbose = false;
   bool only_check = false;
+  bool only_config = false;
+  bool foreground = true;
   CLI::App app("jschedd: keeps the queue and decides what runs where");
   app.set_version_flag("--version", "jschedd " GANGWAY_VERSION);
   app.add_option("--config", config_path, "configuration file")->capture_default_str();
+  app.add_flag("--check-config", only_config, "read the configuration, tell its errors, and end");
+  app.add_flag("--foreground", foreground, "stay in the foreground, as it always does");
   app.add_flag("--verbose", verbose, "log more");
   app.add_flag("--check-store", only_check, "check the store of jobs and end");
   try {
@@ -240,6 +283,7 @@ int main(int argc, char** argv) {
   }
   try {
     set_log("jschedd", verbose ? LogLevel::Debug : LogLevel::Info);
+    if (only_config) return scheduler::check_config(config_path);
     return only_check ? scheduler::check_store(config_path) : scheduler::run(config_path);
   } catch (const std::exception& e) {
     return scheduler::fail(scheduler::kInternal, Error(ErrorKind::Internal, e.what()));

@@ -63,9 +63,7 @@ void Controller::Impl::on_node_closed(io::PeerId peer) {
     set_contact(name, Contact::Suspect);
   }
   tell_planner_of(name);
-  if (const auto next = watch.next_due()) {
-    turn.effects.emplace_back(effect::ArmTimer{kWatchToken, *next});
-  }
+  arm_watch();
 }
 
 void Controller::Impl::on_node_message(io::PeerId from, const wire::FromNode& message) {
@@ -125,9 +123,7 @@ void Controller::Impl::on_register(io::PeerId from,
   link.registered = true;
   state.set_contact(name, Contact::Reached);
   watch.heard(name, now.boot);
-  if (const auto next = watch.next_due()) {
-    turn.effects.emplace_back(effect::ArmTimer{kWatchToken, *next});
-  }
+  arm_watch();
   tell_planner_of(name);
 
   wire::ToNode answer;

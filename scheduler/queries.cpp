@@ -68,10 +68,30 @@ void Controller::Impl::fill_view(const Job& job, wire::JobView* out) const {
   out->set_comment(spec.comment);
 }
 
+std::vector<store::HistoryQuery> Controller::Impl::history_queries(
+    const std::vector<JobKey>& keys,
+    const std::vector<WorkflowId>& workflows,
+    const std::vector<std::string>& users,
+    std::size_t limit) {
+  // Within one query all lists have to hold, so keys and workflows are asked for apart.
+  std::vector<store::HistoryQuery> queries;
+  const auto add = [&]() -> store::HistoryQuery& {
+    store::HistoryQuery& query = queries.emplace_back();
+    query.users = users;
+    query.limit = limit;
+    return query;
+  };
+  if (!keys.empty()) add().keys = keys;
+  if (!workflows.empty()) add().workflows = workflows;
+  if (queries.empty()) add();
+  return queries;
+}
+
 void Controller::Impl::send_jobs(io::PeerId to,
                                  std::uint32_t stream,
                                  const std::vector<const Job*>& jobs,
-                                 std::size_t limit) {
+                                 std::size_t limit,
+                                 bool is_cut) {
   wire::Response response;
   response.mutable_jobs()->set_now_ns(now.wall.ns);
   std::size_t bytes = 0;
@@ -79,7 +99,7 @@ void Controller::Impl::send_jobs(io::PeerId to,
   std::size_t count = 0;
   for (const Job* const job : jobs) {
     if (count == limit || all_bytes > kMaxListedBytes) {
-      response.mutable_jobs()->set_truncated(true);
+      is_cut = true;
       break;
     }
     ++count;
@@ -95,6 +115,7 @@ void Controller::Impl::send_jobs(io::PeerId to,
       bytes = 0;
     }
   }
+  response.mutable_jobs()->set_truncated(is_cut);
   reply(to, stream, std::move(response));
 }
 
@@ -137,25 +158,23 @@ void Controller::Impl::on_list_jobs(io::PeerId from,
 
   // What has finished before this turn is in the store when it is asked; what finishes until it has
   // answered is still in memory.
-  store::HistoryQuery query;
-  query.limit = limit;
-  query.users.assign(names.begin(), names.end());
-  query.keys.assign(keys.begin(), keys.end());
-  query.workflows.assign(workflows.begin(), workflows.end());
-  const Result<void> asked = ask_history(
-      std::move(query), {}, [this, from, stream, limit, is_wanted](const History& history) {
-        if (history.error) return reply_error(from, stream, *history.error);
-        std::map<JobKey, const Job*> all;
-        for (const Job& job : history.jobs) {
-          if (is_wanted(job)) all.emplace(job.key, &job);
-        }
-        for (const auto& [key, job] : state.jobs()) {
-          if (is_wanted(job)) all[key] = &job;
-        }
-        std::vector<const Job*> found;
-        for (const auto& [key, job] : all) found.push_back(job);
-        send_jobs(from, stream, found, limit);
-      });
+  const std::size_t from_store = std::min(limit, kMaxListedFromStore);
+  const Result<void> asked =
+      ask_history(history_queries({keys.begin(), keys.end()}, {workflows.begin(), workflows.end()},
+                                  {names.begin(), names.end()}, from_store),
+                  {}, [this, from, stream, limit, from_store, is_wanted](const History& history) {
+                    if (history.error) return reply_error(from, stream, *history.error);
+                    std::map<JobKey, const Job*> all;
+                    for (const Job& job : history.jobs) {
+                      if (is_wanted(job)) all.emplace(job.key, &job);
+                    }
+                    for (const auto& [key, job] : state.jobs()) {
+                      if (is_wanted(job)) all[key] = &job;
+                    }
+                    std::vector<const Job*> found;
+                    for (const auto& [key, job] : all) found.push_back(job);
+                    send_jobs(from, stream, found, limit, history.jobs.size() >= from_store);
+                  });
   if (!asked) reply_error(from, stream, asked.error());
 }
 
@@ -220,10 +239,8 @@ void Controller::Impl::on_list_workflows(io::PeerId from,
     reply(from, stream, std::move(response));
   };
   if (elsewhere.empty()) return answer({});
-  store::HistoryQuery query;
-  query.workflows = elsewhere;
-  query.limit = kMaxListed;
-  const Result<void> asked = ask_history(std::move(query), elsewhere, answer);
+  const Result<void> asked =
+      ask_history(history_queries({}, elsewhere, {}, kMaxListed), elsewhere, answer);
   if (!asked) reply_error(from, stream, asked.error());
 }
 
@@ -270,12 +287,8 @@ void Controller::Impl::on_wait_for(io::PeerId from,
   if (forgotten.empty() && elsewhere.empty()) {
     return begin_wait(from, stream, std::move(keys), {}, deadline_ms);
   }
-  store::HistoryQuery query;
-  query.keys = forgotten;
-  query.workflows = elsewhere;
-  query.limit = kMaxListed;
   const Result<void> asked = ask_history(
-      std::move(query), elsewhere,
+      history_queries(forgotten, elsewhere, {}, kMaxListed), elsewhere,
       [this, from, stream, keys, elsewhere, deadline_ms](const History& history) {
         if (history.error) return reply_error(from, stream, *history.error);
         std::vector<JobKey> all = keys;

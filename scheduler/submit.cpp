@@ -238,11 +238,9 @@ void Controller::Impl::finish_submission(io::PeerId from,
   if (unknown->empty()) return accept(from, stream, submission, {});
 
   // They may have finished long ago: the store knows. Meanwhile a retry may overtake us.
-  store::HistoryQuery query;
-  query.keys = *unknown;
-  query.limit = unknown->size();
-  const Result<void> asked =
-      ask_history(std::move(query), {}, [this, from, stream, submission](const History& history) {
+  const Result<void> asked = ask_history(
+      history_queries(*unknown, {}, {}, unknown->size()), {},
+      [this, from, stream, submission](const History& history) {
         if (history.error) return reply_error(from, stream, *history.error);
         if (answer_repeated(from, stream, cat(submission.user.uid, ':', submission.key))) return;
         OldJobs old;

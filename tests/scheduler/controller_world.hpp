@@ -215,14 +215,13 @@ class World {
     }
     for (const auto& question : questions) {
       History history;
-      for (const auto& [key, row] : rows) {
-        if (!row.is_finished() || !question.jobs) continue;
-        const auto& q = *question.jobs;
-        const bool named = std::ranges::count(q.keys, key) > 0;
-        const bool of_workflow =
-            row.membership && std::ranges::count(q.workflows, row.membership->workflow) > 0;
-        if ((q.keys.empty() && q.workflows.empty()) || named || of_workflow) {
-          history.jobs.push_back(row);
+      for (const store::HistoryQuery& query : question.jobs) {
+        for (const auto& [key, row] : rows) {
+          const bool named = query.keys.empty() || std::ranges::count(query.keys, key) > 0;
+          const bool of_workflow =
+              query.workflows.empty() ||
+              (row.membership && std::ranges::count(query.workflows, row.membership->workflow) > 0);
+          if (row.is_finished() && named && of_workflow) history.jobs.push_back(row);
         }
       }
       for (const WorkflowId id : question.workflows) {
@@ -258,7 +257,12 @@ class World {
     settle();
   }
 
-  // The same, with heartbeats of all connected nodes.
+  // The whole machine was stopped for a while: timers come late.
+  void jump(Duration by) {
+    step(by);
+    settle();
+  }
+  // As advance(), with heartbeats of all connected nodes.
   void live(Duration by) {
     const BootTime until = now.boot + by;
     while (now.boot < until) {

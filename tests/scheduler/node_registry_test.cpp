@@ -43,6 +43,21 @@ TEST(NodeRegistry, SilenceMakesSuspectAndALostNodeHasToRegisterBeforeItIsAcknowl
   EXPECT_EQ(world.told("n1"), Told{}) << "it would renew leases that we count as over";
 }
 
+TEST(NodeRegistry, WhoeverWasStoppedItselfListensBeforeItCallsAnybodyLost) {
+  World world;
+  world.start().node("n1");
+  world.submit(job());
+  world.run(1);
+  world.jump(hours(1));
+  EXPECT_EQ(contact_of(world, "n1"), Contact::Reached);
+  world.heartbeat("n1");
+  world.advance(seconds(2));
+  EXPECT_EQ(contact_of(world, "n1"), Contact::Reached);
+  world.jump(hours(1));
+  world.advance(seconds(1));
+  EXPECT_EQ(contact_of(world, "n1"), Contact::Lost) << "nothing was heard";
+}
+
 TEST(NodeRegistry, HeartbeatsAreAnsweredWithTheNodesOwnTime) {
   World world;
   world.start().node("n1");
