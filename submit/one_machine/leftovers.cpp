@@ -6,11 +6,13 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <chrono>
 #include <csignal>
 #include <filesystem>
 #include <map>
 #include <set>
 #include <system_error>
+#include <thread>
 
 #include "queues/base/text.hpp"
 #include "queues/wire/node.pb.h"
@@ -97,34 +99,51 @@ Result<void> remove_group(const fs::path& group) {
 
 }  // namespace
 
-std::vector<ProcessId> find_shepherds(const ClusterLayout& layout,
-                                      const std::vector<NodeName>& nodes) {
-  std::vector<ProcessId> found;
+std::vector<RunningShepherd> find_shepherds(const ClusterLayout& layout,
+                                            const std::vector<NodeName>& nodes) {
+  std::vector<RunningShepherd> found;
   for (const auto& node : nodes) {
     const std::string jobs = layout.node_spool(node) + "/jobs";
     for (const auto& attempt : list_directory(jobs)) {
-      const auto bytes = read_file(cat(jobs, '/', attempt, "/shepherd"));
+      const std::string directory = cat(jobs, '/', attempt);
+      const auto bytes = read_file(directory + "/shepherd");
       wire::AttemptRecord record;
       if (!bytes || !record.ParseFromString(*bytes)) continue;
-      const ProcessId shepherd{.pid = record.shepherd_pid(),
-                               .start_time = record.shepherd_start_time(),
-                               .boot = record.boot_id()};
-      if (shepherd.pid > 1 && is_alive(shepherd)) found.push_back(shepherd);
+      const ProcessId process{.pid = record.shepherd_pid(),
+                              .start_time = record.shepherd_start_time(),
+                              .boot = record.boot_id()};
+      if (process.pid > 1 && is_alive(process)) found.push_back({process, directory});
     }
   }
   // One that has just been started may have no record yet; its first argument is the directory that
   // the record will be in.
-  const auto unrecorded = find_processes([&](pid_t pid) {
-    const auto line = read_file(cat("/proc/", pid, "/cmdline"));
-    if (!line) return false;
+  for (const auto& process : find_processes([](pid_t) { return true; })) {
+    const auto line = read_file(cat("/proc/", process.pid, "/cmdline"));
+    if (!line) continue;
     const auto words = split(*line, '\0');
-    return words.size() > 1 && words[0].ends_with("jshepherd") &&
-           words[1].starts_with(layout.directory + "/");
-  });
-  found.insert(found.end(), unrecorded.begin(), unrecorded.end());
+    if (words.size() > 1 && words[0].ends_with("jshepherd") &&
+        words[1].starts_with(layout.directory + "/")) {
+      found.push_back({process, std::string(words[1])});
+    }
+  }
   std::ranges::sort(found);
   found.erase(std::ranges::unique(found).begin(), found.end());
   return found;
+}
+
+void stop_shepherds(const std::vector<RunningShepherd>& shepherds, Duration grace) {
+  for (const auto& shepherd : shepherds) send_signal(shepherd.process, SIGTERM);
+  const BootTime until = SystemClock().now().boot + grace;
+  std::vector<ProcessId> processes;
+  for (const auto& shepherd : shepherds) {
+    const std::string finished = shepherd.directory + "/finished";
+    while (::access(finished.c_str(), F_OK) != 0 && is_alive(shepherd.process) &&
+           SystemClock().now().boot < until) {
+      std::this_thread::sleep_for(std::chrono::milliseconds(5));
+    }
+    processes.push_back(shepherd.process);
+  }
+  terminate(std::move(processes), Duration{});
 }
 
 std::vector<ProcessId> find_members(const ClusterLayout& layout,

@@ -13,9 +13,17 @@
 
 namespace gangway::one_machine {
 
-// Shepherds, by the records in the nodes' spools and by their command lines.
-[[nodiscard]] std::vector<ProcessId> find_shepherds(const ClusterLayout& layout,
-                                                    const std::vector<NodeName>& nodes);
+struct RunningShepherd {
+  ProcessId process;
+  std::string directory;  // of its attempt, in its node's spool
+  friend auto operator<=>(const RunningShepherd&, const RunningShepherd&) = default;
+};
+// By the records in the nodes' spools and by their command lines.
+[[nodiscard]] std::vector<RunningShepherd> find_shepherds(const ClusterLayout& layout,
+                                                          const std::vector<NodeName>& nodes);
+// Tells them to end their jobs and waits until each has cleaned up, at most `grace`; then kills.
+// One that has cleaned up would wait for its executor to take its report, which is gone.
+void stop_shepherds(const std::vector<RunningShepherd>& shepherds, Duration grace);
 // Every process that is in one of the cluster's network namespaces, is one of `known`, or descends
 // from such a one. Never ourselves.
 [[nodiscard]] std::vector<ProcessId> find_members(const ClusterLayout& layout,

@@ -224,11 +224,11 @@ Result<void> stop_everything(const ClusterLayout& layout, const std::vector<Node
   // Whatever hangs below them is noted now: a child of a process that has ended is nobody's.
   const auto members = find_members(layout, [&] {
     auto all = known;
-    all.insert(all.end(), shepherds.begin(), shepherds.end());
+    for (const auto& shepherd : shepherds) all.push_back(shepherd.process);
     return all;
   }());
   terminate(std::move(known), kDaemonGrace);
-  terminate(shepherds, kShepherdGrace);
+  stop_shepherds(shepherds, kShepherdGrace);
   std::vector<ProcessId> left = terminate(members, Duration{});
   constexpr int kRounds = 20;  // a program may fork faster than one look at /proc
   for (int round = 0; round < kRounds; ++round) {
