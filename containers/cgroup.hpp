@@ -71,10 +71,9 @@ class Cgroup {
 };
 
 // v2 gives controllers only to groups whose parent has no processes of its own. An executor of an
-// ordinary user, started in a group that was delegated to it, moves itself and what it forks from now
-// on into a leaf there, so that jobs' groups can lie beside it. Nothing to do for root, for v1, and
-// for whoever has been here before.
-// Errors: Denied (not delegated).
+// ordinary user, started in a group that was delegated to it, moves itself and what it forks from
+// now on into a leaf there, so that jobs' groups can lie beside it. Nothing to do for root, for v1,
+// and for whoever has been here before. Errors: Denied (not delegated).
 Result<void> enter_leaf_group(const CgroupLayout& layout);
 
 // Whether groups can be made below `parent` for this controller; the error says why not. For the

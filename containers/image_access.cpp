@@ -1,9 +1,9 @@
 #include "containers/image_access.hpp"
 
-#include <cerrno>
-
 #include <fcntl.h>
 #include <unistd.h>
+
+#include <cerrno>
 
 #include "containers/image_store.hpp"
 #include "containers/namespaces.hpp"

@@ -1,7 +1,7 @@
-// The short way to an image that the node has already: its tree is in the store, and a child with the
-// user's ids finds that this user can read it where it comes from. It reads one blob of an OCI layout and
-// compares its digest; nothing is parsed, so it may be done in the shepherd. Archives, and whatever
-// does not succeed here, are the image helper's.
+// The short way to an image that the node has already: its tree is in the store, and a child with
+// the user's ids finds that this user can read it where it comes from. It reads one blob of an OCI
+// layout and compares its digest; nothing is parsed, so it may be done in the shepherd. Archives,
+// and whatever does not succeed here, are the image helper's.
 #pragma once
 
 #include <optional>

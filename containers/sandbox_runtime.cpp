@@ -2,7 +2,7 @@
 
 #include <fcntl.h>
 #include <sys/socket.h>
-#include <sys/utsname.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <cerrno>
@@ -12,12 +12,11 @@
 #include <map>
 
 #include "containers/cgroup.hpp"
-#include "containers/image_access.hpp"
-#include "containers/image_fetch.hpp"
+#include "containers/image_getter.hpp"
 #include "containers/init_protocol.hpp"
+#include "containers/program_batch.hpp"
 #include "containers/remove_tree.hpp"
 #include "containers/sandbox_init.hpp"
-#include "containers/sandbox_run.hpp"
 #include "containers/small_file.hpp"
 #include "containers/user_files.hpp"
 #include "queues/base/check.hpp"
@@ -28,31 +27,16 @@
 namespace gangway::containers {
 namespace {
 
-// Overlays take layers with mapped owners from this kernel on.
-bool overlay_takes_mapped_layers() {
-  utsname names{};
-  if (uname(&names) != 0) return false;
-  const std::vector<std::string_view> parts = split(names.release, '.');
-  const int major = parts.empty() ? 0 : parse_integer<int>(parts[0]).value_or(0);
-  const int minor = parts.size() < 2 ? 0 : parse_integer<int>(parts[1]).value_or(0);
-  return major > 5 || (major == 5 && minor >= 19);
-}
-
-Result<Fd> open_directory(const std::string& path) {
-  Fd fd(open(path.c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC));
-  if (!fd) return errno_error(cat("open ", path), errno);
-  return fd;
-}
-
-// Descriptors and programs of one start(), sent in packets that the socket takes.
-struct Batch {
-  std::vector<ProgramOrder> programs;
-  std::vector<int> fds;  // not owned
-  void clear() {
-    programs.clear();
-    fds.clear();
-  }
+struct Opening {  // files of the user that are being opened
+  FileOpener opener;
+  OpenedFiles files;
+  Reactor::WatchId watch = 0;
 };
+
+std::string describe_end(int status) {
+  return WIFSIGNALED(status) ? cat("by signal ", WTERMSIG(status))
+                             : cat("with exit code ", WEXITSTATUS(status));
+}
 
 }  // namespace
 
@@ -72,11 +56,8 @@ struct SandboxRuntime::Impl : std::enable_shared_from_this<Impl> {
   struct Program {
     std::function<void(ProgramEnd)> on_end;
     bool on_host = false;
-    bool sent = false;  // its starter knows of it
-  };
-  struct PendingStart {
-    std::vector<ProgramRequest> programs;
-    std::vector<UserFile> files;
+    bool sent = false;     // its starter knows of it
+    int early_signal = 0;  // came before that
   };
 
   Impl(Reactor& the_reactor, SandboxSettings the_settings)
@@ -91,7 +72,8 @@ struct SandboxRuntime::Impl : std::enable_shared_from_this<Impl> {
   std::optional<Error> failure;  // of prepare
   std::function<void(SandboxUsage)> on_clean;
 
-  std::optional<ImageFetch> fetch;
+  std::optional<ImageGetter> images;
+  bool getting_image = false;
   std::optional<Cgroup> cgroup;
   std::optional<SandboxInit> init;
   Reactor::WatchId init_watch = 0;
@@ -119,142 +101,43 @@ struct SandboxRuntime::Impl : std::enable_shared_from_this<Impl> {
     CHECK(state == State::New);
     request = std::move(the_request);
     on_prepared = std::move(done);
-    if (request.image) {
-      state = State::Fetching;
-      get_image(/*readable_by_all=*/false);
-    } else {
+    if (!request.image) {
       state = State::SettingUp;
       // Not at once: the answer comes in a later turn, whatever it is.
       reactor.post(later([](Impl& self) {
-        if (self.state == State::SettingUp) self.set_up(std::nullopt);
-      }));
-    }
-  }
-
-  void get_image(bool readable_by_all) {
-    std::optional<ImageReport> stored =
-        find_stored_layout(settings.image_store, *request.image, readable_by_all);
-    if (!stored) return start_fetch(readable_by_all);
-    const Result<pid_t> check = spawn_access_check(credentials(), *request.image);
-    if (!check) return start_fetch(readable_by_all);
-    children.emplace(*check, 0);
-    reactor.watch_child(*check, [weak = weak_from_this(), pid = *check, image = *std::move(stored),
-                                 readable_by_all](int status) {
-      const auto self = weak.lock();
-      if (!self) return;
-      if (self->state == State::Fetching) {
-        self->children.erase(pid);
-        // If it may not, the helper says why.
-        if (status != 0) return self->start_fetch(readable_by_all);
-        return self->use_image(image, readable_by_all);
-      }
-      self->child_gone(pid);
-    });
-  }
-
-  void start_fetch(bool readable_by_all) {
-    Result<ImageFetch> started = ImageFetch::start({.helper = settings.image_helper,
-                                                    .store = settings.image_store,
-                                                    .source = *request.image,
-                                                    .user = credentials(),
-                                                    .readable_by_all = readable_by_all});
-    if (!started) {
-      reactor.post(later([error = started.error()](Impl& self) {
-        if (self.state == State::Fetching) self.fail(error);
+        if (self.state == State::SettingUp) self.set_up(nullptr, {});
       }));
       return;
     }
-    fetch = *std::move(started);
-    watch_fetch(readable_by_all);
-    reactor.watch_child(fetch->pid(), [weak = weak_from_this(), pid = fetch->pid()](int status) {
-      if (const auto self = weak.lock()) self->on_fetch_exit(pid, status);
-    });
+    state = State::Fetching;
+    getting_image = true;
+    images.emplace(reactor, settings.image_helper, settings.image_store);
+    images->start(*request.image, credentials(),
+                  [weak = weak_from_this()](Result<ReadyImage> image) {
+                    if (const auto self = weak.lock()) self->on_image(std::move(image));
+                  });
   }
 
-  void watch_fetch(bool readable_by_all) {
-    fetch->set_watch(reactor.watch_readable(fetch->output(), later([readable_by_all](Impl& self) {
-                                              self.on_fetch_output(readable_by_all);
-                                            })));
-  }
-
-  void stop_watching_fetch() {
-    if (fetch && fetch->watch() != 0) {
-      reactor.unwatch(fetch->watch());
-      fetch->set_watch(0);
-    }
-  }
-
-  void on_fetch_output(bool readable_by_all) {
-    if (!fetch->read_output()) return;  // more to come
-    stop_watching_fetch();
-    if (state != State::Fetching || !fetch->complete()) return;  // its exit tells why
-    Result<ImageReport> report = fetch->report();
-    if (!report) return fail(report.error());
-    use_image(*report, readable_by_all);
-  }
-
-  // The helper may live on for a moment after its report, to bring the tree safely to disk; nobody
-  // waits for that.
-  void on_fetch_exit(pid_t pid, int status) {
-    if (!fetch || fetch->pid() != pid) return;
-    fetch->read_output();
-    stop_watching_fetch();
-    fetch->set_exited();
-    if (state == State::Fetching) {
-      fail(fetch->failure(status));
-    } else {
-      child_gone(-1);
-    }
-  }
-
-  void use_image(const ImageReport& image, bool readable_by_all) {
-    Result<std::vector<Fd>> tree = open_tree_slot(image, readable_by_all);
-    if (!tree) {
-      if (tree.error().kind() != ErrorKind::Unsupported || readable_by_all) {
-        return fail(tree.error());
-      }
-      // Owners cannot be mapped here: take the variant of the tree that everybody may read.
-      stop_watching_fetch();
-      fetch.reset();
-      return get_image(/*readable_by_all=*/true);
-    }
-    ready.image_env = image.env;
-    ready.image_entrypoint = image.entrypoint;
-    ready.image_cmd = image.cmd;
+  void on_image(Result<ReadyImage> image) {
+    getting_image = false;
+    if (state != State::Fetching) return child_gone(-1);
+    if (!image) return fail(image.error());
+    ready.image_env = image->report.env;
+    ready.image_entrypoint = image->report.entrypoint;
+    ready.image_cmd = image->report.cmd;
     state = State::SettingUp;
-    set_up(image, *std::move(tree));
-  }
-
-  // The image's tree as a mount in which the job's user owns everything, so that a program may
-  // change its copy of every file, as it may where it is root in a container.
-  Result<std::vector<Fd>> open_tree_slot(const ImageReport& image, bool readable_by_all) {
     std::vector<Fd> slots;
-    if (!privileged()) return slots;  // the tree is the user's own
-    GANGWAY_ASSIGN(const Fd directory, open_directory(image.tree));
-    Fd map;
-    const UserIdentity& user = request.user;
-    const bool same = image.owner_uid == user.uid && image.owner_gid == user.gid;
-    if (!same && !readable_by_all) {
-      if (!overlay_takes_mapped_layers()) {
-        return Error(ErrorKind::Unsupported, "overlays take no mapped layers");
-      }
-      const IdMaps maps{.uids = {{.inside = image.owner_uid, .outside = user.uid}},
-                        .gids = {{.inside = image.owner_gid, .outside = user.gid}},
-                        .deny_setgroups = false};
-      GANGWAY_ASSIGN(map, make_user_namespace(maps));
-    }
-    GANGWAY_ASSIGN(Fd tree, clone_tree(directory.get(), map ? map.get() : -1));
-    slots.push_back(std::move(tree));
-    return slots;
+    if (image->tree) slots.push_back(std::move(image->tree));
+    set_up(&image->report, std::move(slots));
   }
 
-  void set_up(const std::optional<ImageReport>& image, std::vector<Fd> slots = {}) {
+  void set_up(const ImageReport* image, std::vector<Fd> slots) {
     NodeFacts facts;
     facts.tree_by_slot = !slots.empty();
-    if (image) facts.tree_path = image->tree;
     facts.devices = settings.devices;
     facts.waivers = settings.waivers;
-    if (image) {
+    if (image != nullptr) {
+      facts.tree_path = image->tree;
       facts.hosts_text = read_small_file("/etc/hosts", 1 << 20).value_or("");
       facts.resolv_text = read_small_file("/etc/resolv.conf", 1 << 16).value_or("");
     }
@@ -266,7 +149,12 @@ struct SandboxRuntime::Impl : std::enable_shared_from_this<Impl> {
   }
 
   Result<void> start_init(NodeFacts facts, std::vector<Fd> slots) {
-    if (!settings.cgroup_parent.empty()) {
+    const SandboxLimits& limits = request.limits;
+    if (settings.cgroup_parent.empty()) {
+      if (limits.memory || limits.pids || !limits.cores.empty()) {
+        return Error(ErrorKind::Invalid, "limits need a control group, and none is configured");
+      }
+    } else {
       GANGWAY_ASSIGN(Cgroup made, Cgroup::make(read_cgroup_layout(),
                                                {.parent = settings.cgroup_parent,
                                                 .name = request.name,
@@ -368,7 +256,7 @@ struct SandboxRuntime::Impl : std::enable_shared_from_this<Impl> {
   }
 
   void kill_everything() {
-    if (fetch && !fetch->exited()) kill(fetch->pid(), SIGKILL);
+    if (getting_image) images->give_up();
     for (const auto& [pid, unused] : children) {
       if (!host || pid != host->child.pid()) kill(pid, SIGKILL);
     }
@@ -400,31 +288,30 @@ struct SandboxRuntime::Impl : std::enable_shared_from_this<Impl> {
     on_init_readable();
     stop_watching_init();
     if (state == State::SettingUp || state == State::MakingOutputs) {
-      fail(Error(ErrorKind::Internal, cat("sandbox: its first process ended", describe(status))));
+      fail(Error(ErrorKind::Internal,
+                 cat("sandbox: its first process ended ", describe_end(status))));
     }
-    end_programs(/*on_host=*/false, SIGKILL);
+    end_programs(/*on_host=*/false);
   }
 
   void on_host_exit() {
     on_host_readable();
     if (host_watch != 0) reactor.unwatch(host_watch);
     host_watch = 0;
-    end_programs(/*on_host=*/true, SIGKILL);
-  }
-
-  static std::string describe(int status) {
-    return WIFSIGNALED(status) ? cat(" by signal ", WTERMSIG(status))
-                               : cat(" with exit code ", WEXITSTATUS(status));
+    end_programs(/*on_host=*/true);
   }
 
   // Programs whose starter is gone are gone too.
-  void end_programs(bool on_host, int status) {
+  void end_programs(bool on_host) {
     std::vector<std::uint32_t> ids;
     for (const auto& [id, program] : programs) {
       if (program.on_host == on_host && program.sent) ids.push_back(id);
     }
-    for (const std::uint32_t id : ids)
-      end_program({.id = id, .started = true, .wait_status = status, .message = ""});
+    for (const std::uint32_t id : ids) ended_by(id, SIGKILL);
+  }
+
+  void ended_by(std::uint32_t id, int signal_number) {
+    end_program({.id = id, .started = true, .wait_status = signal_number, .message = ""});
   }
 
   void end_program(ProgramEnd end) {
@@ -442,14 +329,12 @@ struct SandboxRuntime::Impl : std::enable_shared_from_this<Impl> {
   // A process has ended (-1: something else has): is that the last?
   void child_gone(pid_t pid) {
     children.erase(pid);
-    if (!children.empty()) return;
+    if (!children.empty() || getting_image) return;
     if (state == State::Failing) {
-      if (fetch && !fetch->exited() && fetch->complete() == false) return;
       state = State::Failed;
       take_down();
       reactor.post(later([](Impl& self) { self.answer_prepare(*self.failure); }));
     } else if (state == State::CleaningUp) {
-      if (fetch && !fetch->exited() && !fetch->complete()) return;
       finish_cleanup();
     }
   }
@@ -479,119 +364,61 @@ struct SandboxRuntime::Impl : std::enable_shared_from_this<Impl> {
   void start(std::vector<ProgramRequest> requests, const std::function<void(ProgramEnd)>& on_end) {
     if (state != State::Up) {
       for (const ProgramRequest& program : requests) {
-        programs.emplace(program.id, Program{on_end, program.host_files, false});
+        programs.emplace(program.id, Program{on_end, program.host_files});
         reactor.post(later(
             [id = program.id](Impl& self) { self.not_started(id, "the sandbox was taken down"); }));
       }
       return;
     }
-    auto pending = std::make_shared<PendingStart>();
-    for (ProgramRequest& program : requests) {
+    for (const ProgramRequest& program : requests) {
       CHECK(!programs.contains(program.id));
-      programs.emplace(program.id, Program{on_end, program.host_files, false});
-      if (!program.stdin_path.empty()) want(*pending, program.stdin_path, UserFile::Mode::Read);
-      want_output(*pending, program.out);
-      if (program.err) want_output(*pending, *program.err);
+      programs.emplace(program.id, Program{on_end, program.host_files});
     }
+    const std::vector<UserFile> files = files_of(requests);
     const mode_t mask = requests.empty() ? 022 : requests.front().umask;
-    pending->programs = std::move(requests);
-    open_files(pending->files, mask, [pending](Impl& self, Result<std::vector<Fd>> opened) {
-      self.send_programs(*pending, std::move(opened));
+    // Shared, because std::function wants what it captures to be copyable.
+    auto pending = std::make_shared<std::vector<ProgramRequest>>(std::move(requests));
+    open_files(files, mask, [pending, files](Impl& self, Result<std::vector<Fd>> opened) {
+      self.send_programs(*pending, files, std::move(opened));
     });
   }
 
-  static void want_output(PendingStart& pending, const ProgramOutput& output) {
-    if (output.path.empty()) return;
-    want(pending, output.path, output.truncate ? UserFile::Mode::Truncate : UserFile::Mode::Append);
-  }
-
-  // One descriptor for each path, whoever asks: programs that share an output share its position.
-  static void want(PendingStart& pending, const std::string& path, UserFile::Mode mode) {
-    for (UserFile& file : pending.files) {
-      if (file.path != path) continue;
-      if ((file.mode == UserFile::Mode::Read) != (mode == UserFile::Mode::Read)) continue;
-      if (mode == UserFile::Mode::Truncate) file.mode = mode;
-      return;
-    }
-    pending.files.push_back({path, mode});
-  }
-
-  static int index_of(const PendingStart& pending, const std::string& path, bool read) {
-    for (std::size_t i = 0; i < pending.files.size(); ++i) {
-      const UserFile& file = pending.files[i];
-      if (file.path == path && (file.mode == UserFile::Mode::Read) == read) {
-        return static_cast<int>(i);
-      }
-    }
-    return -1;
-  }
-
-  void send_programs(const PendingStart& pending, Result<std::vector<Fd>> opened) {
+  void send_programs(std::vector<ProgramRequest>& requests,
+                     const std::vector<UserFile>& files,
+                     Result<std::vector<Fd>> opened) {
     if (!opened) {
-      for (const ProgramRequest& program : pending.programs) {
+      for (const ProgramRequest& program : requests) {
         not_started(program.id, opened.error().message());
       }
       return;
     }
-    Batch inside;
-    Batch on_host;
-    for (const ProgramRequest& program : pending.programs) {
-      if (!programs.contains(program.id)) continue;
-      Batch& batch = program.host_files ? on_host : inside;
-      // In, out, err, inherited, and the list itself.
-      if (batch.fds.size() + 5 > kMaxPacketFds) flush(batch, program.host_files);
-      add_to(batch, program, pending, *opened);
-    }
-    flush(inside, false);
-    flush(on_host, true);
+    // Meanwhile some may have been killed.
+    std::erase_if(requests, [&](const ProgramRequest& program) {
+      const auto found = programs.find(program.id);
+      if (found == programs.end()) return true;
+      const int signal_number = found->second.early_signal;
+      if (signal_number != 0) ended_by(program.id, signal_number);
+      return signal_number != 0;
+    });
+    std::vector<int> numbers;
+    for (const Fd& fd : *opened) numbers.push_back(fd.get());
+    for (const ProgramBatch& batch : make_batches(requests, files, numbers)) send(batch);
   }
 
-  static void add_to(Batch& batch,
-                     const ProgramRequest& program,
-                     const PendingStart& pending,
-                     const std::vector<Fd>& opened) {
-    const auto place = [&](int fd) {
-      for (std::size_t i = 0; i < batch.fds.size(); ++i) {
-        if (batch.fds[i] == fd) return static_cast<int>(i);
-      }
-      batch.fds.push_back(fd);
-      return static_cast<int>(batch.fds.size()) - 1;
-    };
-    const auto file = [&](const std::string& path, bool read) {
-      const int index = path.empty() ? -1 : index_of(pending, path, read);
-      return index < 0 ? -1 : place(opened[static_cast<std::size_t>(index)].get());
-    };
-    ProgramOrder order{.id = program.id,
-                       .argv = program.argv,
-                       .env = program.env,
-                       .workdir = program.workdir,
-                       .cores = program.cores,
-                       .umask = program.umask};
-    order.in = file(program.stdin_path, true);
-    order.out = file(program.out.path, false);
-    order.err = program.err ? file(program.err->path, false) : order.out;
-    if (program.inherit_fd >= 0) order.inherit = place(program.inherit_fd);
-    batch.programs.push_back(std::move(order));
-  }
-
-  void flush(Batch& batch, bool on_host) {
-    if (batch.programs.empty()) return;
-    Result<void> sent = on_host ? start_host() : Result<void>();
-    if (sent) sent = send_batch(batch, on_host ? host->socket.get() : inside_socket());
+  void send(const ProgramBatch& batch) {
+    Result<void> sent = batch.host_files ? start_host() : Result<void>();
+    if (sent) sent = send_to(batch.host_files ? host->socket.get() : inside_socket(), batch);
     for (const ProgramOrder& order : batch.programs) {
-      if (sent) {
-        const auto found = programs.find(order.id);
-        if (found != programs.end()) found->second.sent = true;
-      } else {
-        not_started(order.id, sent.error().message());
-      }
+      const auto found = programs.find(order.id);
+      if (found == programs.end()) continue;
+      found->second.sent = true;
+      if (!sent) not_started(order.id, sent.error().message());
     }
-    batch.clear();
   }
 
   [[nodiscard]] int inside_socket() const { return init ? init->socket.get() : -1; }
 
-  static Result<void> send_batch(const Batch& batch, int socket) {
+  static Result<void> send_to(int socket, const ProgramBatch& batch) {
     if (socket < 0) return Error(ErrorKind::Unavailable, "the sandbox is gone");
     GANGWAY_ASSIGN(const Fd list, make_memory_file(encode_programs(batch.programs)));
     std::vector<int> fds{list.get()};
@@ -648,6 +475,11 @@ struct SandboxRuntime::Impl : std::enable_shared_from_this<Impl> {
     const std::string order = encode_order(SignalOrder{number, id});
     const auto found = id ? programs.find(*id) : programs.end();
     if (id && found == programs.end()) return;
+    // Those that no starter knows of yet would die of it in their first moment.
+    for (auto& [program_id, program] : programs) {
+      const bool meant = id ? program_id == *id : !program.on_host || number == SIGKILL;
+      if (meant && !program.sent && program.early_signal == 0) program.early_signal = number;
+    }
     const bool to_host = id ? found->second.on_host : number == SIGKILL;
     const bool to_inside = id ? !found->second.on_host : true;
     if (to_host && host) send_order(host->socket.get(), order);
@@ -675,17 +507,12 @@ struct SandboxRuntime::Impl : std::enable_shared_from_this<Impl> {
       return;
     }
     watch(opener->pid);
-    struct Opening {
-      FileOpener opener;
-      OpenedFiles files;
-      Reactor::WatchId watch = 0;
-    };
     auto opening =
         std::make_shared<Opening>(Opening{*std::move(opener), OpenedFiles(files.size()), 0});
     opening->watch = reactor.watch_readable(
-        opening->opener.socket.get(), [weak = weak_from_this(), opening, then] {
+        opening->opener.socket.get(), [weak = weak_from_this(), &loop = reactor, opening, then] {
           const auto self = weak.lock();
-          if (!self) return;
+          if (!self) return loop.unwatch(opening->watch);
           // Copies, because unwatch() may destroy this very function.
           const auto kept = opening;
           const auto next = then;
@@ -733,8 +560,8 @@ struct SandboxRuntime::Impl : std::enable_shared_from_this<Impl> {
   void finish_cleanup() {
     state = State::Gone;
     take_down();
-    end_programs(false, SIGKILL);
-    end_programs(true, SIGKILL);
+    end_programs(/*on_host=*/false);
+    end_programs(/*on_host=*/true);
     std::vector<std::uint32_t> never_sent;
     for (const auto& [id, program] : programs) never_sent.push_back(id);
     for (const std::uint32_t id : never_sent) {
@@ -747,7 +574,8 @@ struct SandboxRuntime::Impl : std::enable_shared_from_this<Impl> {
 
   // The last resort of a destructor: nothing survives, nothing is told.
   void destroy() {
-    stop_watching_fetch();
+    images.reset();
+    getting_image = false;
     stop_watching_init();
     if (host_watch != 0) reactor.unwatch(host_watch);
     kill_everything();

@@ -24,7 +24,7 @@ namespace gangway::containers {
 struct SandboxSettings {
   std::string image_helper;               // path of jimage-unpack
   std::string image_store;                // directory of the node's unpacked images
-  std::string cgroup_parent = "gangway";  // see cgroup.hpp
+  std::string cgroup_parent = "gangway";  // see cgroup.hpp; "": no groups, and no limits
   WaiverSet waivers;                      // what may be missing
   // Device nodes and directories of devices that images see beside the minimal /dev; those that the
   // node has not got are skipped.

@@ -21,8 +21,8 @@ namespace gangway::containers {
                                       int flags,
                                       mode_t mode = 0);
 
-// The regular file `name` below `directory`, for reading, through no symlink and without waiting at a
-// FIFO. Errors: NotFound, Denied, Invalid (something else, or a symlink on the way).
+// The regular file `name` below `directory`, for reading, through no symlink and without waiting at
+// a FIFO. Errors: NotFound, Denied, Invalid (something else, or a symlink on the way).
 [[nodiscard]] Result<Fd> open_regular_beneath(int directory, const std::string& name);
 
 // The components of `path`, without empty ones and ".". ".." stays: only a walk knows its meaning.

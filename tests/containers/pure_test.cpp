@@ -6,6 +6,7 @@
 #include "containers/image_report.hpp"
 #include "containers/init_protocol.hpp"
 #include "containers/namespaces.hpp"
+#include "containers/program_batch.hpp"
 #include "containers/program_exec.hpp"
 #include "containers/waiver.hpp"
 #include "queues/base/rng.hpp"
@@ -64,6 +65,58 @@ TEST(InitProtocol, OtherBytesAreRefusedAndNeverReadBeyond) {
   }
   EXPECT_FALSE(decode_programs(good + "x"));
   EXPECT_FALSE(decode_order(""));
+}
+
+ProgramRequest program_with(std::uint32_t id, const std::string& out, bool truncate = false) {
+  ProgramRequest program;
+  program.id = id;
+  program.out = {.path = out, .truncate = truncate};
+  return program;
+}
+
+TEST(ProgramBatches, EveryPathIsOpenedOnce) {
+  std::vector<ProgramRequest> programs{program_with(1, "/o"), program_with(2, "/o", true),
+                                       program_with(3, "/p")};
+  programs[0].stdin_path = "/o";
+  programs[2].err = ProgramOutput{"/o", false};
+  EXPECT_EQ(files_of(programs), (std::vector<UserFile>{{"/o", UserFile::Mode::Read},
+                                                       {"/o", UserFile::Mode::Truncate},
+                                                       {"/p", UserFile::Mode::Append}}));
+}
+
+TEST(ProgramBatches, ProgramsThatShareAnOutputShareItsDescriptor) {
+  std::vector<ProgramRequest> programs{program_with(1, "/o"), program_with(2, "/o")};
+  programs[1].err = ProgramOutput{"/e", false};
+  const auto batches = make_batches(programs, files_of(programs), {70, 80});
+  ASSERT_EQ(batches.size(), 1U);
+  EXPECT_EQ(batches[0].fds, (std::vector<int>{70, 80}));
+  EXPECT_EQ(batches[0].programs[0].out, 0);
+  EXPECT_EQ(batches[0].programs[0].err, 0);
+  EXPECT_EQ(batches[0].programs[1].err, 1);
+  EXPECT_EQ(batches[0].programs[1].in, -1);
+}
+
+TEST(ProgramBatches, NoneIsLargerThanAPacketAndHostProgramsAreApart) {
+  std::vector<ProgramRequest> programs;
+  std::vector<int> opened;
+  for (std::uint32_t i = 0; i < 300; ++i) {
+    programs.push_back(program_with(i, cat("/o", i)));
+    programs.back().host_files = i == 7;
+    opened.push_back(1000 + static_cast<int>(i));
+  }
+  programs[7].inherit_fd = 5;
+  const auto batches = make_batches(programs, files_of(programs), opened);
+  std::size_t count = 0;
+  for (const ProgramBatch& batch : batches) {
+    count += batch.programs.size();
+    EXPECT_LT(batch.fds.size(), kMaxPacketFds);
+    for (const ProgramOrder& order : batch.programs) {
+      EXPECT_EQ(batch.host_files, order.id == 7);
+      EXPECT_EQ(batch.fds[static_cast<std::size_t>(order.out)], 1000 + static_cast<int>(order.id));
+    }
+  }
+  EXPECT_EQ(count, 300U);
+  EXPECT_EQ(batches.back().fds[static_cast<std::size_t>(batches.back().programs[0].inherit)], 5);
 }
 
 const UserIdentity kAlice{.uid = 1000,

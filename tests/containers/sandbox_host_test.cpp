@@ -246,6 +246,33 @@ TEST_P(HostSandbox, SignalToAllReachesDaemonsTooAndToOneOnlyThatOne) {
   });
 }
 
+TEST_P(HostSandbox, SignalBeforeAProgramHasStartedEndsIt) {
+  each([](TestSandbox& sandbox) {
+    ProgramRequest one = sandbox.shell("echo ran > ran");
+    ProgramRequest two = sandbox.shell("echo ran > ran");
+    two.host_files = true;
+    sandbox.start({one, two});
+    sandbox.runtime->signal(SIGKILL, std::nullopt);
+    for (const std::uint32_t id : {one.id, two.id}) {
+      const ProgramEnd end = sandbox.wait_end(id);
+      EXPECT_TRUE(end.started);
+      EXPECT_EQ(WTERMSIG(end.wait_status), SIGKILL);
+    }
+    EXPECT_NE(access((sandbox.home / "ran").c_str(), F_OK), 0);
+  });
+}
+
+TEST_P(HostSandbox, ProgramsDoNotInheritProtectionFromTheMemoryKiller) {
+  for_executor([] {
+    const int fd = open("/proc/self/oom_score_adj", O_WRONLY | O_CLOEXEC);
+    if (fd < 0 || write(fd, "-100", 4) < 0) GTEST_SKIP() << "this process cannot protect itself";
+    close(fd);
+    TestSandbox sandbox;
+    ASSERT_TRUE(sandbox.prepare());
+    EXPECT_EQ(sandbox.output_of("cat /proc/self/oom_score_adj"), "0\n");
+  });
+}
+
 TEST_P(HostSandbox, KillToAllLeavesNone) {
   each([](TestSandbox& sandbox) {
     const ProgramRequest fork_tree = sandbox.shell(

@@ -208,6 +208,30 @@ TEST_P(ImageSandbox, MissingImageFailsPrepareWithItsName) {
           [](TestSandbox& sandbox) { sandbox.request.image->path = "/tmp/no-such-image"; });
 }
 
+TEST_P(ImageSandbox, SecondSandboxTakesTheShortWay) {
+  each({}, [](TestSandbox& sandbox) {
+    sandbox.cleanup();
+    mkdir(sandbox.request.directory.c_str(), 0700);
+    // Without a helper nothing but the short way is left.
+    sandbox.settings.image_helper = "/no/such/helper";
+    ASSERT_TRUE(sandbox.prepare());
+    EXPECT_EQ(sandbox.output_of("echo in"), "in\n");
+  });
+}
+
+TEST_P(ImageSandbox, CleanupWhileTheImageIsFetchedGivesUpInOrder) {
+  with_sandbox({}, {}, [](TestSandbox& sandbox) {
+    sandbox.runtime.emplace(sandbox.reactor, sandbox.settings);
+    std::vector<std::string> order;
+    sandbox.runtime->prepare(sandbox.request, [&](Result<SandboxReady> result) {
+      order.push_back(result ? "prepared" : "given up");
+    });
+    sandbox.cleanup();
+    EXPECT_EQ(order, std::vector<std::string>{"given up"});
+    EXPECT_EQ(sandbox.reactor.children(), 0U);
+  });
+}
+
 TEST_P(ImageSandbox, OtherDigestFailsPrepare) {
   refused({}, std::string(64, 'a'), [](TestSandbox& sandbox) {
     sandbox.request.image->manifest_digest = "sha256:" + std::string(64, 'a');
