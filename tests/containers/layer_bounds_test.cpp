@@ -1,6 +1,7 @@
 // Archives that are broken, or that grow without end.
 #include "queues/base/rng.hpp"
 #include "tests/containers/layer_fixture.hpp"
+#include "tests/shared_data.hpp"
 
 namespace gangway::containers {
 namespace {
@@ -127,9 +128,7 @@ TEST_F(LayerBounds, DirectoriesNestedThroughLinksAreStopped) {
 }
 
 TEST_F(LayerBounds, OddArchivesOfOthersEndOrderly) {
-  const char* data = std::getenv("GANGWAY_SHARED_DATA");
-  const std::string directory =
-      data != nullptr ? cat(data, "/archives") : GANGWAY_SOURCE_DIR "/../shared/data/archives";
+  const std::string directory = test::shared_data("archives");
   std::vector<std::string> files;
   for (const char* part : {"", "/go-tar", "/libarchive"}) {
     for (const auto& [name, what] : describe(directory + part, false)) {

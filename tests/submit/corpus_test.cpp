@@ -1,8 +1,6 @@
-// The directive lines of public job scripts, if they are at hand: GANGWAY_JOBSCRIPTS names the
-// directory. They are not part of the project.
+// The directive lines of public job scripts, if they are at hand (tests/shared_data.hpp).
 #include <gtest/gtest.h>
 
-#include <cstdlib>
 #include <fstream>
 #include <nlohmann/json.hpp>
 #include <string>
@@ -10,15 +8,14 @@
 #include "submit/job_options.hpp"
 #include "submit/jobspec_parse.hpp"
 #include "submit/script_directives.hpp"
+#include "tests/shared_data.hpp"
 
 namespace gangway::submit {
 namespace {
 
 std::vector<std::vector<std::string>> read_corpus(const std::string& name) {
   std::vector<std::vector<std::string>> scripts;
-  const char* directory = std::getenv("GANGWAY_JOBSCRIPTS");
-  if (directory == nullptr) return scripts;
-  std::ifstream file(std::string(directory) + "/" + name);
+  std::ifstream file(test::shared_data("jobscripts/" + name));
   for (std::string line; std::getline(file, line);) {
     scripts.push_back(nlohmann::json::parse(line)["directives"]);
   }
@@ -61,7 +58,7 @@ Counts try_corpus(const std::vector<std::vector<std::string>>& scripts) {
 
 TEST(Corpus, EveryDirectiveLineOfPublicScriptsIsSplit) {
   const auto scripts = read_corpus("sbatch_directives_dev.jsonl");
-  if (scripts.empty()) GTEST_SKIP() << "no corpus: GANGWAY_JOBSCRIPTS names no directory with it";
+  if (scripts.empty()) GTEST_SKIP() << "no corpus in " << test::shared_data("jobscripts");
   for (const auto& directives : scripts) {
     const ScriptDirectives found = parse_directives(as_script(directives));
     EXPECT_LE(found.directives.size(), directives.size());
@@ -75,7 +72,7 @@ TEST(Corpus, EveryDirectiveLineOfPublicScriptsIsSplit) {
 
 TEST(Corpus, PbsLinesOfPublicScriptsAreUnderstood) {
   const auto scripts = read_corpus("pbs_directives_dev.jsonl");
-  if (scripts.empty()) GTEST_SKIP() << "no corpus: GANGWAY_JOBSCRIPTS names no directory with it";
+  if (scripts.empty()) GTEST_SKIP() << "no corpus in " << test::shared_data("jobscripts");
   const Counts counts = try_corpus(scripts);
   EXPECT_LE(counts.refused * 100, counts.lines * 2) << counts.messages;
 }

@@ -1,10 +1,8 @@
 // Published cases for EASY backfilling on 100 processors: a job's id has its expected end as its
-// integer part. They are not part of the source tree; GANGWAY_SHARED_DATA, or ../shared/data beside
-// it, is where they are looked for.
+// integer part (tests/shared_data.hpp).
 #include <gtest/gtest.h>
 
 #include <algorithm>
-#include <cstdlib>
 #include <filesystem>
 #include <fstream>
 #include <map>
@@ -14,6 +12,7 @@
 
 #include "policy_builders.hpp"
 #include "scheduler/policy/planner.hpp"
+#include "tests/shared_data.hpp"
 
 namespace gangway::scheduler {
 namespace {
@@ -26,14 +25,7 @@ struct Case {
   std::int64_t run = 0;
 };
 
-std::filesystem::path cases_folder() {
-  const char* from_environment = std::getenv("GANGWAY_SHARED_DATA");
-  const std::filesystem::path data =
-      from_environment != nullptr
-          ? std::filesystem::path(from_environment)
-          : std::filesystem::path(GANGWAY_SOURCE_DIR).parent_path() / "shared" / "data";
-  return data / "scheduling-cases";
-}
+std::filesystem::path cases_folder() { return test::shared_data("scheduling-cases"); }
 
 std::vector<Case> read_cases(const std::filesystem::path& file) {
   std::vector<Case> cases;
