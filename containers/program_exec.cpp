@@ -59,15 +59,6 @@ Result<void> place_descriptors(const ProgramStart& start) {
   return {};
 }
 
-// A process that looks after programs may be protected from the kernel's memory killer; programs
-// are what it is there for. Raising one's own value is always allowed.
-void give_up_memory_protection() {
-  const Fd fd(open("/proc/self/oom_score_adj", O_RDWR | O_CLOEXEC));
-  char text[16] = {};
-  if (!fd || read(fd.get(), text, sizeof text - 1) <= 0 || text[0] != '-') return;
-  [[maybe_unused]] const ssize_t written = pwrite(fd.get(), "0", 1, 0);
-}
-
 std::vector<char*> pointers(const std::vector<std::string>& texts) {
   std::vector<char*> out;
   out.reserve(texts.size() + 1);
@@ -133,7 +124,6 @@ Error exec_program(const ProgramStart& start) {
   setsid();  // fails only for a group leader, which a fresh child is not
   reset_signals();
   umask(start.umask);
-  give_up_memory_protection();
   if (auto pinned = pin_to(start.cores); !pinned) return pinned.error();
   if (auto placed = place_descriptors(start); !placed) return placed.error();
   if (auto entered = enter_directory(start.workdir); !entered) return entered.error();

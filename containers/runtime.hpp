@@ -2,10 +2,12 @@
 //
 // It knows no jobs: a sandbox is an image (or the host's file system), a user, limits and mounts; a
 // program is an argv with an environment. The cut is that of Mesos' isolators: recover, prepare,
-// start, signal, usage, cleanup. Every call is asynchronous where it can take long; each answer comes
-// in a later turn of the caller's loop, exactly once. One sandbox may hold many programs; they share
-// its namespaces, /dev/shm and /tmp.
+// start, signal, usage, cleanup. Every call is asynchronous where it can take long; each answer
+// comes in a later turn of the caller's loop, exactly once. One sandbox may hold many programs;
+// they share its namespaces, /dev/shm and /tmp.
 #pragma once
+
+#include <sys/types.h>
 
 #include <cstdint>
 #include <functional>
@@ -13,8 +15,6 @@
 #include <string>
 #include <utility>
 #include <vector>
-
-#include <sys/types.h>
 
 #include "queues/base/result.hpp"
 #include "queues/base/time.hpp"
@@ -46,16 +46,16 @@ struct BindMount {
 };
 
 struct SandboxLimits {
-  std::vector<int> cores;              // logical cores it may use; empty: all
+  std::vector<int> cores;  // logical cores it may use; empty: all
   std::optional<Bytes> memory;
   std::optional<std::int64_t> pids;
-  std::optional<Bytes> shm;            // size of /dev/shm; none: half of memory
+  std::optional<Bytes> shm;  // size of /dev/shm; none: half of memory
 };
 
 // A small file that the programs inside can read (and run), whatever the host's directories on the
 // way to it allow: a job script. Seen as SandboxReady::files_directory + "/" + name.
 struct SandboxFile {
-  std::string name;        // without '/'
+  std::string name;  // without '/'
   std::string bytes;
   bool executable = false;
 };
@@ -63,18 +63,18 @@ struct SandboxFile {
 // Where a program's output goes. Paths are opened with the user's rights, outside the sandbox.
 struct ProgramOutput {
   std::string path;
-  bool truncate = false;   // else append
+  bool truncate = false;  // else append
 };
 
 struct SandboxRequest {
-  std::string name;        // unique on the node: "42.1"
-  std::string directory;   // exists, private to this sandbox, removed by cleanup
+  std::string name;       // unique on the node: "42.1"
+  std::string directory;  // exists, private to this sandbox, removed by cleanup
   std::optional<ImageSource> image;
   UserIdentity user;
   std::string hostname;
   std::vector<BindMount> binds;
-  std::string workdir;     // the directory programs start in; with an image: made visible inside by
-                           // a bind of its own unless a bind covers it
+  std::string workdir;  // the directory programs start in; with an image: made visible inside by
+                        // a bind of its own unless a bind covers it
   SandboxLimits limits;
   std::vector<SandboxFile> files;
   // Made (and truncated) once, with the user's rights, as the last act of prepare: an output that
@@ -83,32 +83,33 @@ struct SandboxRequest {
 };
 
 struct SandboxReady {
-  std::vector<std::string> image_env;         // of the image's config
-  std::vector<std::string> image_entrypoint;  // Entrypoint, then Cmd is used if the caller has no argv
+  std::vector<std::string> image_env;  // of the image's config
+  std::vector<std::string>
+      image_entrypoint;  // Entrypoint, then Cmd is used if the caller has no argv
   std::vector<std::string> image_cmd;
-  std::vector<std::string> waivers;           // what could not be enforced and was allowed to be missing
-  std::string files_directory;                // where SandboxRequest::files are, as seen inside
+  std::vector<std::string> waivers;  // what could not be enforced and was allowed to be missing
+  std::string files_directory;       // where SandboxRequest::files are, as seen inside
 };
 
 struct ProgramRequest {
-  std::uint32_t id = 0;              // unique in the sandbox
-  std::vector<std::string> argv;     // argv[0] is looked up by PATH inside
+  std::uint32_t id = 0;           // unique in the sandbox
+  std::vector<std::string> argv;  // argv[0] is looked up by PATH inside
   std::vector<std::string> env;
   std::string workdir;
-  std::string stdin_path;            // empty: /dev/null
+  std::string stdin_path;  // empty: /dev/null
   ProgramOutput out;
   std::optional<ProgramOutput> err;  // none: same as out
   std::vector<int> cores;            // affinity; empty: the sandbox's
   mode_t umask = 022;
-  bool host_files = false;           // runs in the sandbox's namespaces but sees the host's file system
-                                     // (the PMIx server); inherits `inherit_fd` as descriptor 3
+  bool host_files = false;  // runs in the sandbox's namespaces but sees the host's file system
+                            // (the PMIx server); inherits `inherit_fd` as descriptor 3
   int inherit_fd = -1;
 };
 
 struct ProgramEnd {
   std::uint32_t id = 0;
-  bool started = true;       // false: exec failed; `message` says why
-  int wait_status = 0;       // as wait(2) gives it
+  bool started = true;  // false: exec failed; `message` says why
+  int wait_status = 0;  // as wait(2) gives it
   std::string message;
 };
 
@@ -132,8 +133,9 @@ class ContainerRuntime {
   // Programs with host_files are ours: they get only what is sent to their id, and SIGKILL.
   virtual void signal(int signal_number, std::optional<std::uint32_t> id) = 0;
   [[nodiscard]] virtual SandboxUsage usage() const = 0;
-  // Kills what is left, takes the sandbox down, removes its directory and control groups. Also right
-  // after a failed or unfinished prepare, which it aborts. `done` after the last process is gone.
+  // Kills what is left, takes the sandbox down, removes its directory and control groups. Also
+  // right after a failed or unfinished prepare, which it aborts. `done` after the last process is
+  // gone.
   virtual void cleanup(std::function<void(SandboxUsage)> done) = 0;
 };
 

@@ -7,6 +7,6 @@ namespace gangway {
 [[noreturn]] void check_failed(const char* condition, const char* file, int line);
 }  // namespace gangway
 
-#define CHECK(condition) \
+#define CHECK(condition)                               \
   (static_cast<bool>(condition) ? static_cast<void>(0) \
                                 : ::gangway::check_failed(#condition, __FILE__, __LINE__))

@@ -1,9 +1,9 @@
 // Fd owns a file descriptor and closes it. Not copyable.
 #pragma once
 
-#include <utility>
-
 #include <unistd.h>
+
+#include <utility>
 
 namespace gangway {
 

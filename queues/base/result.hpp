@@ -64,7 +64,7 @@ class [[nodiscard]] Result {
  public:
   using value_type = T;
 
-  Result(T value) : state_(std::in_place_index<0>, std::move(value)) {}  // NOLINT: implicit
+  Result(T value) : state_(std::in_place_index<0>, std::move(value)) {}      // NOLINT: implicit
   Result(Error error) : state_(std::in_place_index<1>, std::move(error)) {}  // NOLINT: implicit
 
   [[nodiscard]] bool has_value() const { return state_.index() == 0; }
@@ -120,17 +120,17 @@ class [[nodiscard]] Result<void> {
 };
 
 // Returns the error of `expr` from the calling function, with `clause` in front of it.
-#define GANGWAY_TRY_CONTEXT(expr, clause)                                               \
-  do {                                                                                  \
-    if (auto gangway_try_ = (expr); !gangway_try_) {                                    \
-      return gangway_try_.error().with_context(clause);                                 \
-    }                                                                                   \
+#define GANGWAY_TRY_CONTEXT(expr, clause)               \
+  do {                                                  \
+    if (auto gangway_try_ = (expr); !gangway_try_) {    \
+      return gangway_try_.error().with_context(clause); \
+    }                                                   \
   } while (false)
 
 // Returns the error of `expr` from the calling function.
-#define GANGWAY_TRY(expr)                                                        \
-  do {                                                                           \
-    if (auto gangway_try_ = (expr); !gangway_try_) return gangway_try_.error();  \
+#define GANGWAY_TRY(expr)                                                       \
+  do {                                                                          \
+    if (auto gangway_try_ = (expr); !gangway_try_) return gangway_try_.error(); \
   } while (false)
 
 #define GANGWAY_CONCAT_INNER(a, b) a##b

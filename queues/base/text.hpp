@@ -18,8 +18,8 @@ namespace detail {
 inline void append_piece(std::string& out, std::string_view piece) { out.append(piece); }
 inline void append_piece(std::string& out, char piece) { out.push_back(piece); }
 template <std::integral T>
-  requires(!std::same_as<T, char> && !std::same_as<T, bool>)
-void append_piece(std::string& out, T number) {
+requires(!std::same_as<T, char> && !std::same_as<T, bool>) void append_piece(std::string& out,
+                                                                             T number) {
   char digits[24];
   const auto end = std::to_chars(digits, digits + sizeof digits, number);
   out.append(digits, end.ptr);
@@ -54,6 +54,7 @@ template <std::integral T>
 [[nodiscard]] bool is_utf8(std::string_view text);
 // For a misspelled `word`: the candidate with the least edit distance, if it is at most 2 (or a
 // third of the length); "" otherwise. For "did you mean" lines.
-[[nodiscard]] std::string nearest(std::string_view word, const std::vector<std::string>& candidates);
+[[nodiscard]] std::string nearest(std::string_view word,
+                                  const std::vector<std::string>& candidates);
 
 }  // namespace gangway

@@ -1,7 +1,8 @@
 // The cluster's configuration: one YAML file, read whole, all its errors at once with line numbers.
 //
-// People's programs never read it: they find the scheduler by --socket, GANGWAY_SOCKET or the default
-// path. Pure but for load_config(), which reads one file. docs/configuration.md lists every key.
+// People's programs never read it: they find the scheduler by --socket, GANGWAY_SOCKET or the
+// default path. Pure but for load_config(), which reads one file. docs/configuration.md lists every
+// key.
 #pragma once
 
 #include <cstdint>
@@ -39,27 +40,27 @@ enum class Waiver {
 
 struct SchedulerConfig {
   std::string socket{kDefaultSocketPath};
-  std::string listen = "0.0.0.0:6810";   // for executors
+  std::string listen = "0.0.0.0:6810";  // for executors
   std::string spool = "/var/lib/gangway/scheduler";
 };
 
 struct ExecutorConfig {
   std::string scheduler = "127.0.0.1:6810";  // where jschedd listens
   std::string spool = "/var/lib/gangway/executor";
-  std::string images;                    // image store; empty: <spool>/images
-  std::string scratch;                   // overlays' upper directories; empty: a tmpfs in each sandbox
-  std::string address;                   // reachable from the other nodes; empty: as the scheduler sees it
-  std::optional<std::int64_t> cores;     // else what the kernel shows
+  std::string images;   // image store; empty: <spool>/images
+  std::string scratch;  // overlays' upper directories; empty: a tmpfs in each sandbox
+  std::string address;  // reachable from the other nodes; empty: as the scheduler sees it
+  std::optional<std::int64_t> cores;  // else what the kernel shows
   std::optional<Bytes> memory;
   std::vector<std::pair<std::string, std::int64_t>> named;
-  std::string cgroup = "gangway";        // the control group below which jobs get theirs
+  std::string cgroup = "gangway";  // the control group below which jobs get theirs
   std::set<Waiver> waivers;
-  bool shared_machine = false;           // other executors use the same cores (a cluster on one
-                                         // machine): tasks are not pinned, waiting ranks yield
+  bool shared_machine = false;  // other executors use the same cores (a cluster on one
+                                // machine): tasks are not pinned, waiting ranks yield
 };
 
 struct MpiConfig {
-  std::string tcp_networks;              // "10.77.0.0/24": what Open MPI's TCP may use; empty: its choice
+  std::string tcp_networks;  // "10.77.0.0/24": what Open MPI's TCP may use; empty: its choice
 };
 
 struct Config {
@@ -74,7 +75,7 @@ struct Config {
   SchedulerConfig scheduler;
   ExecutorConfig executor;
   MpiConfig mpi;
-  std::vector<Queue> queues;             // never empty: a queue "batch" if the file names none
+  std::vector<Queue> queues;  // never empty: a queue "batch" if the file names none
 };
 
 struct ConfigError {

@@ -11,12 +11,13 @@ namespace gangway {
 
 // One node's part of an allocation.
 struct NodeShare {
-  std::uint32_t component = 0;   // index into JobSpec::components
+  std::uint32_t component = 0;  // index into JobSpec::components
   NodeName node;
   Resources resources;
-  std::vector<std::int32_t> cores;  // logical core numbers given on that node; size = resources.cores
-  std::int32_t first_task = 0;      // global rank of its first task
-  std::int32_t tasks = 0;           // tasks on this node, consecutive ranks (block distribution)
+  std::vector<std::int32_t>
+      cores;                    // logical core numbers given on that node; size = resources.cores
+  std::int32_t first_task = 0;  // global rank of its first task
+  std::int32_t tasks = 0;       // tasks on this node, consecutive ranks (block distribution)
   friend bool operator==(const NodeShare&, const NodeShare&) = default;
 };
 

@@ -21,7 +21,8 @@ struct GraphEdge {
 
 struct GraphOrder {
   std::vector<std::uint32_t> topological;  // every vertex after those it waits for; ties by number
-  std::vector<std::int64_t> length_to_end; // longest sum of weights from the vertex to a sink, own weight included
+  std::vector<std::int64_t>
+      length_to_end;  // longest sum of weights from the vertex to a sink, own weight included
 };
 
 // Errors: Invalid, naming a cycle's vertices in order by `names` ("a -> b -> c -> a").

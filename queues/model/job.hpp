@@ -18,23 +18,31 @@ namespace gangway {
 
 // Why a job waits. Slurm's words where it has one.
 enum class PendingReason {
-  None,                      // not looked at yet
-  Priority,                  // others are before it
-  Resources,                 // next in line, waits for resources
+  None,       // not looked at yet
+  Priority,   // others are before it
+  Resources,  // next in line, waits for resources
   Dependency,
   DependencyNeverSatisfied,
   BeginTime,
   JobHeldUser,
   JobHeldAdmin,
-  NodesUnavailable,          // enough nodes exist, too many of them are down, lost or drained
+  NodesUnavailable,  // enough nodes exist, too many of them are down, lost or drained
   QueueDown,
-  Requeued,                  // waits for its old attempt to be over everywhere
-  LaunchFailedRequeued,      // its last start failed; it backs off
+  Requeued,              // waits for its old attempt to be over everywhere
+  LaunchFailedRequeued,  // its last start failed; it backs off
 };
 [[nodiscard]] std::string_view to_string(PendingReason reason);
 
 enum class OutcomeKind {
-  Completed, Failed, Signaled, Cancelled, TimedOut, OutOfMemory, NodeFailed, Preempted, LaunchFailed,
+  Completed,
+  Failed,
+  Signaled,
+  Cancelled,
+  TimedOut,
+  OutOfMemory,
+  NodeFailed,
+  Preempted,
+  LaunchFailed,
 };
 [[nodiscard]] std::string_view to_string(OutcomeKind kind);          // "COMPLETED"
 [[nodiscard]] std::string_view customary_letters(OutcomeKind kind);  // "CD"
@@ -91,10 +99,15 @@ struct Finished {
 };
 }  // namespace phase
 
-using Phase = std::variant<phase::Waiting, phase::Starting, phase::Running, phase::Suspended,
-                           phase::Completing, phase::Finished>;
-[[nodiscard]] std::string_view phase_name(const Phase& phase);     // "Waiting"
-[[nodiscard]] std::string_view customary_letters(const Phase& p);  // "PD", "CF", "R", "S", "CG", or the outcome's
+using Phase = std::variant<phase::Waiting,
+                           phase::Starting,
+                           phase::Running,
+                           phase::Suspended,
+                           phase::Completing,
+                           phase::Finished>;
+[[nodiscard]] std::string_view phase_name(const Phase& phase);  // "Waiting"
+[[nodiscard]] std::string_view customary_letters(
+    const Phase& p);  // "PD", "CF", "R", "S", "CG", or the outcome's
 
 struct Hold {
   bool by_user = false;
@@ -119,13 +132,13 @@ struct Job {
 
   Phase phase = phase::Waiting{};
   Hold hold;
-  Attempt attempt = 0;           // of the newest allocation; 0 before the first
+  Attempt attempt = 0;                // of the newest allocation; 0 before the first
   std::uint32_t launch_failures = 0;  // in a row; bounded, see job_machine.hpp
   Time submitted;
   std::optional<Time> eligible;  // since when nothing but resources keeps it
   std::optional<Time> started;   // of the newest attempt
   std::optional<Time> ended;
-  std::uint64_t version = 0;     // rises with each event
+  std::uint64_t version = 0;  // rises with each event
 
   [[nodiscard]] bool is_waiting() const { return std::holds_alternative<phase::Waiting>(phase); }
   [[nodiscard]] bool is_finished() const { return std::holds_alternative<phase::Finished>(phase); }

@@ -23,39 +23,81 @@ struct Submitted {
   std::optional<Membership> membership;
   bool held = false;
 };
-struct Eligible {};                                      // nothing but resources keeps it now
-struct ReasonChanged { PendingReason reason; };          // why it waits, as people are told
-struct Held { bool by_operator = false; };
-struct Released { bool by_operator = false; };
-struct Allocated { Attempt attempt = 0; Allocation allocation; };
-struct Launched {};                                      // every node prepared; the order is out
+struct Eligible {};  // nothing but resources keeps it now
+struct ReasonChanged {
+  PendingReason reason;
+};  // why it waits, as people are told
+struct Held {
+  bool by_operator = false;
+};
+struct Released {
+  bool by_operator = false;
+};
+struct Allocated {
+  Attempt attempt = 0;
+  Allocation allocation;
+};
+struct Launched {};  // every node prepared; the order is out
 struct Suspended {};
 struct Resumed {};
-struct Ended { Attempt attempt = 0; Outcome outcome; bool requeue = false; };
-struct Cleaned { Attempt attempt = 0; };                 // every node of it is free again
-struct CancelledWaiting { Outcome outcome; };            // ended before it ever got nodes
+struct Ended {
+  Attempt attempt = 0;
+  Outcome outcome;
+  bool requeue = false;
+};
+struct Cleaned {
+  Attempt attempt = 0;
+};  // every node of it is free again
+struct CancelledWaiting {
+  Outcome outcome;
+};  // ended before it ever got nodes
 }  // namespace job_event
 
-using JobEvent =
-    std::variant<job_event::Submitted, job_event::Eligible, job_event::ReasonChanged,
-                 job_event::Held, job_event::Released, job_event::Allocated, job_event::Launched,
-                 job_event::Suspended, job_event::Resumed, job_event::Ended, job_event::Cleaned,
-                 job_event::CancelledWaiting>;
+using JobEvent = std::variant<job_event::Submitted,
+                              job_event::Eligible,
+                              job_event::ReasonChanged,
+                              job_event::Held,
+                              job_event::Released,
+                              job_event::Allocated,
+                              job_event::Launched,
+                              job_event::Suspended,
+                              job_event::Resumed,
+                              job_event::Ended,
+                              job_event::Cleaned,
+                              job_event::CancelledWaiting>;
 [[nodiscard]] std::string_view event_name(const JobEvent& event);  // "Submitted"
 
 namespace workflow_event {
-struct Submitted { std::string name; Owner owner; std::vector<WorkflowMember> members; };
-struct Finished { OutcomeKind outcome = OutcomeKind::Completed; };
+struct Submitted {
+  std::string name;
+  Owner owner;
+  std::vector<WorkflowMember> members;
+};
+struct Finished {
+  OutcomeKind outcome = OutcomeKind::Completed;
+};
 }  // namespace workflow_event
 using WorkflowEvent = std::variant<workflow_event::Submitted, workflow_event::Finished>;
 
 namespace node_event {
-struct Registered { Resources capacity; std::string boot_id; std::string address; };
-struct Drained { bool on = true; std::string reason; std::string by; };
-struct Lost {};   // silent past its lease
-struct ConfirmedDown { std::string by; };  // an operator's word: nothing runs there any more
+struct Registered {
+  Resources capacity;
+  std::string boot_id;
+  std::string address;
+};
+struct Drained {
+  bool on = true;
+  std::string reason;
+  std::string by;
+};
+struct Lost {};  // silent past its lease
+struct ConfirmedDown {
+  std::string by;
+};  // an operator's word: nothing runs there any more
 }  // namespace node_event
-using NodeEvent = std::variant<node_event::Registered, node_event::Drained, node_event::Lost,
+using NodeEvent = std::variant<node_event::Registered,
+                               node_event::Drained,
+                               node_event::Lost,
                                node_event::ConfirmedDown>;
 
 // The one envelope. `version` is the subject's version after this event.
@@ -63,9 +105,18 @@ struct Event {
   std::uint64_t seq = 0;
   Time time;
   std::uint64_t version = 0;
-  struct OfJob { JobKey key; JobEvent what; };
-  struct OfWorkflow { WorkflowId id; WorkflowEvent what; };
-  struct OfNode { NodeName name; NodeEvent what; };
+  struct OfJob {
+    JobKey key;
+    JobEvent what;
+  };
+  struct OfWorkflow {
+    WorkflowId id;
+    WorkflowEvent what;
+  };
+  struct OfNode {
+    NodeName name;
+    NodeEvent what;
+  };
   std::variant<OfJob, OfWorkflow, OfNode> subject;
 };
 

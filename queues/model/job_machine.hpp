@@ -31,8 +31,10 @@ namespace gangway {
 [[nodiscard]] Result<Job> apply(const Job& job, const JobEvent& event, Time at);
 
 // The job that a Submitted event makes. `spec` is what `event.spec_digest` names.
-[[nodiscard]] Job make_job(JobKey key, const job_event::Submitted& event,
-                           std::shared_ptr<const JobSpec> spec, Time at);
+[[nodiscard]] Job make_job(JobKey key,
+                           const job_event::Submitted& event,
+                           std::shared_ptr<const JobSpec> spec,
+                           Time at);
 
 // A start that failed (image, sandbox, a node that refused) is tried again this often, then the job
 // ends as LaunchFailed.

@@ -26,13 +26,13 @@ enum class MpiMode { None, Pmix };
 // One part of a gang: `nodes` nodes of one shape.
 struct Component {
   std::int32_t nodes = 1;
-  std::int32_t tasks = 1;           // in all of the component; tasks >= nodes
-  std::int32_t cpus_per_task = 1;   // cores
-  Bytes memory_per_node;            // 0: the queue's default
-  Resources named_per_node;         // only `named` is used: gpu:1 and the like
-  bool exclusive = false;           // whole nodes
-  std::vector<NodeName> only_nodes; // --nodelist: placed on these and no others, if not empty
-  std::vector<NodeName> not_nodes;  // --exclude
+  std::int32_t tasks = 1;            // in all of the component; tasks >= nodes
+  std::int32_t cpus_per_task = 1;    // cores
+  Bytes memory_per_node;             // 0: the queue's default
+  Resources named_per_node;          // only `named` is used: gpu:1 and the like
+  bool exclusive = false;            // whole nodes
+  std::vector<NodeName> only_nodes;  // --nodelist: placed on these and no others, if not empty
+  std::vector<NodeName> not_nodes;   // --exclude
   friend bool operator==(const Component&, const Component&) = default;
 
   // The most tasks that one node of this component gets (block distribution).
@@ -44,9 +44,9 @@ struct Component {
 
 // `%j`-patterns are expanded on the executor. An empty path means the default.
 struct StdioSpec {
-  std::string out;   // default job-%j.out
-  std::string err;   // default: joined with out
-  std::string in;    // default /dev/null
+  std::string out;  // default job-%j.out
+  std::string err;  // default: joined with out
+  std::string in;   // default /dev/null
   bool append = false;
   friend bool operator==(const StdioSpec&, const StdioSpec&) = default;
 };
@@ -78,8 +78,8 @@ enum class DependencyKind { After, AfterAny, AfterOk, AfterNotOk, Singleton };
 
 struct Dependency {
   DependencyKind kind = DependencyKind::AfterOk;
-  JobId on;          // unused for Singleton
-  Duration delay;    // After only: this long after the start
+  JobId on;        // unused for Singleton
+  Duration delay;  // After only: this long after the start
   friend bool operator==(const Dependency&, const Dependency&) = default;
 };
 
@@ -89,28 +89,28 @@ inline constexpr Duration kDefaultKillGrace = seconds(30);
 struct JobSpec {
   std::string name;
   JobKind kind = JobKind::Batch;
-  QueueName queue;        // empty: the default queue
-  AccountName account;    // empty: the user's name
-  std::int32_t nice = 0;  // higher is later
-  bool held = false;      // --hold
+  QueueName queue;                     // empty: the default queue
+  AccountName account;                 // empty: the user's name
+  std::int32_t nice = 0;               // higher is later
+  bool held = false;                   // --hold
   std::optional<Duration> time_limit;  // none: the queue's default, which may be "no limit"
   std::optional<Duration> kill_grace;  // between TERM and KILL; none: the cluster's, which the
                                        // scheduler fills in
-  bool requeue = true;    // run again after a lost node
+  bool requeue = true;                 // run again after a lost node
   std::optional<Time> not_before;      // --begin
 
-  std::vector<Component> components;   // at least one
+  std::vector<Component> components;  // at least one
   LaunchMode launch = LaunchMode::Batch;
   MpiMode mpi = MpiMode::None;
 
-  std::string script;                // text of a job script; empty for a command
-  std::vector<std::string> argv;     // the command, or the script's arguments
-  std::vector<std::string> env;      // "NAME=value"
-  std::string workdir;               // absolute
+  std::string script;             // text of a job script; empty for a command
+  std::vector<std::string> argv;  // the command, or the script's arguments
+  std::vector<std::string> env;   // "NAME=value"
+  std::string workdir;            // absolute
   StdioSpec stdio;
   std::uint32_t umask = 022;
 
-  std::optional<ImageSpec> image;    // none: the host's file system
+  std::optional<ImageSpec> image;  // none: the host's file system
   std::vector<BindSpec> binds;
 
   std::vector<Dependency> dependencies;  // pairwise, all must hold
@@ -147,7 +147,8 @@ inline constexpr std::size_t kMaxCommentBytes = 64 << 10;
 inline constexpr std::size_t kMaxNamedResources = 64;
 inline constexpr std::int64_t kMaxNamedAmount = 1'000'000'000;
 inline constexpr std::int32_t kMaxCpusPerTask = 1'000'000;
-inline constexpr Bytes kMaxMemoryPerNode = gibibytes(64 << 10);  // times kMaxNodesPerJob: no overflow
+inline constexpr Bytes kMaxMemoryPerNode =
+    gibibytes(64 << 10);  // times kMaxNodesPerJob: no overflow
 // Any time of a job and any amount of time (146 years): the sum of two does not overflow.
 inline constexpr Duration kMaxDuration{(std::int64_t{1} << 62) - 1};
 inline constexpr std::size_t kMaxBinds = 1000;

@@ -16,10 +16,10 @@ enum class Contact { Unknown, Reached, Suspect, Lost };
 struct Node {
   NodeName name;
   Resources capacity;
-  std::string address;   // where its shepherds can be reached by those of other nodes
-  std::string boot_id;   // changes with each boot of the machine
+  std::string address;  // where its shepherds can be reached by those of other nodes
+  std::string boot_id;  // changes with each boot of the machine
   Contact contact = Contact::Unknown;
-  bool drain = false;    // gets no new jobs: an operator's word
+  bool drain = false;  // gets no new jobs: an operator's word
   std::string drain_reason;
   std::uint64_t version = 0;
   friend bool operator==(const Node&, const Node&) = default;

@@ -12,10 +12,10 @@ namespace gangway {
 
 struct Queue {
   QueueName name;
-  std::vector<NodeName> nodes;           // empty: all nodes
-  std::int64_t priority = 0;             // added to each job's
-  std::optional<Duration> default_limit; // of a job that names none; none: unlimited
-  std::optional<Duration> max_limit;     // a job that asks for more is refused
+  std::vector<NodeName> nodes;            // empty: all nodes
+  std::int64_t priority = 0;              // added to each job's
+  std::optional<Duration> default_limit;  // of a job that names none; none: unlimited
+  std::optional<Duration> max_limit;      // a job that asks for more is refused
   Bytes default_memory_per_core = mebibytes(512);
   bool is_default = false;
   friend bool operator==(const Queue&, const Queue&) = default;

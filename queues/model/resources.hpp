@@ -32,7 +32,8 @@ struct Resources {
 // Every component of `want` is at most that of `have`.
 [[nodiscard]] bool fits_in(const Resources& want, const Resources& have);
 // How often `want` fits into `have`, at most `limit`. Requires: want is not zero.
-[[nodiscard]] std::int64_t times_fitting(const Resources& want, const Resources& have,
+[[nodiscard]] std::int64_t times_fitting(const Resources& want,
+                                         const Resources& have,
                                          std::int64_t limit);
 // "4 cores, 2G, gpu:1".
 [[nodiscard]] std::string to_string(const Resources& r);

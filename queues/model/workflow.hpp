@@ -16,9 +16,9 @@ namespace gangway {
 enum class NeedOutcome { Success, Failure, Any };
 [[nodiscard]] std::string_view to_string(NeedOutcome outcome);
 
-// Members that can never run, because of how those they need ended, end as Cancelled with this before
-// the reason: so they are told from those that somebody cancelled. The failure that made it so counts
-// for the workflow; they do not.
+// Members that can never run, because of how those they need ended, end as Cancelled with this
+// before the reason: so they are told from those that somebody cancelled. The failure that made it
+// so counts for the workflow; they do not.
 inline constexpr std::string_view kSkippedPrefix = "skipped: ";
 
 struct Need {

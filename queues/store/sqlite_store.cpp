@@ -105,8 +105,8 @@ Result<void> SqliteStore::Impl::set_up(const StoreOptions& options) {
 Result<void> SqliteStore::Impl::migrate() {
   GANGWAY_ASSIGN(const std::int64_t here, db.query_integer("PRAGMA user_version"));
   const bool is_current = here == kSchemaVersion;
-  // One transaction, so that of two programs that open a new store one makes it. Where nothing is to
-  // be made, nobody waits for a writer.
+  // One transaction, so that of two programs that open a new store one makes it. Where nothing is
+  // to be made, nobody waits for a writer.
   GANGWAY_TRY(db.execute(is_current ? "BEGIN" : "BEGIN IMMEDIATE"));
   GANGWAY_ASSIGN(const std::int64_t application, db.query_integer("PRAGMA application_id"));
   GANGWAY_ASSIGN(const std::int64_t version, db.query_integer("PRAGMA user_version"));

@@ -17,12 +17,22 @@
 namespace gangway::wire {
 
 enum class FrameType : std::uint16_t {
-  Hello = 1, Challenge = 2, Proof = 3, Welcome = 4, Refused = 5, Ping = 6, Pong = 7,
-  Request = 16, Response = 17,
-  FromNode = 32, ToNode = 33,
-  ToShepherd = 48, FromShepherd = 49,
+  Hello = 1,
+  Challenge = 2,
+  Proof = 3,
+  Welcome = 4,
+  Refused = 5,
+  Ping = 6,
+  Pong = 7,
+  Request = 16,
+  Response = 17,
+  FromNode = 32,
+  ToNode = 33,
+  ToShepherd = 48,
+  FromShepherd = 49,
   Peer = 64,
-  ToPmix = 80, FromPmix = 81,
+  ToPmix = 80,
+  FromPmix = 81,
 };
 
 struct Frame {

@@ -1,12 +1,12 @@
 #include "tests/containers/fuzz_targets.hpp"
 
-#include <clocale>
-#include <cstdlib>
-
 #include <fcntl.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
+
+#include <clocale>
+#include <cstdlib>
 
 #include "containers/archive_reader.hpp"
 #include "containers/image_document.hpp"

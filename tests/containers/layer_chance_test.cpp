@@ -1,5 +1,5 @@
-// Layers put together by chance out of the names and kinds that attacks are made of, and layers whose
-// bytes were changed by chance. Nothing outside changes, whatever comes of them.
+// Layers put together by chance out of the names and kinds that attacks are made of, and layers
+// whose bytes were changed by chance. Nothing outside changes, whatever comes of them.
 #include "queues/base/rng.hpp"
 #include "tests/containers/fuzz_targets.hpp"
 #include "tests/containers/layer_fixture.hpp"
@@ -11,8 +11,8 @@ using LayerByChance = LayerTest;
 
 std::string any_name(Rng& rng) {
   static constexpr std::string_view kParts[] = {
-      "a", "b", "l", "m", "..", ".", "", "outside", "victim", "directory", ".wh.a", ".wh.l",
-      ".wh..wh..opq", ".wh..", "root", "/"};
+      "a",      "b",         "l",     "m",     "..",           ".",     "",     "outside",
+      "victim", "directory", ".wh.a", ".wh.l", ".wh..wh..opq", ".wh..", "root", "/"};
   std::string name;
   for (auto count = rng.between(1, 4); count > 0; --count) {
     name += kParts[rng.between(0, std::size(kParts) - 1)];
@@ -22,9 +22,22 @@ std::string any_name(Rng& rng) {
 }
 
 std::string any_target(Rng& rng) {
-  static constexpr std::string_view kTargets[] = {
-      "..", "../..", "../outside", "../outside/victim", "/", "/outside", "../outside/directory",
-      "a", "b", "l", "m", "../root", ".", "../../../../../../..", "l/..", "/proc/self/root"};
+  static constexpr std::string_view kTargets[] = {"..",
+                                                  "../..",
+                                                  "../outside",
+                                                  "../outside/victim",
+                                                  "/",
+                                                  "/outside",
+                                                  "../outside/directory",
+                                                  "a",
+                                                  "b",
+                                                  "l",
+                                                  "m",
+                                                  "../root",
+                                                  ".",
+                                                  "../../../../../../..",
+                                                  "l/..",
+                                                  "/proc/self/root"};
   return std::string(kTargets[rng.between(0, std::size(kTargets) - 1)]);
 }
 
@@ -79,7 +92,9 @@ TEST(DocumentByChance, ChangedBytesAreNeverMoreThanAnError) {
   Rng rng(6);
   const ImageTexts image = make_image({plain_layer({file("a")})});
   for (int round = 0; round < 3000; ++round) {
-    std::string text = round % 3 == 0 ? image.manifest() : round % 3 == 1 ? image.config() : image.index();
+    std::string text = round % 3 == 0   ? image.manifest()
+                       : round % 3 == 1 ? image.config()
+                                        : image.index();
     for (auto count = rng.between(1, 6); count > 0; --count) {
       const auto at = static_cast<std::size_t>(rng.between(0, std::ssize(text) - 1));
       if (rng.chance(300)) {

@@ -482,15 +482,18 @@ TEST(RootSandbox, WithoutAUserNamespaceNothingIsLeftOfRootEither) {
   };
   const Result<InitReport> up = report();
   ASSERT_TRUE(up);
-  ASSERT_TRUE(std::holds_alternative<containers::SetUp>(*up)) << std::get<SetUpFailed>(*up).error.message();
+  ASSERT_TRUE(std::holds_alternative<containers::SetUp>(*up))
+      << std::get<SetUpFailed>(*up).error.message();
   const Fd out(open((home / "out").c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0644));
-  const Fd list = *make_memory_file(encode_programs(
-      {{.id = 1,
-        .argv = {"/bin/sh", "-c", "id -u; hostname; grep -E 'Cap|NoNew|Seccomp:' /proc/self/status"},
-        .env = {"PATH=/bin:/usr/bin"},
-        .workdir = "/",
-        .out = 0}}));
-  ASSERT_TRUE(send_packet(init->socket.get(), encode_order(StartOrder{}), {list.get(), out.get()}, true));
+  const Fd list = *make_memory_file(
+      encode_programs({{.id = 1,
+                        .argv = {"/bin/sh", "-c",
+                                 "id -u; hostname; grep -E 'Cap|NoNew|Seccomp:' /proc/self/status"},
+                        .env = {"PATH=/bin:/usr/bin"},
+                        .workdir = "/",
+                        .out = 0}}));
+  ASSERT_TRUE(
+      send_packet(init->socket.get(), encode_order(StartOrder{}), {list.get(), out.get()}, true));
   const Result<InitReport> over = report();
   ASSERT_TRUE(over);
   EXPECT_EQ(std::get<ProgramOver>(*over).wait_status, 0);
