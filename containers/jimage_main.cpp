@@ -33,6 +33,9 @@ constexpr std::string_view kHelp =
     "(docker-archive). Without a TAG: the only image in it, or the one tagged 'latest'.\n"
     "A store is a directory with unpacked images, private to the user who owns it.\n"
     "\n"
+    "      --store DIR  made if it is not there\n"
+    "  -h, --help    -V, --version\n"
+    "\n"
     "exit codes: 0; 64 usage; 65 not an image, or a bad one; 66 does not exist; 75 try again "
     "later;\n"
     "            77 not allowed; 70 internal\n";
@@ -145,11 +148,11 @@ int remove(const ImageStore& store, const std::vector<std::string>& digests) {
 }
 
 int run(std::vector<std::string> arguments) {
-  if (arguments.empty() || arguments[0] == "--help" || arguments[0] == "help") {
+  if (arguments.empty() || arguments[0] == "--help" || arguments[0] == "-h") {
     print(std::string(kHelp));
     return arguments.empty() ? 64 : 0;
   }
-  if (arguments[0] == "--version") {
+  if (arguments[0] == "--version" || arguments[0] == "-V") {
     print("jimage " GANGWAY_VERSION "\n");
     return 0;
   }

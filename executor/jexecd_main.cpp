@@ -224,8 +224,8 @@ int main(int argc, char** argv) {
   using namespace gangway;
   using namespace gangway::executor;
   Options options;
-  CLI::App app("jexecd: runs jobs on this node, as the scheduler orders");
-  app.set_version_flag("--version", "jexecd " GANGWAY_VERSION);
+  CLI::App app("Runs jobs on this node, as the scheduler orders.", "jexecd");
+  app.set_version_flag("-V,--version", "jexecd " GANGWAY_VERSION);
   app.add_option("--config", options.config,
                  cat("configuration file (default: ", kDefaultConfig, " if it is there)"));
   app.add_option("--node", options.node, "this node's name (default: the host's short name)");

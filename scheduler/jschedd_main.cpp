@@ -269,8 +269,8 @@ int main(int argc, char** argv) {
   bool only_check = false;
   bool only_config = false;
   bool foreground = true;
-  CLI::App app("jschedd: keeps the queue and decides what runs where");
-  app.set_version_flag("--version", "jschedd " GANGWAY_VERSION);
+  CLI::App app("Keeps the queue and decides what runs where.", "jschedd");
+  app.set_version_flag("-V,--version", "jschedd " GANGWAY_VERSION);
   app.add_option("--config", config_path, "configuration file")->capture_default_str();
   app.add_flag("--check-config", only_config, "read the configuration, tell its errors, and end");
   app.add_flag("--foreground", foreground, "stay in the foreground, as it always does");

@@ -175,7 +175,7 @@ std::optional<Duration> parse_positive(std::string_view text) {
 
 void describe(CLI::App& app, Options& options) {
   app.require_subcommand(1);
-  app.set_version_flag("--version", GANGWAY_VERSION);
+  app.set_version_flag("-V,--version", "gangway " GANGWAY_VERSION);
   auto* up = app.add_subcommand("up", "Start a scheduler and some executors as separate nodes");
   auto* down = app.add_subcommand("down", "Stop them, and leave nothing behind");
   auto* status = app.add_subcommand("status", "Say what runs");

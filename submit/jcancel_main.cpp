@@ -30,6 +30,7 @@ Ends jobs: TERM, and KILL after the grace time. A waiting job leaves the queue.
       --me             all your jobs
   -n, --name NAMES     of --user or --me, only those of these names
   -p, --queue QUEUES   ... only those in these queues
+      --partition      the same as --queue
   -t, --state STATES   ... only those in these states (PD, R, ...)
   -Q, --quiet          no messages about single jobs
       --socket PATH    the scheduler's socket; default $GANGWAY_SOCKET

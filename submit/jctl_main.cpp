@@ -26,6 +26,7 @@ constexpr Verb kVerb{
 --confirm-down is an operator's word: the jobs that wait for a silent node end or run again at once.
 Give it only when the machine is off, or its jobs would run twice.
 
+  -r, --reason TEXT  why; shown by jnodes
       --socket PATH  the scheduler's socket; default $GANGWAY_SOCKET
   -h, --help    -V, --version
 

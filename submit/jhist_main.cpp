@@ -31,6 +31,7 @@ Lists jobs that have ended, the newest end first.
   -u, --user NAMES     only these users' jobs      --me  only mine
   -j, --jobs IDS       only these jobs
   -p, --queue QUEUES   only these queues           -n, --name NAMES
+      --partition      the same as --queue
   -t, --states STATES  CD, F, CA, TO, OOM, NF, PR, LF
   -l, --limit N        at most this many; default 100
       --noheader       no line of headings

@@ -37,6 +37,7 @@ Lists the jobs that wait or run; a workflow as a tree of its jobs.
   -u, --user NAMES       only these users' jobs       --me  only mine
   -j, --jobs IDS         only these jobs
   -p, --queue QUEUES     only these queues            -n, --name NAMES
+      --partition        the same as --queue
   -t, --states STATES    PD, R, CG, CD, F, ...; all: every state
   -a, --all              ended jobs too
   -w, --workflow ID      the tree of a workflow
@@ -46,6 +47,7 @@ Lists the jobs that wait or run; a workflow as a tree of its jobs.
                          %k comment, %Z directory, %o command; %.8j is 8 wide, right-aligned
   -h, --noheader         no line of headings
       --json             JSON
+  -r, --array            accepted: every job has its line anyway
       --socket PATH      the scheduler's socket; default $GANGWAY_SOCKET
       --help    -V, --version
 

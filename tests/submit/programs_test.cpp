@@ -155,33 +155,6 @@ TEST_F(Programs, UnknownOptionIsOneLineAndUsage) {
   }
 }
 
-TEST_F(Programs, ManualPagesNameEveryOption) {
-  for (const std::string name : kPrograms) {
-    const std::string page = slurp(cat(GANGWAY_SOURCE_DIR, "/docs/man/", name, ".1"));
-    ASSERT_NE(page, "") << name;
-    // What the help shows in its column of options.
-    const std::string help = run({name, "--help"}).out;
-    for (const std::string_view line : split(help, '\n')) {
-      const std::size_t at = line.find("  --");
-      if (at == std::string_view::npos || !line.starts_with("  ")) continue;
-      const std::string_view rest = line.substr(at + 2);
-      std::string option(rest.substr(0, rest.find_first_of(" ,=")));
-      std::string escaped;
-      for (const char c : option) escaped += c == '-' ? std::string("\\-") : std::string(1, c);
-      EXPECT_NE(page.find(escaped), std::string::npos) << name << " " << option;
-    }
-  }
-}
-
-TEST_F(Programs, ManualPageOfJsubmitNamesItsWholeTable) {
-  const std::string page = slurp(cat(GANGWAY_SOURCE_DIR, "/docs/man/jsubmit.1"));
-  for (const OptionName& option : job_option_names()) {
-    std::string escaped = "\\-\\-";
-    for (const char c : option.name) escaped += c == '-' ? std::string("\\-") : std::string(1, c);
-    EXPECT_NE(page.find(escaped), std::string::npos) << option.name;
-  }
-}
-
 TEST(ExitCodes, AreThoseOfTheDocument) {
   const std::string page = slurp(cat(GANGWAY_SOURCE_DIR, "/docs/exit-codes.md"));
   for (const int code : {kExitUsage, kExitBadData, kExitNoInput, kExitUnavailable, kExitInternal,

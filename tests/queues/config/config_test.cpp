@@ -312,9 +312,11 @@ TEST(Config, LoadingNamesTheFileTheLineAndHowManyMoreErrorsThereAre) {
 }
 
 // The keys are those that a written file has, set or in a comment.
-TEST(Config, DocumentHasEveryKey) {
+TEST(Config, DocumentAndManualPageHaveEveryKey) {
   std::ifstream file(GANGWAY_SOURCE_DIR "/docs/configuration.md");
   const std::string document{std::istreambuf_iterator<char>(file), {}};
+  std::ifstream page_file(GANGWAY_SOURCE_DIR "/docs/man/gangway.yaml.5");
+  const std::string page{std::istreambuf_iterator<char>(page_file), {}};
   std::istringstream rendered(render_config(Config{unusual()}) + render_config(read("")));
   int keys = 0;
   for (std::string line; std::getline(rendered, line);) {
@@ -325,6 +327,7 @@ TEST(Config, DocumentHasEveryKey) {
     if (key.find_first_not_of("abcdefghijklmnopqrstuvwxyz_") != std::string::npos) continue;
     ++keys;
     EXPECT_THAT(document, HasSubstr("`" + key + "`"));
+    EXPECT_THAT(page, testing::ContainsRegex("\n\\.B (.*, )?" + key + "(,|\n)"));
   }
   EXPECT_GT(keys, 50);
 }
