@@ -56,6 +56,7 @@ class ClusterState {
   [[nodiscard]] WorkflowId take_workflow_id(store::Batch& batch);
   // Whether `id` was ever given to a job.
   [[nodiscard]] bool is_given(JobId id) const { return id.value != 0 && id < next_job_; }
+  [[nodiscard]] bool is_given(WorkflowId id) const { return id.value != 0 && id < next_workflow_; }
 
   // Forgets a finished job or workflow (not the store's copy).
   void forget(JobKey key);

@@ -29,6 +29,25 @@ std::string in_words(Duration d) {
   return cat("in ", render_duration(Duration{d.ns / 1'000'000'000 * 1'000'000'000}));
 }
 
+Error no_job(JobKey key) { return {ErrorKind::NotFound, cat("there is no job ", to_string(key))}; }
+
+std::string node_list_of(const Allocation& allocation) {
+  std::vector<NodeName> names;
+  for (const NodeShare& share : allocation.shares) names.push_back(share.node);
+  return render_host_list(std::move(names));
+}
+
+// "FAILED with exit code 3, on n02"; "CANCELLED, cancelled by ann".
+std::string describe_end(const phase::Finished& over) {
+  const Outcome& outcome = over.outcome;
+  std::string text(to_string(outcome.kind));
+  if (outcome.kind == OutcomeKind::Failed) text += cat(" with exit code ", outcome.exit_code);
+  if (outcome.kind == OutcomeKind::Signaled) text += cat(" by signal ", outcome.signal);
+  if (!over.ran_on.shares.empty()) text += cat(", on ", node_list_of(over.ran_on));
+  if (!outcome.detail.empty()) text += cat(", ", outcome.detail);
+  return text;
+}
+
 }  // namespace
 
 // ---- views
@@ -39,14 +58,17 @@ void Controller::Impl::fill_view(const Job& job, wire::JobView* out) const {
   wire::to_wire(job, out->mutable_state());
   if (const auto keeping = waiting.find(job.key); keeping != waiting.end()) {
     out->mutable_state()->set_reason(static_cast<std::uint32_t>(keeping->second.reason));
-    if (const auto terms = planner.priority_of(job.key)) out->set_priority(terms->total());
+    out->set_priority(planner.priority_of(job.key));
   }
   out->set_name(spec.name);
   out->set_queue(spec.queue.value);
   out->set_nodes(spec.total_nodes());
   out->set_tasks(spec.total_tasks());
   std::int64_t cores = 0;
-  if (const Allocation* const allocation = job.allocation()) {
+  const auto* const over = std::get_if<phase::Finished>(&job.phase);
+  const Allocation* const allocation =
+      over != nullptr && !over->ran_on.shares.empty() ? &over->ran_on : job.allocation();
+  if (allocation != nullptr) {
     for (const NodeShare& share : allocation->shares) cores += share.resources.cores;
   } else {
     for (const Component& c : spec.components) {
@@ -130,6 +152,17 @@ void Controller::Impl::on_list_jobs(io::PeerId from,
   for (const wire::JobKey& key : request.keys()) keys.insert(wire::from_wire(key));
   std::set<WorkflowId> workflows;
   for (const std::uint64_t id : request.workflows()) workflows.insert({id});
+  // Some may be of another store's life; that all are is a mistake.
+  const bool some_given =
+      std::any_of(keys.begin(), keys.end(), [&](JobKey key) { return state.is_given(key.job); }) ||
+      std::any_of(workflows.begin(), workflows.end(),
+                  [&](WorkflowId id) { return state.is_given(id); });
+  if (!some_given && !keys.empty()) return reply_error(from, stream, no_job(*keys.begin()));
+  if (!some_given && !workflows.empty()) {
+    return reply_error(
+        from, stream,
+        Error(ErrorKind::NotFound, cat("there is no workflow ", to_string(*workflows.begin()))));
+  }
   const std::set<std::string> names(request.users().begin(), request.users().end());
   const std::size_t limit =
       request.limit() == 0 ? kMaxListed : std::min<std::size_t>(request.limit(), kMaxListed);
@@ -398,58 +431,52 @@ void Controller::Impl::on_explain(io::PeerId from,
   for (const wire::JobKey& message : request.keys()) {
     const JobKey key = wire::from_wire(message);
     const Job* const job = state.find_job(key);
+    if (job == nullptr && !state.is_given(key.job)) return reply_error(from, stream, no_job(key));
     if (job == nullptr) {
-      lines.push_back(
-          cat("job ", to_string(key), state.is_given(key.job) ? " has ended" : " does not exist"));
+      lines.push_back(cat("job ", to_string(key), " has ended; jhist tells how"));
       continue;
     }
     const std::string title =
         cat("job ", to_string(key), job->spec->name.empty() ? "" : cat(" (", job->spec->name, ")"));
-    const auto nodes_of = [&] {
-      std::vector<NodeName> names;
-      for (const NodeShare& share : job->allocation()->shares) names.push_back(share.node);
-      return render_host_list(std::move(names));
-    };
-    std::visit(
-        overloaded{
-            [&](const phase::Waiting&) {
-              lines.push_back(cat(title, " waits: ", to_string(waiting.at(key).reason)));
-              explain_waiting(*job, lines);
-            },
-            [&](const phase::Starting&) {
-              lines.push_back(cat(title, " is starting on ", nodes_of()));
-              for (const Part& part : gangs.at(key).parts) {
-                if (part.state == PartState::Asked) {
-                  lines.push_back(cat("  ", part.node.value, " is preparing it"));
-                }
-              }
-            },
-            [&](const phase::Running& running) {
-              lines.push_back(cat(title, " runs on ", nodes_of(), " for ",
-                                  render_duration(running.clock.elapsed(now.wall))));
-            },
-            [&](const phase::Suspended&) {
-              lines.push_back(cat(title, " is suspended on ", nodes_of()));
-            },
-            [&](const phase::Completing& completing) {
-              lines.push_back(cat(title, " is ending: ", to_string(completing.outcome.kind),
-                                  completing.outcome.detail.empty() ? "" : ", ",
-                                  completing.outcome.detail));
-              for (const Part& part : gangs.at(key).parts) {
-                if (part.state == PartState::Over) continue;
-                const Contact contact = state.find_node(part.node) != nullptr
-                                            ? state.find_node(part.node)->contact
-                                            : Contact::Unknown;
-                lines.push_back(
-                    cat("  ", part.node.value, " still cleans up (", to_string(contact), ")"));
-              }
-            },
-            [&](const phase::Finished& over) {
-              lines.push_back(cat(title, " has ended: ", to_string(over.outcome.kind),
-                                  over.outcome.detail.empty() ? "" : ", ", over.outcome.detail));
-            },
-        },
-        job->phase);
+    const auto nodes_of = [&] { return node_list_of(*job->allocation()); };
+    std::visit(overloaded{
+                   [&](const phase::Waiting&) {
+                     lines.push_back(cat(title, " waits: ", to_string(waiting.at(key).reason)));
+                     explain_waiting(*job, lines);
+                   },
+                   [&](const phase::Starting&) {
+                     lines.push_back(cat(title, " is starting on ", nodes_of()));
+                     for (const Part& part : gangs.at(key).parts) {
+                       if (part.state == PartState::Asked) {
+                         lines.push_back(cat("  ", part.node.value, " is preparing it"));
+                       }
+                     }
+                   },
+                   [&](const phase::Running& running) {
+                     lines.push_back(cat(title, " runs on ", nodes_of(), " for ",
+                                         render_duration(running.clock.elapsed(now.wall))));
+                   },
+                   [&](const phase::Suspended&) {
+                     lines.push_back(cat(title, " is suspended on ", nodes_of()));
+                   },
+                   [&](const phase::Completing& completing) {
+                     lines.push_back(cat(title, " is ending: ", to_string(completing.outcome.kind),
+                                         completing.outcome.detail.empty() ? "" : ", ",
+                                         completing.outcome.detail));
+                     for (const Part& part : gangs.at(key).parts) {
+                       if (part.state == PartState::Over) continue;
+                       const Contact contact = state.find_node(part.node) != nullptr
+                                                   ? state.find_node(part.node)->contact
+                                                   : Contact::Unknown;
+                       lines.push_back(cat("  ", part.node.value, " still cleans up (",
+                                           to_string(contact), ")"));
+                     }
+                   },
+                   [&](const phase::Finished& over) {
+                     lines.push_back(cat(title, " has ended: ", describe_end(over)));
+                   },
+               },
+               job->phase);
   }
   wire::Response response;
   for (std::string& line : lines) response.mutable_explained()->add_lines(std::move(line));
@@ -519,7 +546,7 @@ void Controller::Impl::explain_waiting(const Job& job, std::vector<std::string>&
   const auto why = planner.explain(job.key, now.wall);
   if (!why) return;
   lines.push_back(cat("  ", why->waits_for));
-  lines.push_back(cat("  place in line: ", why->rank, ", priority ", why->priority.total()));
+  lines.push_back(cat("  place in line: ", why->rank, ", priority ", why->priority));
   if (why->expected_start) {
     lines.push_back(cat("  expected start: ", render_local_time(*why->expected_start), ", ",
                         in_words(*why->expected_start - now.wall)));

@@ -56,6 +56,7 @@ std::string render_history(const std::vector<JobRow>& rows, bool header) {
                {"EXIT", Align::Right},
                {"ELAPSED", Align::Right},
                {"NODES", Align::Right},
+               {"NODELIST", Align::Left, true},
                {"ENDED"},
                {"DETAIL", Align::Left, true}});
   for (const JobRow& row : rows) {
@@ -67,6 +68,7 @@ std::string render_history(const std::vector<JobRow>& rows, bool header) {
                {exit_pair(row)},
                {render_duration(row.elapsed)},
                {cat(row.nodes)},
+               {row.node_list.empty() ? std::string("-") : row.node_list},
                {row.ended ? render_local_time(*row.ended) : std::string("-")},
                {row.outcome ? row.outcome->detail : std::string()}});
   }
@@ -93,6 +95,10 @@ int run(int argc, char** argv) {
     complain(kVerb.program, "there are more jobs than the scheduler lists at once");
   }
   std::vector<JobRow>& rows = list->rows;
+  for (const JobRow& row : rows) {
+    if (row.finished || filter.targets.jobs.empty()) continue;
+    complain(kVerb.program, cat("job ", to_string(row.key), " has not ended yet: ", row.state));
+  }
   std::erase_if(rows, [](const JobRow& row) { return !row.finished; });
   std::ranges::stable_sort(rows, std::greater<>{},
                            [](const JobRow& row) { return row.ended.value_or(Time{}); });

@@ -114,8 +114,8 @@ Colour colour_of(const JobRow& row) {
 std::string place_or_reason(const JobRow& row) {
   if (row.letters == "PD") return cat("(", row.reason, ")");
   if (row.finished && row.outcome && !row.outcome->is_success()) {
-    return cat("(", row.outcome->detail.empty() ? how_it_ended(*row.outcome) : row.outcome->detail,
-               ")");
+    return cat(row.node_list, row.node_list.empty() ? "" : " ", "(",
+               row.outcome->detail.empty() ? how_it_ended(*row.outcome) : row.outcome->detail, ")");
   }
   return row.node_list;
 }

@@ -24,7 +24,7 @@ struct JobRow {
   std::string letters;    // "PD", "R", "CD"
   std::string state;      // "PENDING", "RUNNING", "COMPLETED"
   std::string reason;     // why it waits; "None" otherwise
-  std::string node_list;  // "n[01-04]"; empty while it has none
+  std::string node_list;  // "n[01-04]", of an ended job where it ran; empty if it has none
   std::string member;     // its name in a workflow
   std::uint64_t workflow = 0;
   std::int32_t nodes = 0;
@@ -42,7 +42,7 @@ struct JobRow {
 
 [[nodiscard]] JobRow make_row(const wire::JobView& view, Time now);
 [[nodiscard]] Colour colour_of(const JobRow& row);
-// "n[01-04]", "(Resources)", or how it ended: squeue's last column.
+// "n[01-04]", "(Resources)", "n02 (failed with exit code 3)": squeue's last column.
 [[nodiscard]] std::string place_or_reason(const JobRow& row);
 // "3:2": exit code and signal, as sacct shows them; "" without an outcome.
 [[nodiscard]] std::string exit_pair(const JobRow& row);

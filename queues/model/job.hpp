@@ -95,6 +95,7 @@ struct Completing {  // its outcome is known; some nodes still clean up
 };
 struct Finished {
   Outcome outcome;
+  Allocation ran_on;  // what its last attempt held, for the history; empty if it never had nodes
   friend bool operator==(const Finished&, const Finished&) = default;
 };
 }  // namespace phase
@@ -142,7 +143,7 @@ struct Job {
 
   [[nodiscard]] bool is_waiting() const { return std::holds_alternative<phase::Waiting>(phase); }
   [[nodiscard]] bool is_finished() const { return std::holds_alternative<phase::Finished>(phase); }
-  // Of Starting, Running, Suspended, Completing; nullptr otherwise.
+  // What it holds: of Starting, Running, Suspended, Completing; nullptr otherwise.
   [[nodiscard]] const Allocation* allocation() const;
   // Of Completing and Finished; nullptr otherwise.
   [[nodiscard]] const Outcome* outcome() const;

@@ -95,7 +95,7 @@ class Step {
   }
   bool operator()(phase::Waiting&, const event::CancelledWaiting& e) {
     job_.ended = at_;
-    return enter(phase::Finished{e.outcome});
+    return enter(phase::Finished{e.outcome, {}});
   }
   bool operator()(phase::Starting& from, const event::Launched&) {
     job_.started = at_;
@@ -119,7 +119,9 @@ class Step {
     return complete(std::move(from.allocation), e, true);
   }
   bool operator()(phase::Completing& from, const event::Cleaned&) {
-    if (!from.requeue) return enter(phase::Finished{std::move(from.outcome)});
+    if (!from.requeue) {
+      return enter(phase::Finished{std::move(from.outcome), std::move(from.allocation)});
+    }
     PendingReason reason = reason_of(job_.hold);
     if (reason == PendingReason::None && from.outcome.kind == OutcomeKind::LaunchFailed) {
       reason = PendingReason::LaunchFailedRequeued;

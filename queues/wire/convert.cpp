@@ -469,7 +469,10 @@ void put_phase(const Phase& p, JobState* out) {
             to_wire(c.outcome, out->mutable_outcome());
             out->set_requeue(c.requeue);
           },
-          [&](const phase::Finished& f) { to_wire(f.outcome, out->mutable_outcome()); },
+          [&](const phase::Finished& f) {
+            to_wire(f.outcome, out->mutable_outcome());
+            if (!f.ran_on.shares.empty()) to_wire(f.ran_on, out->mutable_allocation());
+          },
       },
       p);
 }
@@ -515,7 +518,11 @@ Result<Phase> get_phase(const JobState& m) {
     }
     case 5: {
       GANGWAY_ASSIGN(auto outcome, get_outcome(m));
-      return Phase(phase::Finished{std::move(outcome)});
+      phase::Finished finished{std::move(outcome), {}};
+      if (m.has_allocation()) {
+        GANGWAY_ASSIGN(finished.ran_on, get_allocation(m));
+      }
+      return Phase(std::move(finished));
     }
     default:
       return corrupt(cat("phase: unknown value ", m.phase()));

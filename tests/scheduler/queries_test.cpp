@@ -45,6 +45,32 @@ TEST(ListJobs, ShowsWhatIsNotFinished) {
   EXPECT_EQ(world.ask(kAlice, request).jobs().jobs_size(), 1);
 }
 
+TEST(ListJobs, AnEndedJobKeepsItsNodesAndCores) {
+  World world = one_node();
+  world.submit(job());
+  world.run_to_end(1);
+  wire::Request request;
+  request.mutable_list_jobs()->set_finished_too(true);
+  const wire::Response response = world.ask(kAlice, request);
+  const wire::JobView& view = response.jobs().jobs(0);
+  ASSERT_EQ(view.state().allocation().shares_size(), 1);
+  EXPECT_EQ(view.state().allocation().shares(0).node(), "n1");
+  EXPECT_EQ(view.cores(), 1);
+}
+
+TEST(ListJobs, NamesThatWereNeverGivenAreAnError) {
+  World world = one_node();
+  world.submit(job());
+  wire::Request request;
+  wire::to_wire(World::key(99), request.mutable_list_jobs()->add_keys());
+  EXPECT_EQ(world.ask(kAlice, request).error().message(), "there is no job 99");
+  wire::to_wire(World::key(1), request.mutable_list_jobs()->add_keys());
+  EXPECT_EQ(world.ask(kAlice, request).jobs().jobs_size(), 1);
+  request.mutable_list_jobs()->clear_keys();
+  request.mutable_list_jobs()->add_workflows(9);
+  EXPECT_EQ(world.ask(kAlice, request).error().message(), "there is no workflow w9");
+}
+
 TEST(ListJobs, TellsWhyAJobWaits) {
   World world = one_node();
   world.submit(job());
@@ -175,6 +201,20 @@ TEST(Explain, TellsRankPromiseAndWhatItWaitsFor) {
   EXPECT_NE(next.find("promised on n1"), std::string::npos) << next;
   EXPECT_NE(explanation(world, 3).find("in 11:00"), std::string::npos) << explanation(world, 3);
   EXPECT_EQ(explanation(world, 1), "job 1 (work) runs on n1 for 0:00\n");
+}
+
+TEST(Explain, TellsHowAndWhereAJobEnded) {
+  World world = one_node();
+  world.submit(job());
+  world.run_to_end(1, {.kind = OutcomeKind::Failed, .exit_code = 3, .signal = 0, .detail = ""});
+  EXPECT_EQ(explanation(world, 1), "job 1 (work) has ended: FAILED with exit code 3, on n1\n");
+}
+
+TEST(Explain, AJobThatWasNeverGivenIsAnError) {
+  World world = one_node();
+  wire::Request request;
+  wire::to_wire(World::key(9), request.mutable_explain()->add_keys());
+  EXPECT_EQ(world.ask(kAlice, request).error().message(), "there is no job 9");
 }
 
 TEST(Explain, TellsWhomADependentJobWaitsFor) {

@@ -37,6 +37,15 @@ TEST(JobRow, StateHasLettersAndAName) {
   EXPECT_EQ(place_or_reason(row), "(failed with exit code 3)");
 }
 
+TEST(JobRow, AnEndedJobTellsWhereItRan) {
+  wire::JobView view =
+      ended(1, {.kind = OutcomeKind::Failed, .exit_code = 3, .signal = 0, .detail = ""});
+  view.mutable_state()->mutable_allocation()->add_shares()->set_node("n02");
+  const JobRow row = make_row(view, {});
+  EXPECT_EQ(row.node_list, "n02");
+  EXPECT_EQ(place_or_reason(row), "n02 (failed with exit code 3)");
+}
+
 TEST(JobRow, UnknownPhaseOfANewerSchedulerIsNoHarm) {
   EXPECT_EQ(make_row(view_of(1, 77), {}).state, "FINISHED");
 }

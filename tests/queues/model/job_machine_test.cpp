@@ -167,7 +167,8 @@ TEST(JobMachine, LifeOfAJobLeavesItsTimes) {
   EXPECT_EQ(job.started, Time{30});
   EXPECT_EQ(job.ended, Time{40});
   EXPECT_EQ(job.version, 6U);
-  EXPECT_EQ(job.allocation(), nullptr);
+  EXPECT_EQ(job.allocation(), nullptr);  // it holds nothing any more
+  EXPECT_EQ(std::get<phase::Finished>(job.phase).ran_on, kAllocation);
 }
 
 TEST(JobMachine, RunClockLeavesOutTheTimeSuspended) {

@@ -115,7 +115,7 @@ Phase RandomModel::phase() {
     case 4:
       return phase::Completing{allocation(), outcome(), coin()};
     default:
-      return phase::Finished{outcome()};
+      return phase::Finished{outcome(), coin() ? allocation() : Allocation{}};
   }
 }
 
