@@ -181,7 +181,8 @@ class Ensurer {
   // While the worker unpacks one layer the next is copied and checked here.
   Result<void> unpack_layers(const ImagePlan& plan) {
     for (std::size_t i = 0; i < plan.layers.size(); ++i) {
-      const std::string context = cat("layer ", i + 1, " of ", plan.layers.size());
+      const std::string context =
+          cat("image ", request_.path, ": layer ", i + 1, " of ", plan.layers.size());
       Result<Fd> copy = copy_layer(plan.layers[i]);
       GANGWAY_TRY_CONTEXT(worker_->unpack_wait(), cat("layer ", i));
       if (!copy) return copy.error().with_context(context);

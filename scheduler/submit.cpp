@@ -193,6 +193,12 @@ Result<void> Controller::Impl::check_cluster(Submission& submission, const JobSp
   }
   const auto known = submission.can_run.find(request);
   if (known != submission.can_run.end()) return known->second;
+  for (const Component& c : spec.components) {
+    for (const NodeName& name : c.only_nodes) {
+      if (state.find_node(name) != nullptr) continue;
+      return invalid(cat("node ", name.value, " does not exist; jnodes lists those there are"));
+    }
+  }
   std::vector<std::pair<NodeName, Resources>> nodes;
   for (const auto& [name, node] : state.nodes()) nodes.emplace_back(name, node.capacity);
   const Queue* const queue = find_queue(spec.queue);

@@ -114,12 +114,17 @@ int report_ends(std::string_view program,
                          outcome->detail.starts_with(kSkippedPrefix) &&
                          !named.contains(wire::from_wire(one.key()));
     if (code == kExitOk && !skipped) code = outcome->shell_code();
-    const bool by_itself =
-        outcome->kind == OutcomeKind::Completed || outcome->kind == OutcomeKind::Failed;
-    if (quiet || by_itself) continue;
+    // Our own exit code tells a program's exit code; but of several jobs, whose is it?
+    const bool is_told = outcome->kind == OutcomeKind::Completed ||
+                         (outcome->kind == OutcomeKind::Failed && outcome->detail.empty() &&
+                          waited.results_size() == 1);
+    if (quiet || is_told) continue;
+    std::string how(to_string(outcome->kind));
+    if (outcome->kind == OutcomeKind::Failed) how += cat(" with exit code ", outcome->exit_code);
+    if (outcome->kind == OutcomeKind::Signaled) how += cat(" by signal ", outcome->signal);
+    if (!outcome->detail.empty()) how += cat(", ", outcome->detail);
     complain(program,
-             cat("job ", id, one.member().empty() ? "" : cat(" (", one.member(), ")"), ": ",
-                 to_string(outcome->kind), outcome->detail.empty() ? "" : ", ", outcome->detail));
+             cat("job ", id, one.member().empty() ? "" : cat(" (", one.member(), ")"), ": ", how));
   }
   return code;
 }

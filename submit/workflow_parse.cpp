@@ -497,7 +497,14 @@ class Reader {
     }
     const Result<GraphOrder> order =
         order_graph(names, std::vector<std::int64_t>(names.size(), 1), edges);
-    if (!order) fail(jobs_line_, cat("the jobs have a cycle: ", order.error().message()));
+    if (order) return;
+    // The cycle is named from its first job in the file on.
+    const std::string& cycle = order.error().message();
+    const auto first = std::ranges::find_if(file_.jobs, [&](const WorkflowJob& job) {
+      return cycle.find(cat(": ", job.name, " -> ")) != std::string::npos;
+    });
+    fail(first != file_.jobs.end() ? first->line : jobs_line_,
+         cat("the jobs have a cycle: ", cycle));
   }
 
   const WorkflowInput& input_;

@@ -203,7 +203,7 @@ TEST_F(Programs, JsubmitRefusesBadInputBeforeItAsksAnybody) {
        "--nodes=2-4 for at least 2\n"},
       {{"cycle.yaml"},
        65,
-       "jsubmit: cycle.yaml:2: the jobs have a cycle: these wait for each other: a -> b -> a\n"},
+       "jsubmit: cycle.yaml:3: the jobs have a cycle: these wait for each other: a -> b -> a\n"},
       {{"--wrap", "true", "empty.sh"}, 64, "jsubmit: --wrap and \"empty.sh\" exclude each other\n"},
       {{"--"},
        64,

@@ -136,6 +136,27 @@ TEST(ExitCode, SkippedJobCountsOnlyIfItWasNamed) {
   EXPECT_EQ(code_of({kSkipped}, {1}), 1);
 }
 
+TEST(ExitCode, OfSeveralJobsTheLineTellsWhoseItIs) {
+  testing::internal::CaptureStderr();
+  EXPECT_EQ(report_ends("test", {}, ends({kDone, kFailed, kKilled}), false), 3);
+  EXPECT_EQ(testing::internal::GetCapturedStderr(),
+            "test: job 2: FAILED with exit code 3\ntest: job 3: SIGNALED by signal 9\n");
+  testing::internal::CaptureStderr();
+  EXPECT_EQ(report_ends("test", {}, ends({kFailed}), false), 3);
+  EXPECT_EQ(testing::internal::GetCapturedStderr(), "");
+}
+
+TEST(ExitCode, AProgramThatCouldNotBeRunIsTold) {
+  testing::internal::CaptureStderr();
+  const Outcome outcome{.kind = OutcomeKind::Failed,
+                        .exit_code = 127,
+                        .signal = 0,
+                        .detail = "cannot run solve: no such program in PATH"};
+  EXPECT_EQ(report_ends("test", {}, ends({outcome}), false), 127);
+  EXPECT_EQ(testing::internal::GetCapturedStderr(),
+            "test: job 1: FAILED with exit code 127, cannot run solve: no such program in PATH\n");
+}
+
 TEST(ExitCode, JobThatDoesNotExistIsNoInput) {
   wire::Waited waited;
   wire::Waited::One& one = *waited.add_results();

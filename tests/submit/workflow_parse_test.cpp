@@ -145,12 +145,12 @@ jobs:
   d: {command: "true", needs: [c]}
 )");
   EXPECT_EQ(errors_of(file),
-            "2: the jobs have a cycle: these wait for each other: a -> b -> c -> a\n");
+            "3: the jobs have a cycle: these wait for each other: a -> b -> c -> a\n");
 }
 
 TEST(Workflow, JobThatNeedsItselfIsACycle) {
   const WorkflowFile file = parse("version: 1\njobs:\n  a: {command: x, needs: a}\n");
-  EXPECT_EQ(errors_of(file), "2: the jobs have a cycle: these wait for each other: a -> a\n");
+  EXPECT_EQ(errors_of(file), "3: the jobs have a cycle: these wait for each other: a -> a\n");
 }
 
 TEST(Workflow, BrokenYamlHasALine) {
