@@ -10,8 +10,6 @@
 namespace gangway::scheduler {
 
 struct Snapshot {
-  PriorityRules rules{};
-  delta::FairSharesAre fair_shares{};
   std::vector<Queue> queues;
   std::vector<delta::NodeIs> nodes;
   std::vector<delta::Started> running;

@@ -53,13 +53,42 @@ TEST_F(Images, AScriptRunsInside) {
   EXPECT_THAT(file("out"), testing::Not(HasSubstr("postgres")));
 }
 
-TEST_F(Images, TheImageIsUnpackedOncePerNode) {
-  for (int i = 0; i < 3; ++i) {
-    ASSERT_EQ(user({"jsubmit", "--wait", "-w", "n02", "--image", busybox_, "--", "true"}).exit_code,
-              0);
+TEST_F(Images, EveryKindOfImageRuns) {
+  for (const char* name : {"busybox", "busybox-zstd", "busybox.tar", "busybox.docker.tar"}) {
+    const std::string image = find_image(name);
+    ASSERT_NE(image, "") << name;
+    const Ran ran = user({"jsubmit", "--wait", "--image", image, "-o", "out", "--", "sh", "-c",
+                          "busybox | head -1"});
+    EXPECT_EQ(ran.exit_code, 0) << name << ": " << ran.err;
+    EXPECT_THAT(file("out"), HasSubstr("BusyBox")) << name;
   }
-  const Ran again = user({"jsubmit", "--wait", "-w", "n02", "--image", busybox_, "--", "true"});
-  EXPECT_EQ(again.exit_code, 0);
+}
+
+TEST_F(Images, AnImageThatTheUserMayNotReadIsRefused) {
+  if (::geteuid() != 0) GTEST_SKIP() << "needs an image that is not the user's";
+  const std::string copy = directory() + "/private.tar";
+  std::filesystem::copy_file(busybox_, copy);
+  std::filesystem::permissions(copy, std::filesystem::perms(0600));
+  const Ran ran = user({"jsubmit", "--image", copy, "--", "true"});
+  EXPECT_EQ(ran.exit_code, 77);
+  EXPECT_EQ(ran.err, cat("jsubmit: image ", copy, ": Permission denied\n"));
+  EXPECT_EQ(user({"jqueue", "--noheader"}).out, "");
+}
+
+TEST_F(Images, TheImageIsUnpackedOncePerNode) {
+  if (::geteuid() != 0) GTEST_SKIP() << "looks into the executor's store";
+  const auto run_it = [&] {
+    return user({"jsubmit", "--wait", "-w", "n02", "--image", busybox_, "--", "true"}).exit_code;
+  };
+  const auto trees = [&] {  // their inodes: another unpacking would give others
+    const std::string below = cluster().layout().directory + "/n02/spool/images/trees/sha256";
+    return run({"sh", "-c", "ls -id " + below + "/*"}).out;
+  };
+  ASSERT_EQ(run_it(), 0);
+  const std::string before = trees();
+  ASSERT_NE(before, "");
+  ASSERT_EQ(run_it(), 0);
+  EXPECT_EQ(trees(), before);
 }
 
 }  // namespace

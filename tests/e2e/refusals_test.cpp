@@ -1,8 +1,11 @@
 // Bad input: one clear line on stderr, the documented exit code, nothing queued.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #include <algorithm>
+#include <filesystem>
 
 #include "queues/base/text.hpp"
 #include "tests/e2e/harness/cluster.hpp"
@@ -60,7 +63,107 @@ TEST_F(Refusals, NothingListensAtTheSocket) {
                  "/no/such/socket");
 }
 
-TEST_F(Refusals, AnUnknownJob) { expect_refused({"jcancel", "4711"}, 66, "4711"); }
+TEST_F(Refusals, NothingListensThoughItWasTriedAgain) {
+  const Ran ran = user({"jsubmit", "--retry", "1", "--socket", "/no/such/socket", "--", "true"});
+  EXPECT_EQ(ran.exit_code, 69);
+  EXPECT_THAT(ran.err, HasSubstr("trying again for 0:01\n"));
+}
+
+TEST_F(Refusals, AnUnknownJob) {
+  for (const char* program :
+       {"jcancel", "jhold", "jrelease", "jrequeue", "jwait", "jwhy", "jqueue", "jhist"}) {
+    expect_refused({program, "4711"}, 66, "there is no job 4711");
+  }
+  for (const char* program : {"jcancel", "jwait", "jwhy", "jqueue", "jhist"}) {
+    expect_refused({program, "w4711"}, 66, "w4711");
+  }
+}
+
+TEST_F(Refusals, UnreadableScript) {
+  if (::geteuid() != 0) GTEST_SKIP() << "needs a file that is not the user's";
+  write_as_user(cluster(), directory() + "/secret.sh", "#!/bin/sh\n");
+  ASSERT_EQ(::chown((directory() + "/secret.sh").c_str(), 0, 0), 0);
+  ASSERT_EQ(::chmod((directory() + "/secret.sh").c_str(), 0600), 0);
+  expect_refused({"jsubmit", "secret.sh"}, 77, "secret.sh: Permission denied");
+}
+
+TEST_F(Refusals, ScriptWithoutAnInterpreter) {
+  write_as_user(cluster(), directory() + "/plain.sh", "echo hello\n");
+  expect_refused({"jsubmit", "plain.sh"}, 65, "plain.sh:1: ");
+}
+
+TEST_F(Refusals, UnknownNode) {
+  expect_refused({"jsubmit", "-w", "n99", "--", "true"}, 65, "node n99 does not exist");
+}
+
+TEST_F(Refusals, ValuesThatAreNone) {
+  expect_refused({"jsubmit", "-t", "5q", "--", "true"}, 64, "\"5q\" is not a time limit");
+  expect_refused({"jsubmit", "--mem", "4Q", "--", "true"}, 64, "\"4Q\" is not an amount of memory");
+  expect_refused({"jsubmit", "-N", "0", "--", "true"}, 64, "\"0\" is not a number of nodes");
+  expect_refused({"jsubmit", "--no", "--", "true"}, 64, "ambiguous");
+}
+
+TEST_F(Refusals, WorkflowsAreRefusedWithTheLine) {
+  struct Case {
+    std::string jobs;
+    int code;
+    std::string words;
+  };
+  const Case cases[] = {
+      {"  a: {command: [x], needs: [c]}\n  b: {command: [x], needs: [a]}\n"
+       "  c: {command: [x], needs: [b]}\n",
+       65, "flow.yaml:3: the jobs have a cycle: these wait for each other: a -> b -> c -> a"},
+      {"  a: {command: [x]}\n  b: {command: [x], needs: [ab]}\n", 65, "flow.yaml:4: needs: "},
+      {"  a: {comand: [x]}\n", 65, "flow.yaml:3: unknown key \"comand\""},
+      {"  a: {command: [x], image: /no/such.tar}\n", 66, "flow.yaml:3: image /no/such.tar"},
+      {"  a: {command: [x]}\n  b: {command: [x], nodes: 3}\n", 65, "job b (line 4): 3 nodes"},
+      {"  a: {command: [x], time: 5q}\n", 65, "flow.yaml:3: time: \"5q\""},
+  };
+  for (const Case& one : cases) {
+    write_as_user(cluster(), directory() + "/flow.yaml", "version: 1\njobs:\n" + one.jobs);
+    expect_refused({"jsubmit", "flow.yaml"}, one.code, one.words);
+  }
+}
+
+// What only the node can see ends the job at once, with the reason.
+TEST_F(Refusals, WhatTheNodeCannotOpenEndsTheJobWithOneLine) {
+  struct Case {
+    std::vector<std::string> options;
+    int code;
+    std::string words;
+  };
+  const Case cases[] = {
+      {{"-D", "/no/such/dir"}, 1, "/no/such/dir"},
+      {{"-D", "/no/such/dir", "-o", "/dev/null"}, 127, "change directory to /no/such/dir"},
+      {{"-o", "/no/such/dir/out"}, 1, "/no/such/dir/out: No such file or directory"},
+      {{"-i", "/no/such/input"}, 127, "/no/such/input: No such file or directory"},
+      {{"--bind", "/no/such/dir:/mnt"}, 1, "/no/such/dir: No such file or directory"},
+  };
+  for (const Case& one : cases) {
+    std::vector<std::string> words{"jsubmit", "--wait"};
+    words.insert(words.end(), one.options.begin(), one.options.end());
+    words.insert(words.end(), {"--", "touch", "ran"});
+    const Ran ran = user(words);
+    EXPECT_EQ(ran.exit_code, one.code) << join(words, " ") << ": " << ran.err;
+    EXPECT_EQ(std::count(ran.err.begin(), ran.err.end(), '\n'), 1) << ran.err;
+    EXPECT_THAT(ran.err, HasSubstr(one.words));
+    EXPECT_EQ(user({"jqueue", "--noheader"}).out, "");
+    EXPECT_FALSE(std::filesystem::exists(directory() + "/ran"));
+  }
+}
+
+// A changed manifest is seen at once, with the user's rights, before anything is asked.
+TEST_F(Refusals, WrongDigestOfAManifest) {
+  if (find_image("busybox").empty()) GTEST_SKIP() << "run examples/images/make-images.sh";
+  const Ran made = user({"sh", "-ec",
+                         "cp -r " + find_image("busybox") +
+                             " bad && cd bad && chmod -R u+w . && "
+                             "blob=blobs/sha256/$(grep -o 'sha256:[0-9a-f]*' index.json | head -1 "
+                             "| cut -d: -f2) && printf ' ' | dd of=$blob bs=1 seek=1 conv=notrunc "
+                             "2>/dev/null"});
+  ASSERT_EQ(made.exit_code, 0) << made.err;
+  expect_refused({"jsubmit", "--image", directory() + "/bad", "--", "true"}, 65, "another digest");
+}
 
 // A blob whose bytes are not those its name promises.
 TEST_F(Refusals, WrongDigest) {
@@ -75,6 +178,7 @@ TEST_F(Refusals, WrongDigest) {
   const Ran ran =
       user({"jsubmit", "--wait", "--image", directory() + "/bad", "--", "touch", "ran"});
   EXPECT_NE(ran.exit_code, 0);
+  EXPECT_THAT(ran.err, HasSubstr("image " + directory() + "/bad: layer 1 of 1: "));
   EXPECT_THAT(ran.err, HasSubstr("digest"));
   EXPECT_EQ(content(directory() + "/ran"), "");
   EXPECT_EQ(user({"jqueue", "--noheader"}).out, "");

@@ -4,6 +4,7 @@
 
 #include <filesystem>
 
+#include "queues/base/text.hpp"
 #include "tests/e2e/harness/cluster.hpp"
 
 namespace gangway::e2e {
@@ -46,6 +47,36 @@ jobs:
   EXPECT_NE(ran.exit_code, 0);
   EXPECT_FALSE(std::filesystem::exists(directory() + "/ran"));
   EXPECT_TRUE(std::filesystem::exists(directory() + "/repaired")) << ran.err;
+}
+
+TEST_F(Workflows, ASkippedJobSaysWhyAndTheFailedOneItsCode) {
+  const Ran ran = submit_workflow(R"(version: 1
+jobs:
+  breaks: {command: [sh, -c, "exit 3"]}
+  after:  {needs: [breaks], command: [touch, ran]}
+)");
+  EXPECT_EQ(ran.exit_code, 3);
+  EXPECT_THAT(ran.err, HasSubstr("(breaks): FAILED with exit code 3\n"));
+  EXPECT_THAT(ran.err, HasSubstr("(after): CANCELLED, skipped: needs breaks to succeed"));
+}
+
+// More than one message of the wire holds.
+TEST_F(Workflows, ALargeOneIsOneThing) {
+  std::string yaml = "version: 1\njobs:\n  gate: {command: [sleep, \"600\"]}\n";
+  constexpr int kJobs = 1500;
+  for (int i = 0; i < kJobs; ++i) yaml += cat("  j", i, ": {needs: [gate], command: [\"true\"]}\n");
+  const Ran accepted = submit_workflow(yaml, {"--parsable"});
+  ASSERT_EQ(accepted.exit_code, 0) << accepted.err;
+  const std::string id(trim(accepted.out));
+  EXPECT_THAT(user({"jqueue", id}).out, HasSubstr(cat("0 of ", kJobs + 1, " completed")));
+  // One job that cannot be is enough for nothing to be taken.
+  const Ran refused =
+      submit_workflow(yaml + "  last: {needs: [gate], nodes: 99, command: [\"true\"]}\n", {});
+  EXPECT_EQ(refused.exit_code, 65);
+  EXPECT_THAT(refused.err, HasSubstr("99 nodes"));
+  EXPECT_EQ(std::count(refused.err.begin(), refused.err.end(), '\n'), 1) << refused.err;
+  EXPECT_EQ(user({"jcancel", id}).exit_code, 0);
+  EXPECT_TRUE(becomes_true([&] { return user({"jqueue", "--noheader"}).out.empty(); }));
 }
 
 TEST_F(Workflows, ACycleIsNamedInOrderAndNothingIsQueued) {

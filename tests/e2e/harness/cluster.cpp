@@ -1,5 +1,6 @@
 #include "tests/e2e/harness/cluster.hpp"
 
+#include <pwd.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -42,13 +43,28 @@ std::string tail_of(const std::string& text, std::size_t lines) {
 
 }  // namespace
 
+RunAs unused_user() {
+  static const RunAs user = [] {
+    // By our own number: tests of two trees may run at once.
+    uid_t uid = 30'000 + static_cast<uid_t>(::getpid()) % 20'000;
+    while (::getpwuid(uid) != nullptr) ++uid;
+    return RunAs{.uid = uid, .gid = uid};
+  }();
+  return user;
+}
+
 bool have_networks() { return ::geteuid() == 0; }
 
 Cluster::Cluster(ClusterOptions options)
     : wishes_(std::move(options)),
       top_(make_top()),
       layout_(*om::make_layout(top_ + "/c")),
-      user_(::geteuid() == 0 ? kNobodyKnown : RunAs{::geteuid(), ::getegid()}) {
+      user_(::geteuid() == 0 ? wishes_.owner.value_or(kNobodyKnown)
+                             : RunAs{::geteuid(), ::getegid()}) {
+  if (::geteuid() == 0 && wishes_.owner &&
+      ::chown(top_.c_str(), wishes_.owner->uid, wishes_.owner->gid) != 0) {
+    throw std::runtime_error("chown " + top_);
+  }
   std::vector<std::string> up{"gangway",      "up",
                               "--dir",        layout_.directory,
                               "--nodes",      std::to_string(wishes_.nodes),
@@ -116,7 +132,7 @@ Background Cluster::start_as_user(const std::vector<std::string>& argv,
 }
 
 Ran Cluster::as_operator(const std::vector<std::string>& argv) const {
-  return run(argv, options_for(std::nullopt, "/"));
+  return run(argv, options_for(::geteuid() == 0 ? wishes_.owner : std::nullopt, "/"));
 }
 
 void Cluster::bring_up_again() {

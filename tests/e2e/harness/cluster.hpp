@@ -24,6 +24,8 @@ namespace gangway::e2e {
 
 // The user without an entry in any database, when tests run as root.
 inline constexpr RunAs kNobodyKnown{.uid = 23456, .gid = 23456};
+// Another such, who runs a cluster of its own; nothing else on the machine runs in its name.
+[[nodiscard]] RunAs unused_user();
 
 struct ClusterOptions {
   int nodes = 4;
@@ -33,6 +35,8 @@ struct ClusterOptions {
   std::string heartbeat = "1s";
   std::string kill_grace = "2s";
   std::vector<std::string> more;  // further words for `gangway up`
+  // Who runs the cluster and submits to it, if we are root; without it root runs it.
+  std::optional<RunAs> owner;
 };
 
 class Cluster {

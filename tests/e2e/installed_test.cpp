@@ -1,0 +1,109 @@
+// The programs as `cmake --install` puts them: each is there, finds its helpers, and has its page.
+// In the build tree all programs lie beside each other, so that a helper in the wrong place or
+// missing from the installation shows only here.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <cstdlib>
+#include <filesystem>
+
+#include "queues/base/text.hpp"
+#include "tests/e2e/harness/cluster.hpp"
+
+namespace gangway::e2e {
+namespace {
+
+using testing::HasSubstr;
+using testing::StartsWith;
+namespace om = one_machine;
+namespace fs = std::filesystem;
+
+std::string& prefix() {
+  static std::string path;
+  return path;
+}
+
+class Installed : public OnCluster<Installed> {
+ public:
+  static ClusterOptions options() { return {.nodes = 4, .cores = 2}; }
+  static void SetUpTestSuite() {
+    std::string pattern = "/tmp/gangway-installed-XXXXXX";
+    ASSERT_NE(::mkdtemp(pattern.data()), nullptr);
+    prefix() = pattern;
+    fs::permissions(prefix(), fs::perms(0755));
+    const Ran ran =
+        run({GANGWAY_CMAKE, "--install", GANGWAY_BINARY_DIR, "--prefix", prefix()}, {.env = {}});
+    ASSERT_EQ(ran.exit_code, 0) << ran.out << ran.err;
+    ::setenv("GANGWAY_BIN", (prefix() + "/bin").c_str(), 1);
+    OnCluster::SetUpTestSuite();
+  }
+  static void TearDownTestSuite() {
+    OnCluster::TearDownTestSuite();
+    ::unsetenv("GANGWAY_BIN");
+    fs::remove_all(prefix());
+  }
+
+ protected:
+  std::string file(const std::string& name) { return content(directory() + "/" + name); }
+};
+
+TEST_F(Installed, EveryProgramStartsAndHasAPage) {
+  int programs = 0;
+  for (const auto& [folder, section] : {std::pair("bin", 1), std::pair("sbin", 8)}) {
+    for (const auto& entry : fs::directory_iterator(cat(prefix(), "/", folder))) {
+      const std::string name = entry.path().filename();
+      const Ran ran = user({entry.path(), "--version"});
+      EXPECT_EQ(ran.exit_code, 0) << name;
+      EXPECT_THAT(ran.out, StartsWith(name + " ")) << name;
+      const std::string page = cat(prefix(), "/share/man/man", section, "/", name, ".", section);
+      EXPECT_TRUE(fs::exists(page)) << page;
+      ++programs;
+    }
+  }
+  EXPECT_EQ(programs, 15);
+}
+
+TEST_F(Installed, TheDaemonsAreTheInstalledOnes) {
+  for (const char* daemon : {"jschedd", "n01"}) {
+    const auto process = om::read_record(cluster().layout().record_file(daemon));
+    ASSERT_TRUE(process) << daemon;
+    if (::geteuid() != 0) continue;
+    EXPECT_THAT(fs::read_symlink(cat("/proc/", process->pid, "/exe")).string(),
+                StartsWith(prefix() + "/sbin/"));
+  }
+}
+
+TEST_F(Installed, AScriptRuns) {
+  write_as_user(cluster(), directory() + "/job.sh",
+                "#!/bin/sh\n#SBATCH --output=out\necho hello from $SLURM_JOB_NODELIST\n");
+  const Ran ran = user({"jsubmit", "--wait", "job.sh"});
+  ASSERT_EQ(ran.exit_code, 0) << ran.err;
+  EXPECT_THAT(file("out"), StartsWith("hello from n0"));
+}
+
+TEST_F(Installed, AWorkflowRunsInAnImage) {
+  const std::string image = find_image("busybox.tar");
+  if (image.empty()) GTEST_SKIP() << "no build/images: run examples/images/make-images.sh";
+  write_as_user(cluster(), directory() + "/flow.yaml",
+                cat("version: 1\ndefaults: {image: ", image,
+                    "}\njobs:\n"
+                    "  first: {command: [sh, -c, \"busybox | head -1 > order\"]}\n"
+                    "  last: {needs: [first], command: [sh, -c, \"echo last >> order\"]}\n"));
+  const Ran ran = user({"jsubmit", "--wait", "flow.yaml"});
+  ASSERT_EQ(ran.exit_code, 0) << ran.err;
+  EXPECT_THAT(file("order"), StartsWith("BusyBox"));
+  EXPECT_THAT(file("order"), HasSubstr("\nlast\n"));
+}
+
+TEST_F(Installed, MpiRunsInAnImageOnFourNodes) {
+  const std::string image = find_image("mpi.tar");
+  if (image.empty()) GTEST_SKIP() << "no build/images: run examples/images/make-images.sh";
+  const Ran ran = user({"jsubmit", "--wait", "-N", "4", "-n", "8", "-t", "2m", "-o", "out", "-e",
+                        "err", "--image", image, "--", "/opt/mpi_ring/mpi_ring"});
+  ASSERT_EQ(ran.exit_code, 0) << ran.err << file("out") << file("err");
+  EXPECT_EQ(file("err"), "");
+  EXPECT_THAT(file("out"), HasSubstr("ring of 8 ranks, 1048576 bytes, 1 rounds: right"));
+}
+
+}  // namespace
+}  // namespace gangway::e2e
