@@ -58,7 +58,7 @@ void Controller::Impl::fill_view(const Job& job, wire::JobView* out) const {
   wire::to_wire(job, out->mutable_state());
   if (const auto keeping = waiting.find(job.key); keeping != waiting.end()) {
     out->mutable_state()->set_reason(static_cast<std::uint32_t>(keeping->second.reason));
-    out->set_priority(planner.priority_of(job.key));
+    if (const auto terms = planner.priority_of(job.key)) out->set_priority(terms->total());
   }
   out->set_name(spec.name);
   out->set_queue(spec.queue.value);
@@ -546,7 +546,7 @@ void Controller::Impl::explain_waiting(const Job& job, std::vector<std::string>&
   const auto why = planner.explain(job.key, now.wall);
   if (!why) return;
   lines.push_back(cat("  ", why->waits_for));
-  lines.push_back(cat("  place in line: ", why->rank, ", priority ", why->priority));
+  lines.push_back(cat("  place in line: ", why->rank, ", priority ", why->priority.total()));
   if (why->expected_start) {
     lines.push_back(cat("  expected start: ", render_local_time(*why->expected_start), ", ",
                         in_words(*why->expected_start - now.wall)));

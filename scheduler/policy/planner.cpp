@@ -12,7 +12,7 @@
 #include "queues/base/overloaded.hpp"
 #include "queues/base/text.hpp"
 #include "scheduler/policy/backfill.hpp"
-#include "scheduler/policy/priority.hpp"
+#include "scheduler/policy/pricing.hpp"
 
 namespace gangway::scheduler {
 
@@ -108,34 +108,39 @@ class MergedLine final : public Line {
 
 struct Planner::Impl {
   Profile profile;
-  std::map<QueueName, std::int64_t> queue_points;
+  Pricing pricing;
   std::unordered_map<JobKey, Waiting> waiting;  // never walked where an order could show
   Classes classes;
   Heads heads;
   std::vector<JobKey> fresh;  // wait since the last pass; nobody was told why
   std::optional<JobKey> first_reserved;
   std::uint64_t memory = 1;  // a class that failed in this one need not be tried again
-  bool unfinished = false;   // the last pass was cut short, and nothing has become free since
+  bool places_are_old = false;
+  bool unfinished = false;  // the last pass was cut short, and nothing has become free since
   Time last_pass;
 
   // ---- deltas ----
+  void on(const delta::RulesAre& d) {
+    pricing.set_rules(d.priority);
+    line_up_again();
+  }
   void on(const delta::QueuesAre& d) {
     profile.set_queues(d.queues);
-    queue_points.clear();
-    for (const Queue& queue : d.queues) queue_points[queue.name] = queue.priority;
-    std::vector<Candidate> jobs;
-    for (const auto& [key, job] : waiting) jobs.push_back(job.job);
-    std::sort(jobs.begin(), jobs.end(),
-              [](const Candidate& a, const Candidate& b) { return a.key < b.key; });
-    for (const Candidate& job : jobs) on(delta::Waits{job});
-    unfinished = false;
+    pricing.set_queues(d.queues);
+    line_up_again();
+  }
+  void on(const delta::FairSharesAre& d) {
+    pricing.set_fair_shares(d);
+    line_up_again();
   }
   void on(const delta::NodeIs& d) {
     profile.set_node(d.name, d.capacity, d.usable);
+    places_are_old = pricing.set_node(d.name, d.capacity) || places_are_old;
     unfinished = false;
   }
   void on(const delta::NodeGone& d) {
     profile.drop_node(d.name);
+    places_are_old = pricing.drop_node(d.name) || places_are_old;
     unfinished = false;
   }
   void on(const delta::Waits& d) {
@@ -148,9 +153,7 @@ struct Planner::Impl {
     if (is_new) {
       in->second.request = make_request(job.queue, job.limit, job.components, profile.kinds());
     }
-    const auto points = queue_points.find(job.queue);
-    const Place place = place_of(job.key, job.eligible,
-                                 points == queue_points.end() ? 0 : points->second, job.nice);
+    const Place place = pricing.place_of(job);
     change_line(in->second, [&](std::set<Place>& line) { line.insert(place); });
     waiting.insert_or_assign(job.key, Waiting{job, place, in, told});
     fresh.push_back(job.key);
@@ -173,6 +176,29 @@ struct Planner::Impl {
     unfinished = false;
   }
 
+  // What the order depends on has changed. Classes in which nobody's place has are left alone.
+  void line_up_again() {
+    places_are_old = false;
+    heads.clear();
+    for (auto& [request, job_class] : classes) {
+      std::vector<Place> line;
+      line.reserve(job_class.line.size());
+      bool changed = false;
+      for (const Place& old : job_class.line) {
+        Waiting& job = waiting.at(old.key);
+        job.place = pricing.place_of(job.job);
+        changed = changed || job.place != old;
+        line.push_back(job.place);
+      }
+      if (changed) {
+        std::sort(line.begin(), line.end());
+        job_class.line = {line.begin(), line.end()};
+      }
+      heads.emplace(*job_class.line.begin(), &job_class);
+    }
+    unfinished = false;
+  }
+
   template <typename Change>
   void change_line(JobClass& job_class, Change change) {
     if (!job_class.line.empty()) heads.erase(*job_class.line.begin());
@@ -183,6 +209,7 @@ struct Planner::Impl {
   // ---- the pass ----
   PlanDelta pass(Time now, int budget) {
     last_pass = now;
+    if (places_are_old) line_up_again();
     if (!unfinished) ++memory;
     std::vector<JobClass*> looked_at;
     BackfillResult result = walk(now, budget, looked_at);
@@ -255,7 +282,7 @@ struct Planner::Impl {
     const Waiting& job = found->second;
     Explanation out;
     out.reason = job.told;
-    out.priority = priority_at(job.place, now);
+    out.priority = pricing.terms_of(job.job, now);
     std::vector<const Waiting*> ahead;
     for (const auto& [other_key, other] : waiting) {
       if (other.place < job.place) ahead.push_back(&other);
@@ -273,7 +300,7 @@ struct Planner::Impl {
                                                  Time now) const {
     Impl played;
     played.profile = profile;
-    played.queue_points = queue_points;
+    played.pricing = pricing;
     for (const Waiting* other : ahead) played.on(delta::Waits{other->job});
     played.on(delta::Waits{job.job});
     for (int passes = 0; passes < kMaxPassesPlayed; ++passes) {
@@ -331,9 +358,10 @@ std::optional<Explanation> Planner::explain(JobKey key, Time now) const {
   return impl_->explain(key, now);
 }
 
-std::int64_t Planner::priority_of(JobKey key) const {
+std::optional<PriorityTerms> Planner::priority_of(JobKey key) const {
   const auto found = impl_->waiting.find(key);
-  return found == impl_->waiting.end() ? 0 : priority_at(found->second.place, impl_->last_pass);
+  if (found == impl_->waiting.end()) return std::nullopt;
+  return impl_->pricing.terms_of(found->second.job, impl_->last_pass);
 }
 
 Result<void> can_ever_run(const std::vector<Component>& components,

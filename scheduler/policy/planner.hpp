@@ -5,10 +5,9 @@
 // the budget is counted in jobs looked at. A start that pass() returns is not assumed: the caller
 // applies it (or not) and says so with JobStarted.
 //
-// Policy of this version: one queue order (priority, then eligible time, then id), EASY backfilling
-// with one reservation over all resources at once (backfill.hpp).
-// Source: D. Lifka, "The ANL/IBM SP Scheduling System", 1995; A. Mu'alem, D. Feitelson, IEEE TPDS
-// 12(6), 2001.
+// Policy of this version: one queue order (priority.hpp, then eligible time, then id), EASY
+// backfilling with one reservation over all resources at once (backfill.hpp). Source: D. Lifka,
+// "The ANL/IBM SP Scheduling System", 1995; A. Mu'alem, D. Feitelson, IEEE TPDS 12(6), 2001.
 #pragma once
 
 #include <cstdint>
@@ -25,6 +24,8 @@
 #include "queues/model/job.hpp"
 #include "queues/model/job_spec.hpp"
 #include "queues/model/queue.hpp"
+#include "scheduler/policy/priority.hpp"
+#include "scheduler/policy/usage.hpp"
 
 namespace gangway::scheduler {
 
@@ -32,6 +33,8 @@ namespace gangway::scheduler {
 struct Candidate {
   JobKey key;
   QueueName queue;
+  UserNumber user = 0;  // whose fair share counts
+  double qos = 0;       // its factor, at most 1
   std::int64_t nice = 0;
   Time eligible;
   std::optional<Duration> limit;      // none: unlimited
@@ -40,8 +43,17 @@ struct Candidate {
 };
 
 namespace delta {
+struct RulesAre {
+  PriorityRules priority;
+};
 struct QueuesAre {
   std::vector<Queue> queues;
+};
+// Factors by the number of the user; one that is not there has 0. From now on `at` decides who has
+// aged fully. All waiting jobs are put in their order anew, so it costs as much as they are many.
+struct FairSharesAre {
+  Time at;
+  std::vector<double> factors;
 };
 struct NodeIs {
   NodeName name;
@@ -66,7 +78,9 @@ struct Ended {
   JobKey key;
 };  // its resources are free on all its nodes
 }  // namespace delta
-using Delta = std::variant<delta::QueuesAre,
+using Delta = std::variant<delta::RulesAre,
+                           delta::QueuesAre,
+                           delta::FairSharesAre,
                            delta::NodeIs,
                            delta::NodeGone,
                            delta::Waits,
@@ -102,7 +116,7 @@ struct Explanation {
   PendingReason reason = PendingReason::None;
   int rank = 0;   // 1 is next
   int ahead = 0;  // waiting jobs before it
-  std::int64_t priority = 0;
+  PriorityTerms priority;
   std::optional<Time> expected_start;  // by playing the plan forward; none: not within the horizon
   std::string waits_for;               // one clause for people
 };
@@ -118,7 +132,8 @@ class Planner {
   [[nodiscard]] PlanDelta pass(Time now, int budget);
   // nullopt if the job is not waiting here.
   [[nodiscard]] std::optional<Explanation> explain(JobKey key, Time now) const;
-  [[nodiscard]] std::int64_t priority_of(JobKey key) const;  // 0 if unknown
+  // nullopt if the job is not waiting here. As of the last pass.
+  [[nodiscard]] std::optional<PriorityTerms> priority_of(JobKey key) const;
 
  private:
   struct Impl;

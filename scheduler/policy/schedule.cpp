@@ -6,7 +6,7 @@
 #include <string>
 #include <utility>
 
-#include "scheduler/policy/priority.hpp"
+#include "scheduler/policy/pricing.hpp"
 
 namespace gangway::scheduler {
 
@@ -22,22 +22,24 @@ Profile profile_of(const Snapshot& snapshot) {
   return profile;
 }
 
-std::int64_t points_of(const std::vector<Queue>& queues, const QueueName& name) {
-  for (const Queue& queue : queues) {
-    if (queue.name == name) return queue.priority;
-  }
-  return 0;
+Pricing pricing_of(const Snapshot& snapshot) {
+  Pricing pricing;
+  pricing.set_rules(snapshot.rules);
+  pricing.set_queues(snapshot.queues);
+  pricing.set_fair_shares(snapshot.fair_shares);
+  for (const auto& node : snapshot.nodes) pricing.set_node(node.name, node.capacity);
+  return pricing;
 }
 
 // The waiting jobs sorted by their places, each with a request of its own.
 class SortedLine final : public Line {
  public:
   SortedLine(const Snapshot& snapshot, Kinds& kinds) {
+    const Pricing pricing = pricing_of(snapshot);
     for (const Candidate& job : snapshot.waiting) {
-      jobs_.push_back(
-          {place_of(job.key, job.eligible, points_of(snapshot.queues, job.queue), job.nice),
-           make_request(job.queue, job.limit, job.components, kinds),
-           request_key(job.queue, job.limit, job.components)});
+      jobs_.push_back({pricing.place_of(job),
+                       make_request(job.queue, job.limit, job.components, kinds),
+                       request_key(job.queue, job.limit, job.components)});
     }
     std::sort(jobs_.begin(), jobs_.end(),
               [](const Waiting& a, const Waiting& b) { return a.place < b.place; });

@@ -10,6 +10,8 @@
 namespace gangway::scheduler {
 
 struct Snapshot {
+  PriorityRules rules{};
+  delta::FairSharesAre fair_shares{};
   std::vector<Queue> queues;
   std::vector<delta::NodeIs> nodes;
   std::vector<delta::Started> running;

@@ -67,10 +67,12 @@ Workload make_workload(std::uint64_t seed) {
 // order. Returns one line for each start.
 class Replay {
  public:
-  Replay(const Workload& workload, std::uint64_t shuffle) : workload_(workload), rng_(shuffle) {}
+  // With `users`, fair shares change all the time, and so does who is promised the next start.
+  Replay(const Workload& workload, std::uint64_t shuffle, int users = 0)
+      : workload_(workload), rng_(shuffle), users_(users) {}
 
   std::string run() {
-    std::vector<Delta> deltas{delta::QueuesAre{{batch_queue()}}};
+    std::vector<Delta> deltas{delta::QueuesAre{{batch_queue()}}, delta::RulesAre{rules()}};
     for (const auto& node : workload_.nodes) deltas.push_back(node);
     apply(std::move(deltas));
     std::size_t next = 0;
@@ -90,8 +92,16 @@ class Replay {
       }
       for (; next < workload_.arrivals.size() && workload_.arrivals[next].at == now; ++next) {
         const Arrival& arrival = workload_.arrivals[next];
-        waiting_[arrival.job.key] = arrival;
-        changes.push_back(delta::Waits{arrival.job});
+        Arrival& known = waiting_[arrival.job.key] = arrival;
+        if (users_ > 0) known.job.user = static_cast<UserNumber>(arrival.job.key.job.value) % 5;
+        changes.push_back(delta::Waits{known.job});
+      }
+      if (users_ > 0 && rng_.chance(300)) {
+        fair_shares_ = {now, {}};
+        for (int i = 0; i < users_; ++i) {
+          fair_shares_.factors.push_back(static_cast<double>(rng_.between(0, 4)) / 4);
+        }
+        changes.push_back(fair_shares_);
       }
       apply(std::move(changes));
       if (::testing::Test::HasFatalFailure()) return trace_;
@@ -139,7 +149,7 @@ class Replay {
       trace_ += '\n';
     }
     apply(std::move(changes));
-    if (plan.promise) {
+    if (plan.promise && users_ == 0) {
       const auto promised = promises_.find(plan.promise->key);
       if (promised != promises_.end()) {
         EXPECT_LE(plan.promise->start, promised->second)
@@ -158,9 +168,22 @@ class Replay {
     }
   }
 
+  [[nodiscard]] PriorityRules rules() const {
+    PriorityRules out;
+    if (users_ == 0) return out;
+    out.max_age = minutes(2);  // some age fully
+    out.size = 500;
+    out.resources = {{"memory", 300}};
+    return out;
+  }
+
   void check_against_the_reference(const PlanDelta& plan, Time now) {
-    Snapshot snapshot{
-        .queues = {batch_queue()}, .nodes = workload_.nodes, .running = {}, .waiting = {}};
+    Snapshot snapshot{.rules = rules(),
+                      .fair_shares = fair_shares_,
+                      .queues = {batch_queue()},
+                      .nodes = workload_.nodes,
+                      .running = {},
+                      .waiting = {}};
     for (const auto& [key, job] : running_) {
       snapshot.running.push_back({key, job.allocation, job.expected});
     }
@@ -211,6 +234,8 @@ class Replay {
 
   const Workload& workload_;
   Rng rng_;
+  int users_;
+  delta::FairSharesAre fair_shares_;
   Planner planner_;
   std::map<JobKey, Arrival> waiting_;
   std::map<JobKey, Running> running_;
@@ -224,6 +249,15 @@ TEST(PlannerProperty, RandomWorkloadsKeepEveryPromiseAndGiveNothingTwice) {
     SCOPED_TRACE(cat("seed ", seed));
     const Workload workload = make_workload(seed);
     (void)Replay(workload, 1).run();
+    if (::testing::Test::HasFailure()) return;
+  }
+}
+
+TEST(PlannerProperty, WithFairSharesThatChangeItIsTheReferenceToo) {
+  for (std::uint64_t seed = 1; seed <= 60; ++seed) {
+    SCOPED_TRACE(cat("seed ", seed));
+    const Workload workload = make_workload(seed);
+    (void)Replay(workload, seed, 4).run();
     if (::testing::Test::HasFailure()) return;
   }
 }
