@@ -34,7 +34,7 @@ Error no_job(JobKey key) { return {ErrorKind::NotFound, cat("there is no job ", 
 std::string node_list_of(const Allocation& allocation) {
   std::vector<NodeName> names;
   for (const NodeShare& share : allocation.shares) names.push_back(share.node);
-  return render_host_list(std::move(names));
+  return render_host_list(names);
 }
 
 // "FAILED with exit code 3, on n02"; "CANCELLED, cancelled by ann".

@@ -84,7 +84,7 @@ JobRow make_row(const wire::JobView& view, Time now) {
 
   std::vector<NodeName> nodes;
   for (const wire::NodeShare& share : state.allocation().shares()) nodes.emplace_back(share.node());
-  if (!nodes.empty()) row.node_list = render_host_list(std::move(nodes));
+  if (!nodes.empty()) row.node_list = render_host_list(nodes);
   if (state.has_outcome()) {
     if (Result<Outcome> outcome = wire::from_wire(state.outcome()))
       row.outcome = *std::move(outcome);

@@ -26,6 +26,7 @@ say() { printf '\n== %s\n' "$*"; }
 
 say "packages"
 "$root/.ci/install-packages.sh" build test
+[[ $all == no ]] || "$root/.ci/install-packages.sh" lint
 
 build() {  # preset
   say "build ($1)"
@@ -49,6 +50,8 @@ fi
 if [[ $all == yes ]]; then
   failed=()
   run_tests ci --no-tests=error "${ctest_args[@]}" || failed+=(ci)
+  say "clang-tidy"
+  .ci/tidy.sh || failed+=(clang-tidy)
   for preset in asan tsan; do
     build "$preset"
     run_tests "$preset" -L 'unit|sim' "${ctest_args[@]}" || failed+=("$preset")

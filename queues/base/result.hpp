@@ -135,12 +135,12 @@ class [[nodiscard]] Result<void> {
 
 #define GANGWAY_CONCAT_INNER(a, b) a##b
 #define GANGWAY_CONCAT(a, b) GANGWAY_CONCAT_INNER(a, b)
-// GANGWAY_ASSIGN(auto x, f()): declares x from the value of f(), or returns f()'s error.
+// GANGWAY_ASSIGN(auto x, f()): declares x, or returns f()'s error. NOLINTBEGIN(*-macro-parentheses)
 #define GANGWAY_ASSIGN(declaration, expr) \
   GANGWAY_ASSIGN_IMPL(declaration, expr, GANGWAY_CONCAT(gangway_result_, __LINE__))
 #define GANGWAY_ASSIGN_IMPL(declaration, expr, name) \
   auto name = (expr);                                \
   if (!name) return name.error();                    \
-  declaration = *std::move(name)
+  declaration = *std::move(name)  // NOLINTEND(*-macro-parentheses): names, not expressions
 
 }  // namespace gangway

@@ -387,7 +387,9 @@ void for_each_key(const YAML::Node& node,
   }
 }
 
-void unknown_key(const std::string& name, std::vector<std::string> known, const Value& value) {
+void unknown_key(const std::string& name,
+                 const std::vector<std::string>& known,
+                 const Value& value) {
   const std::string near = nearest(name, known);
   const std::string section = section_of(name);
   std::string message = cat("unknown key \"", name, "\"");
@@ -478,7 +480,7 @@ void read_top(const YAML::Node& root, ParsedConfig& parsed) {
                  } else if (!read_key<Config>(kTopKeys, name, value, config)) {
                    auto known = names_of<Config>(kTopKeys);
                    known.insert(known.end(), {"scheduler", "executor", "mpi", "queues"});
-                   unknown_key(name, std::move(known), value);
+                   unknown_key(name, known, value);
                  }
                });
   if (config.lease < config.heartbeat * 3) {

@@ -103,6 +103,7 @@ std::string quoted(std::string_view text) {
 
 std::string flow_list(const std::vector<std::string>& words) {
   std::vector<std::string> parts;
+  parts.reserve(words.size());
   for (const std::string& word : words) parts.push_back(quoted(word));
   return cat("[", join(parts, ", "), "]");
 }

@@ -141,7 +141,9 @@ HandshakeStep ServerHandshake::welcome() {
 
 HandshakeStep ServerHandshake::refuse(Error why) {
   state_ = State::Over;
-  return {.send = {make_refusal(why)}, .failed = std::move(why)};
+  HandshakeStep step{.send = {make_refusal(why)}};
+  step.failed = std::move(why);
+  return step;
 }
 
 ClientHandshake::ClientHandshake(Greeting self,
@@ -219,7 +221,9 @@ HandshakeStep ClientHandshake::on_welcome(const Frame& frame) {
 
 HandshakeStep ClientHandshake::fail(Error why) {
   state_ = State::Over;
-  return {.send = {make_refusal(why)}, .failed = std::move(why)};
+  HandshakeStep step{.send = {make_refusal(why)}};
+  step.failed = std::move(why);
+  return step;
 }
 
 }  // namespace gangway::io

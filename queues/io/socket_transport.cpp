@@ -84,12 +84,12 @@ struct SocketTransport::Impl {
   };
 
   struct Peer {
-    Peer(PeerId id_, Fd fd, const TransportLimits& limits_, PeerHandler& handler_, Now now)
-        : id(id_),
+    Peer(PeerId its_id, Fd fd, const TransportLimits& its_limits, PeerHandler& its_handler, Now now)
+        : id(its_id),
           socket(std::move(fd), kMaxHandshakePayload),
-          limits(limits_),
-          handler(handler_),
-          keepalive(limits.ping_every, limits.pings_missed, now.boot) {}
+          limits(its_limits),
+          handler(its_handler),
+          keepalive(its_limits.ping_every, its_limits.pings_missed, now.boot) {}
 
     PeerId id;
     FrameSocket socket;
@@ -136,8 +136,8 @@ struct SocketTransport::Impl {
     TimerId retry;
   };
 
-  Impl(EventLoop& loop_, Greeting self_, std::uint64_t seed)
-      : loop(loop_), self(std::move(self_)), rng(seed) {}
+  Impl(EventLoop& on, Greeting greeting, std::uint64_t seed)
+      : loop(on), self(std::move(greeting)), rng(seed) {}
 
   ~Impl() {
     for (auto& [id, peer] : peers) {
@@ -661,9 +661,9 @@ void SocketTransport::disconnect(ConnectorId id) {
   close(peer);
 }
 
-Result<void> SocketTransport::send(PeerId id, Frame frame) {
-  Impl::Peer* peer = impl_->find(id);
-  if (peer == nullptr || peer->state != Impl::State::Open) {
+Result<void> SocketTransport::send(PeerId peer, Frame frame) {
+  Impl::Peer* known = impl_->find(peer);
+  if (known == nullptr || known->state != Impl::State::Open) {
     return Error(ErrorKind::NotFound, "the connection is closed");
   }
   if (frame.payload.size() > wire::kMaxPayloadBytes) {
@@ -671,25 +671,25 @@ Result<void> SocketTransport::send(PeerId id, Frame frame) {
                  cat("a message of ", frame.payload.size(), " bytes is too large to be sent"));
   }
   const std::size_t size = wire::kHeaderBytes + frame.payload.size();
-  if (peer->socket.queued_bytes() + size > peer->limits.max_queue_bytes) {
+  if (known->socket.queued_bytes() + size > known->limits.max_queue_bytes) {
     const Error full(ErrorKind::Exhausted,
-                     cat("reads too slowly: ", peer->socket.queued_bytes(), " bytes are waiting"));
-    impl_->drop(*peer, full);
+                     cat("reads too slowly: ", known->socket.queued_bytes(), " bytes are waiting"));
+    impl_->drop(*known, full);
     return full;
   }
-  impl_->queue(*peer, frame);
+  impl_->queue(*known, frame);
   return {};
 }
 
-void SocketTransport::close(PeerId id) {
-  if (Impl::Peer* peer = impl_->find(id)) {
-    impl_->begin_close(*peer, {ErrorKind::Unavailable, "closed on this side"});
+void SocketTransport::close(PeerId peer) {
+  if (Impl::Peer* known = impl_->find(peer)) {
+    impl_->begin_close(*known, {ErrorKind::Unavailable, "closed on this side"});
   }
 }
 
-std::size_t SocketTransport::queued_bytes(PeerId id) const {
-  const Impl::Peer* peer = impl_->find(id);
-  return peer == nullptr ? 0 : peer->socket.queued_bytes();
+std::size_t SocketTransport::queued_bytes(PeerId peer) const {
+  const Impl::Peer* known = impl_->find(peer);
+  return known == nullptr ? 0 : known->socket.queued_bytes();
 }
 
 }  // namespace gangway::io

@@ -165,7 +165,7 @@ Result<std::vector<NodeName>> parse_host_list(std::string_view text) {
   return Parser(text).parse();
 }
 
-std::string render_host_list(std::vector<NodeName> names) {
+std::string render_host_list(const std::vector<NodeName>& names) {
   std::vector<Numbered> parts;
   parts.reserve(names.size());
   for (const auto& name : names) parts.push_back(cut(name.value));

@@ -13,6 +13,6 @@ namespace gangway {
 
 // Errors: Invalid, naming the position. At most kMaxNodesPerJob names.
 [[nodiscard]] Result<std::vector<NodeName>> parse_host_list(std::string_view text);
-[[nodiscard]] std::string render_host_list(std::vector<NodeName> names);
+[[nodiscard]] std::string render_host_list(const std::vector<NodeName>& names);
 
 }  // namespace gangway

@@ -26,9 +26,9 @@
 
 namespace gangway {
 
-// The job after `event`. Errors: Conflict (older attempt), Internal (impossible pair); the caller's
+// The job after `what`. Errors: Conflict (older attempt), Internal (impossible pair); the caller's
 // job is unchanged then.
-[[nodiscard]] Result<Job> apply(const Job& job, const JobEvent& event, Time at);
+[[nodiscard]] Result<Job> apply(const Job& job, const JobEvent& what, Time at);
 
 // The job that a Submitted event makes. `spec` is what `event.spec_digest` names.
 [[nodiscard]] Job make_job(JobKey key,

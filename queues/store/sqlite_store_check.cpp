@@ -25,7 +25,10 @@ class Comparison {
   }
   // `same` is asked only if the log has the subject.
   template <typename Key, typename Value, typename Same>
-  void row(const std::map<Key, Value>& logged, const Key& key, std::string name, const Same& same) {
+  void row(const std::map<Key, Value>& logged,
+           const Key& key,
+           const std::string& name,
+           const Same& same) {
     const auto found = logged.find(key);
     if (found == logged.end()) {
       problem(cat(name, ": has a row and no events"));

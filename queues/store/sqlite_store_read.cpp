@@ -204,8 +204,8 @@ Result<std::vector<Job>> SqliteStore::query_history(const HistoryQuery& query) {
   };
   std::ranges::sort(found, newer_first);
   // Two of the keys may name the same job.
-  const auto twice = std::ranges::unique(found, {}, &Job::key);
-  found.erase(twice.begin(), twice.end());
+  const auto same = [](const Job& a, const Job& b) { return a.key == b.key; };
+  found.erase(std::unique(found.begin(), found.end(), same), found.end());
   if (found.size() > query.limit) found.erase(found.begin() + limit, found.end());
   return found;
 }

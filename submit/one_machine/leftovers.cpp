@@ -127,7 +127,7 @@ std::vector<RunningShepherd> find_shepherds(const ClusterLayout& layout,
     }
   }
   std::ranges::sort(found);
-  found.erase(std::ranges::unique(found).begin(), found.end());
+  found.erase(std::unique(found.begin(), found.end()), found.end());
   return found;
 }
 
@@ -211,7 +211,7 @@ std::vector<std::string> find_control_groups(const std::string& name) {
     if (fields.size() > 4) search_groups(unescape(fields[4]), name, found);
   }
   std::ranges::sort(found);
-  found.erase(std::ranges::unique(found).begin(), found.end());
+  found.erase(std::unique(found.begin(), found.end()), found.end());
   return found;
 }
 
