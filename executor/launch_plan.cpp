@@ -154,10 +154,10 @@ bool starts_with_any(std::string_view name, std::initializer_list<std::string_vi
 
 // Left by a job around the submission: true of that job and not of this one.
 bool is_of_an_outer_job(std::string_view name) {
-  return starts_with_any(
-      name, {"PMIX_", "PMI_", "PMI2_", "OMPI_COMM_WORLD_", "SLURM_ARRAY_", "SLURM_STEP",
-             "SLURM_TASK", "SLURM_LOCALID", "SLURM_PROCID", "SLURM_NODEID", "SLURM_JOB_",
-             "SLURM_GTIDS", "JOB_ARRAY_", "JOB_WORKFLOW", "JOB_MEMBER"});
+  return starts_with_any(name, {"PMIX_", "PMI_", "PMI2_", "OMPI_COMM_WORLD_", "SLURM_ARRAY_",
+                                "SLURM_STEP", "SLURM_TASK", "SLURM_LOCALID", "SLURM_PROCID",
+                                "SLURM_NODEID", "SLURM_JOB_", "SLURM_GTIDS", "JOB_ARRAY_",
+                                "JOB_WORKFLOW", "JOB_MEMBER", "PBS_JOB", "PBS_N", "PBS_QUEUE"});
 }
 
 // "2(x3),1": counts of consecutive nodes, as Slurm prints them.
@@ -236,6 +236,34 @@ void set_job_variables(Environment& env, const StepOrder& order, const LaunchFac
   }
 }
 
+// Whether its script was submitted with #PBS lines: jsubmit says so by this variable.
+bool speaks_pbs(const StepOrder& order) {
+  return std::any_of(order.spec.env.begin(), order.spec.env.end(), [](std::string_view variable) {
+    return variable.starts_with("PBS_ENVIRONMENT=");
+  });
+}
+
+std::string pbs_node_file(const StepOrder& order) {
+  std::string text;
+  for (const NodeShare& share : order.allocation.shares) {
+    for (std::int32_t task = 0; task < share.tasks; ++task) text += cat(share.node.value, '\n');
+  }
+  return text;
+}
+
+void set_pbs_variables(Environment& env,
+                       const StepOrder& order,
+                       const containers::SandboxReady& sandbox) {
+  env.set("PBS_JOBID", number(static_cast<std::int64_t>(order.key.job.value)));
+  env.set("PBS_JOBNAME", order.spec.name);
+  env.set("PBS_QUEUE", order.spec.queue.value);
+  env.set("PBS_NODEFILE", cat(sandbox.files_directory, "/", kNodeFileName));
+  env.set("PBS_NODENUM", number(order.node_index));
+  env.set("PBS_NUM_NODES", number(static_cast<std::int64_t>(order.allocation.shares.size())));
+  env.set("PBS_NUM_PPN", number(share_of(order).tasks));
+  env.set("PBS_NP", number(order.spec.total_tasks()));
+}
+
 // Open MPI, started without mpirun. Only where neither the user nor the image has said anything.
 void set_open_mpi_defaults(Environment& env, const StepOrder& order, const LaunchFacts& facts) {
   // Without this every rank takes itself for a job of its own: the ORTE schizo component claims an
@@ -279,6 +307,7 @@ Environment node_environment(const StepOrder& order,
   env.set_default("PATH", "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin");
   env.set_default("TMPDIR", "/tmp");
   set_job_variables(env, order, facts);
+  if (speaks_pbs(order)) set_pbs_variables(env, order, sandbox);
   if (uses_pmix(order)) set_open_mpi_defaults(env, order, facts);
   return env;
 }
@@ -411,6 +440,9 @@ containers::SandboxRequest plan_sandbox(const StepOrder& order, const LaunchFact
   if (share.resources.memory.value > 0) request.limits.memory = share.resources.memory;
   if (!order.spec.script.empty()) {
     request.files.push_back({std::string(kScriptName), order.spec.script, true});
+  }
+  if (speaks_pbs(order)) {
+    request.files.push_back({std::string(kNodeFileName), pbs_node_file(order), false});
   }
   request.outputs = plan_outputs(order, facts);
   return request;

@@ -45,6 +45,8 @@ struct LaunchFacts {
 
 // The directory that each program starts in, and the name of the script in it and in the sandbox.
 inline constexpr std::string_view kScriptName = "job_script";
+// For scripts that speak PBS: a node's name for each of its tasks, one a line.
+inline constexpr std::string_view kNodeFileName = "nodes";
 inline constexpr std::uint32_t kPmixServerId = 0xfffffffe;  // its program id in the sandbox
 
 [[nodiscard]] containers::SandboxRequest plan_sandbox(const StepOrder& order,

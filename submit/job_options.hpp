@@ -71,6 +71,7 @@ struct JobDraft {
   bool requeue = true;
   bool append = false;
   bool kill_on_invalid_dependency = false;
+  bool from_pbs = false;     // the script speaks PBS: it reads the variables of PBS, too
   bool join_output = false;  // PBS -j oe: errors go with the output whatever -e says
 
   SubmitChoices choices;

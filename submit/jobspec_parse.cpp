@@ -96,6 +96,18 @@ std::vector<std::string> exported(const JobDraft& draft, const std::vector<std::
   return chosen;
 }
 
+// Half of all PBS scripts begin with: cd $PBS_O_WORKDIR. What is known only when the job runs, as
+// PBS_NODEFILE, the executor adds where it finds PBS_ENVIRONMENT. Scripts for others get none of
+// it: Open MPI and its like take such variables for the system they are under.
+void set_pbs_variables(std::vector<std::string>& env, bool from_pbs, const std::string& directory) {
+  std::erase_if(env, [](std::string_view variable) {
+    return variable.starts_with("PBS_ENVIRONMENT=") || variable.starts_with("PBS_O_WORKDIR=");
+  });
+  if (!from_pbs) return;
+  env.emplace_back("PBS_ENVIRONMENT=PBS_BATCH");
+  env.push_back(cat("PBS_O_WORKDIR=", directory));
+}
+
 Result<Component> make_component(JobDraft& draft) {
   Component component;
   GANGWAY_ASSIGN(const Counts counts, count_tasks(draft));
@@ -163,6 +175,7 @@ Result<void> apply_script(JobDraft& draft, std::string_view script, const std::s
   for (const Directive& directive : found.directives) {
     const Place place{.file = name, .line = directive.line};
     if (directive.dialect == Dialect::Pbs) {
+      draft.from_pbs = true;
       GANGWAY_TRY(apply_pbs(draft, directive.words, place));
       continue;
     }
@@ -204,6 +217,7 @@ Result<JobSpec> make_spec(JobDraft& draft, const ProgramText& program, const Sur
   spec.components.push_back(std::move(component));
 
   spec.env = exported(draft, around.environment);
+  set_pbs_variables(spec.env, draft.from_pbs, around.directory);
   spec.workdir = absolute_path(draft.chdir.value_or(""), around.directory);
   spec.umask = draft.umask.value_or(around.umask);
   spec.stdio.out = draft.output.value_or("");

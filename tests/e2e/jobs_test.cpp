@@ -85,6 +85,17 @@ TEST_F(Jobs, AScriptWithDirectivesRunsAsItIs) {
   EXPECT_EQ(file("mine.out"), "mine 2 an argument\n");
 }
 
+TEST_F(Jobs, AScriptForPbsRunsAsItIs) {
+  write_as_user(cluster(), directory() + "/job.pbs",
+                "#!/bin/sh\n#PBS -N mine\n#PBS -l nodes=2:ppn=2,walltime=0:10:00\n#PBS -j oe\n"
+                "#PBS -o out\ncd $PBS_O_WORKDIR || exit 1\n"
+                "echo $PBS_JOBNAME $PBS_NP $(sort -u $PBS_NODEFILE | wc -l) > said\n"
+                "wc -l < $PBS_NODEFILE >> said\n");
+  const Ran ran = run_and_wait({"-D", "/", "-o", directory() + "/out", "job.pbs"});
+  ASSERT_EQ(ran.exit_code, 0) << ran.err << file("out");
+  EXPECT_EQ(file("said"), "mine 4 2\n4\n");
+}
+
 TEST_F(Jobs, TheTimeLimitEndsAJobThatIgnoresTheHint) {
   const std::string id = submit({"-t", "1s", "--wrap",
                                  "trap 'echo asked > asked' TERM; "

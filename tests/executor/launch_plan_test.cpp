@@ -253,6 +253,29 @@ TEST(LaunchPlan, AnOuterJobLeavesNoTrace) {
   EXPECT_EQ(value(program, "SLURM_JOB_ID"), "42");
   EXPECT_EQ(value(program, "SLURM_HINT"), "compute");
 }
+TEST(LaunchPlan, AScriptThatSpeaksPbsFindsItsVariablesAndItsNodes) {
+  StepOrder order = batch_order();
+  order.spec.env = {"PBS_ENVIRONMENT=PBS_BATCH", "PBS_O_WORKDIR=/home/alice", "PBS_JOBID=1.outer"};
+  const auto program = plan_programs(order, facts(), ready(), {})[0];
+  EXPECT_EQ(value(program, "PBS_JOBID"), "42");
+  EXPECT_EQ(value(program, "PBS_O_WORKDIR"), "/home/alice");
+  EXPECT_EQ(value(program, "PBS_NODEFILE"), "/run/job/nodes");
+  const auto sandbox = plan_sandbox(order, facts());
+  ASSERT_EQ(sandbox.files.size(), 2U);
+  std::string lines;
+  for (const NodeShare& share : order.allocation.shares) {
+    for (int task = 0; task < share.tasks; ++task) lines += share.node.value + "\n";
+  }
+  EXPECT_EQ(sandbox.files[1].name, "nodes");
+  EXPECT_EQ(sandbox.files[1].bytes, lines);
+}
+TEST(LaunchPlan, OtherScriptsFindNothingOfPbs) {
+  StepOrder order = batch_order();
+  order.spec.env = {"PBS_JOBID=1.outer", "PBS_NODEFILE=/outer"};
+  const auto program = plan_programs(order, facts(), ready(), {})[0];
+  EXPECT_EQ(value(program, "PBS_JOBID"), "(not set)");
+  EXPECT_EQ(value(program, "PBS_NODEFILE"), "(not set)");
+}
 TEST(LaunchPlan, AMemberOfAWorkflowKnowsIt) {
   LaunchFacts f = facts();
   f.membership = Membership{WorkflowId{7}, "solve"};

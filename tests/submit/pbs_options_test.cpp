@@ -76,5 +76,13 @@ TEST(PbsOptions, ErrorsNameTheResource) {
   EXPECT_EQ(parse("#PBS -J 1-10").error().kind(), ErrorKind::Unsupported);
 }
 
+TEST(PbsOptions, TheScriptFindsTheDirectoryItWasSubmittedIn) {
+  const auto job = parse("#PBS -N x");
+  ASSERT_TRUE(job);
+  EXPECT_EQ(job->spec.env,
+            (std::vector<std::string>{"PBS_ENVIRONMENT=PBS_BATCH", "PBS_O_WORKDIR=/home/ann"}));
+  EXPECT_TRUE(parse("#SBATCH -N 1")->spec.env.empty());
+}
+
 }  // namespace
 }  // namespace gangway::submit
