@@ -56,6 +56,10 @@ if [[ $all == yes ]]; then
     build "$preset"
     run_tests "$preset" -L 'unit|sim' "${ctest_args[@]}" || failed+=("$preset")
   done
+  say "400 seeds of the simulated cluster"
+  build/ci/bin/sim_main --seed=1000 --count=400 || failed+=(seeds)
+  say "benchmarks"
+  tests/bench/run.sh build/ci/bin || failed+=(benchmarks)
   if ((${#failed[@]})); then
     echo "tests/run.sh: failed: ${failed[*]}" >&2
     exit 1
