@@ -222,7 +222,8 @@ void set_job_variables(Environment& env, const StepOrder& order, const LaunchFac
   }
   set_both(env, "NODEID", number(order.node_index));
   env.set("SLURMD_NODENAME", facts.node.value);
-  set_both(env, "SUBMIT_DIR", order.spec.workdir);
+  env.set_default("JOB_SUBMIT_DIR", order.spec.workdir);
+  env.set("SLURM_SUBMIT_DIR", *env.find("JOB_SUBMIT_DIR"));
   set_both(env, "RESTART_COUNT", number(order.attempt - 1));
   if (!order.spec.queue.empty()) env.set("SLURM_JOB_PARTITION", order.spec.queue.value);
   if (!order.spec.account.empty()) env.set("SLURM_JOB_ACCOUNT", order.spec.account.value);

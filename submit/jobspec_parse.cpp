@@ -108,6 +108,17 @@ void set_pbs_variables(std::vector<std::string>& env, bool from_pbs, const std::
   env.push_back(cat("PBS_O_WORKDIR=", directory));
 }
 
+// Where jsubmit was called; the executor takes the working directory for it unless we say
+// otherwise.
+void set_submit_directory(std::vector<std::string>& env,
+                          const std::string& workdir,
+                          const std::string& directory) {
+  std::erase_if(env, [](std::string_view variable) {
+    return variable.starts_with("JOB_SUBMIT_DIR=") || variable.starts_with("SLURM_SUBMIT_DIR=");
+  });
+  if (workdir != directory) env.push_back(cat("JOB_SUBMIT_DIR=", directory));
+}
+
 Result<Component> make_component(JobDraft& draft) {
   Component component;
   GANGWAY_ASSIGN(const Counts counts, count_tasks(draft));
@@ -219,6 +230,7 @@ Result<JobSpec> make_spec(JobDraft& draft, const ProgramText& program, const Sur
   spec.env = exported(draft, around.environment);
   set_pbs_variables(spec.env, draft.from_pbs, around.directory);
   spec.workdir = absolute_path(draft.chdir.value_or(""), around.directory);
+  set_submit_directory(spec.env, spec.workdir, around.directory);
   spec.umask = draft.umask.value_or(around.umask);
   spec.stdio.out = draft.output.value_or("");
   spec.stdio.err = draft.join_output ? std::string() : draft.error.value_or("");

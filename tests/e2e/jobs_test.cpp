@@ -85,6 +85,14 @@ TEST_F(Jobs, AScriptWithDirectivesRunsAsItIs) {
   EXPECT_EQ(file("mine.out"), "mine 2 an argument\n");
 }
 
+TEST_F(Jobs, TheDirectoryOfTheSubmissionIsKnown) {
+  ASSERT_EQ(run_and_wait({"-D", "/", "-o", directory() + "/out", "--wrap",
+                          "echo $(pwd) $SLURM_SUBMIT_DIR $JOB_SUBMIT_DIR"})
+                .exit_code,
+            0);
+  EXPECT_EQ(file("out"), cat("/ ", directory(), " ", directory(), "\n"));
+}
+
 TEST_F(Jobs, AScriptForPbsRunsAsItIs) {
   write_as_user(cluster(), directory() + "/job.pbs",
                 "#!/bin/sh\n#PBS -N mine\n#PBS -l nodes=2:ppn=2,walltime=0:10:00\n#PBS -j oe\n"

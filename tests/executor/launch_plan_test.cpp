@@ -253,6 +253,13 @@ TEST(LaunchPlan, AnOuterJobLeavesNoTrace) {
   EXPECT_EQ(value(program, "SLURM_JOB_ID"), "42");
   EXPECT_EQ(value(program, "SLURM_HINT"), "compute");
 }
+TEST(LaunchPlan, TheDirectoryOfTheSubmissionIsNotTheWorkingDirectory) {
+  StepOrder order = batch_order();
+  order.spec.env = {"JOB_SUBMIT_DIR=/home/alice"};
+  const auto program = plan_programs(order, facts(), ready(), {})[0];
+  EXPECT_EQ(value(program, "SLURM_SUBMIT_DIR"), "/home/alice");
+  EXPECT_EQ(value(program, "PWD"), order.spec.workdir);
+}
 TEST(LaunchPlan, AScriptThatSpeaksPbsFindsItsVariablesAndItsNodes) {
   StepOrder order = batch_order();
   order.spec.env = {"PBS_ENVIRONMENT=PBS_BATCH", "PBS_O_WORKDIR=/home/alice", "PBS_JOBID=1.outer"};
