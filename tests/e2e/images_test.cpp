@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include <filesystem>
+#include <fstream>
 
 #include "queues/base/text.hpp"
 #include "tests/e2e/harness/cluster.hpp"
@@ -73,6 +74,28 @@ TEST_F(Images, AnImageThatTheUserMayNotReadIsRefused) {
   EXPECT_EQ(ran.exit_code, 77);
   EXPECT_EQ(ran.err, cat("jsubmit: image ", copy, ": Permission denied\n"));
   EXPECT_EQ(user({"jqueue", "--noheader"}).out, "");
+}
+
+// All nodes prepare, then all launch: one that cannot releases the others, and nothing has run.
+TEST_F(Images, ANodeThatCannotPrepareReleasesTheGang) {
+  if (::geteuid() != 0) GTEST_SKIP() << "breaks an executor's store";
+  const std::string store = cluster().layout().directory + "/n03/spool/images";
+  std::filesystem::remove_all(store);
+  std::ofstream(store) << "in the way\n";
+  const std::vector<std::string> gang{"jsubmit", "--wait", "-N", "4",     "--mpi=none",
+                                      "--image", busybox_, "--", "touch", "ran"};
+  const Ran ran = user(gang);
+  EXPECT_EQ(ran.exit_code, 1);
+  EXPECT_THAT(ran.err, HasSubstr("LAUNCH_FAILED, prepare on n03: "));
+  EXPECT_FALSE(std::filesystem::exists(directory() + "/ran"));
+  EXPECT_TRUE(becomes_true([&] {
+    const std::string nodes = user({"jnodes", "--noheader"}).out;
+    return nodes.find("mixed") == std::string::npos &&
+           nodes.find("allocated") == std::string::npos && cluster().user_processes().empty();
+  }));
+  std::filesystem::remove(store);
+  EXPECT_EQ(user(gang).exit_code, 0);
+  EXPECT_TRUE(std::filesystem::exists(directory() + "/ran"));
 }
 
 TEST_F(Images, TheImageIsUnpackedOncePerNode) {
