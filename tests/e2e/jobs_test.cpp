@@ -114,6 +114,16 @@ TEST_F(Jobs, TheTimeLimitEndsAJobThatIgnoresTheHint) {
   EXPECT_EQ(file("asked"), "asked\n");
 }
 
+TEST_F(Jobs, MoreMemoryThanAskedForEndsTheJob) {
+  if (content(cluster().layout().config_file()).find("[cgroup-memory") != std::string::npos) {
+    GTEST_SKIP() << "the kernel gives no control group for memory here";
+  }
+  const Ran ran =
+      run_and_wait({"--mem=64M", "--wrap", "x=$(head -c 200M /dev/zero | tr '\\0' x); echo ${#x}"});
+  EXPECT_EQ(ran.exit_code, 1);
+  EXPECT_THAT(ran.err, HasSubstr("OUT_OF_MEMORY"));
+}
+
 TEST_F(Jobs, CancellingARunningJobLeavesNoProcess) {
   const std::string id = submit({"--wrap", "touch started; sleep 1000 & sleep 1000"});
   ASSERT_TRUE(becomes_true([&] { return std::filesystem::exists(directory() + "/started"); }));
