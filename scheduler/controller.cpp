@@ -24,6 +24,7 @@ Controller::Impl::Impl(ControllerConfig c,
       epoch(e),
       users(u),
       make_secret(std::move(secrets)),
+      planner(config.backfill),
       watch(std::min(config.suspect_after, config.lease), config.lease + config.lease_drift),
       now(at) {
   CHECK(!config.queues.empty());
@@ -108,6 +109,10 @@ void Controller::Impl::work_off_agenda() {
       case DueKind::Eligible:
         if (waiting.contains(due.job)) reconsider(due.job);
         break;
+      case DueKind::Promise:
+        promise_due.reset();
+        want_pass();
+        break;
       case DueKind::Wait:
         on_wait_due(due.number);
         break;
@@ -132,9 +137,19 @@ void Controller::Impl::run_pass() {
     if (job != waiting.end()) job->second.reason = reason.reason;
   }
   promise = plan.promise;
+  wake_at(plan.wake);
   constexpr int kLongPass = 1000;
   next_pass = now.boot + microseconds(10) * std::max(0, plan.looked_at - kLongPass);
   if (!plan.complete) want_pass();
+}
+
+// A promise may fall due though nothing happens then.
+void Controller::Impl::wake_at(std::optional<Time> wake) {
+  if (promise_due) agenda.erase(*promise_due);
+  promise_due.reset();
+  if (!wake) return;
+  promise_due = Due{now.boot + std::max(Duration{}, *wake - now.wall), DueKind::Promise, {}, 0};
+  put_on_agenda(*promise_due);
 }
 
 // ---- start and restart

@@ -18,6 +18,7 @@
 
 #include "queues/base/time.hpp"
 #include "queues/io/transport.hpp"
+#include "queues/model/backfill_policy.hpp"
 #include "queues/model/queue.hpp"
 #include "queues/store/job_store.hpp"
 #include "queues/wire/gangway.pb.h"
@@ -36,6 +37,7 @@ struct ControllerConfig {
   Duration prepare_timeout = minutes(30);   // unpacking a large image included
   Duration requeue_backoff = seconds(5);    // after a failed start, doubled each time
   Duration kill_grace = kDefaultKillGrace;  // of a job that names none
+  BackfillPolicy backfill;
   bool allow_root_jobs = false;
   std::vector<std::string> operators;  // user names that may drain, confirm, see to all jobs
   std::uint32_t own_uid = 0;           // the daemon's: an operator too

@@ -61,7 +61,7 @@ struct Controller::Impl {
 
   // ---- controller.cpp ----
   enum Token : std::uint64_t { kPassToken = 1, kWatchToken = 2, kAgendaToken = 3 };
-  enum class DueKind : std::uint8_t { Prepare, Eligible, Wait };
+  enum class DueKind : std::uint8_t { Prepare, Eligible, Promise, Wait };
   struct Due {
     BootTime at;
     DueKind kind = DueKind::Prepare;
@@ -217,6 +217,7 @@ struct Controller::Impl {
   [[nodiscard]] bool is_to_be_requeued(const Job& job, const Outcome& outcome) const;
   void end_attempt(JobKey key, Outcome outcome, bool requeue, bool at_once = false);
   void settle_if_cleaned(JobKey key);
+  void wake_at(std::optional<Time> wake);
   void tell_planner_of_claims();
   [[nodiscard]] Time expected_end(const Job& job) const;
 
@@ -324,6 +325,7 @@ struct Controller::Impl {
   bool pass_wanted = false;
   BootTime next_pass;              // not before
   std::optional<Promise> promise;  // of the last pass
+  std::optional<Due> promise_due;
   std::set<JobKey> gangs_with_changed_claims;
 
   std::map<JobKey, Keeping> waiting;

@@ -143,6 +143,7 @@ ControllerConfig controller_config(const config::Config& config) {
   made.suspect_after = config.heartbeat * 3;
   made.prepare_timeout = config.prepare_timeout;
   made.kill_grace = config.kill_grace;
+  made.backfill = config.backfill;
   made.allow_root_jobs = config.allow_root_jobs;
   made.operators = config.operators;
   made.own_uid = ::geteuid();

@@ -332,6 +332,21 @@ const Key<Config> kTopKeys[] = {
     {"allow_root_jobs", "whether root may submit jobs",
      [](const Value& v, Config& c) { v.read(c.allow_root_jobs); },
      [](const Config& c) { return std::string(c.allow_root_jobs ? "true" : "false"); }},
+    {"backfill", "fcfs, easy, easy:N, easy-sjbf, conservative or conservative-replan",
+     [](const Value& v, Config& c) {
+       std::string name;
+       v.read(name);
+       const auto policy = parse_backfill_policy(name);
+       if (!policy) return v.fail(policy.error().message());
+       const auto bound = c.backfill.starvation_bound;
+       c.backfill = *policy;
+       c.backfill.starvation_bound = bound;
+     },
+     [](const Config& c) { return to_string(c.backfill); }},
+    {"starvation_bound",
+     "easy-sjbf: a job that has waited so long is passed by shorter ones no more",
+     [](const Value& v, Config& c) { v.read_limit(c.backfill.starvation_bound); },
+     [](const Config& c) { return write_limit(c.backfill.starvation_bound); }},
     {"operators", "users who may drain nodes and act on the jobs of others",
      [](const Value& v, Config& c) {
        c.operators.clear();

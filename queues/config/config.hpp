@@ -17,6 +17,7 @@
 #include "queues/base/strong_id.hpp"
 #include "queues/base/time.hpp"
 #include "queues/base/units.hpp"
+#include "queues/model/backfill_policy.hpp"
 #include "queues/model/queue.hpp"
 
 namespace gangway::config {
@@ -71,6 +72,7 @@ struct Config {
   Duration prepare_timeout = minutes(30);
   Duration kill_grace = seconds(30);
   bool allow_root_jobs = false;
+  BackfillPolicy backfill;
   std::vector<std::string> operators{"root"};
   SchedulerConfig scheduler;
   ExecutorConfig executor;

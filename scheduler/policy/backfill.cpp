@@ -1,5 +1,6 @@
 #include "scheduler/policy/backfill.hpp"
 
+#include <algorithm>
 #include <set>
 #include <utility>
 
@@ -7,10 +8,19 @@ namespace gangway::scheduler {
 
 namespace {
 
+// So many reservations are asked to move aside for one job; with more, the job has to fit as they
+// stand, or the work would grow with their square.
+constexpr std::size_t kMostMoved = 16;
+
 class Walk {
  public:
-  Walk(Profile& profile, Time now, const BackfillRules& rules)
-      : profile_(profile), now_(now), rules_(rules) {}
+  Walk(Profile& profile, Time now, const BackfillRules& rules, const std::vector<Reserved>& kept)
+      : profile_(profile), now_(now), rules_(rules) {
+    for (const Reserved& promise : kept) {
+      hold(promise, std::max(promise.start, now));
+      kept_.insert(promise.key);
+    }
+  }
 
   ~Walk() {  // starts are not assumed before the caller says so
     for (const Start& start : result_.starts) profile_.end(start.key);
@@ -19,34 +29,72 @@ class Walk {
   Walk(const Walk&) = delete;
   Walk& operator=(const Walk&) = delete;
 
-  BackfillResult run(Line& line) {
+  BackfillResult run(Line& line, const std::vector<Reserved>& kept) {
+    bool by_length = false;
     while (const auto job = line.next()) {
       if (result_.looked_at == rules_.budget) {
         result_.complete = false;
         break;
       }
       ++result_.looked_at;
+      const bool promised = take_promise(job->key);
       if (!profile_.find_queue(job->request->queue)) {
         line.pass_over_equals(PendingReason::QueueDown);
         continue;
       }
       if (try_start(*job)) continue;
-      if (result_.reserved.size() < rules_.reservation_depth) {
-        if (!try_reserve(*job)) line.pass_over_equals(PendingReason::NodesUnavailable);
+      const BackfillPolicy& policy = rules_.policy;
+      if (promised || may_reserve()) {
+        if (!try_reserve(*job)) {
+          // Behind a job without a limit there is no time to promise.
+          const bool would_fit = would_fit_empty(profile_, *job->request, false);
+          line.pass_over_equals(would_fit ? PendingReason::Priority
+                                          : PendingReason::NodesUnavailable);
+          continue;
+        }
+        if (policy.reservation_depth == 0) break;
       } else {
         line.pass_over_equals(PendingReason::Priority);
       }
+      if (policy.shortest_first && !by_length && !may_reserve()) {
+        by_length = true;
+        line.shortest_first(policy.starvation_bound
+                                ? std::optional<Time>(now_ - *policy.starvation_bound)
+                                : std::nullopt);
+      }
+    }
+    for (const Reserved& promise : kept) {
+      if (kept_.contains(promise.key)) result_.reserved.push_back(promise);
     }
     return result_;
   }
 
  private:
+  // Whether a job that is looked at again has a promise; its place in the profile is open
+  // meanwhile.
+  bool take_promise(JobKey key) {
+    const auto found = kept_.find(key);
+    if (found == kept_.end()) return false;
+    kept_.erase(found);
+    profile_.end(key);
+    return true;
+  }
+
+  [[nodiscard]] bool may_reserve() const {
+    const std::size_t depth = rules_.policy.reservation_depth;
+    // A pass that is cut short has to come further each time.
+    const auto most = static_cast<std::size_t>(std::max(1, rules_.budget / 2));
+    return result_.reserved.size() + kept_.size() < std::min(std::max<std::size_t>(depth, 1), most);
+  }
+
   bool try_start(const InLine& job) {
-    if (const auto placement = place_now(profile_, *job.request, now_)) {
-      start(job, *placement, planned_end(end_of(now_, job.request->limit)));
+    const PlacedNow placed = place_now(profile_, *job.request, now_);
+    if (placed.placement) {
+      start(job, *placed.placement, planned_end(end_of(now_, job.request->limit)));
       return true;
     }
-    return !result_.reserved.empty() && try_start_in_the_way(job);
+    return placed.only_reservations_forbid && !result_.reserved.empty() &&
+           result_.reserved.size() <= kMostMoved && try_start_in_the_way(job);
   }
 
   void start(const InLine& job, const Placement& placement, Time end) {
@@ -57,18 +105,18 @@ class Walk {
   }
 
   bool try_reserve(const InLine& job) {
-    const auto earliest = place_earliest(profile_, *job.request, now_);
+    auto earliest = place_earliest(profile_, *job.request, now_);
     if (!earliest) return false;
-    reserve({job.key, job.request, earliest->at, {}}, earliest->placement);
+    reserve({job.key, job.request, earliest->at, std::move(earliest->placement)});
     return true;
   }
 
-  void reserve(Reserved reserved, const Placement& placement) {
-    std::vector<NodeClaim> claims = claims_of(profile_, *reserved.request, placement, false);
-    reserved.nodes.clear();
-    for (const NodeClaim& claim : claims) reserved.nodes.push_back(claim.node);
-    profile_.reserve(reserved.key, reserved.start, end_of(reserved.start, reserved.request->limit),
-                     std::move(claims));
+  void hold(const Reserved& reserved, Time start) {
+    profile_.reserve(reserved.key, start, end_of(start, reserved.request->limit),
+                     claims_of(profile_, *reserved.request, reserved.placement, false));
+  }
+  void reserve(Reserved reserved) {
+    hold(reserved, reserved.start);
     result_.reserved.push_back(std::move(reserved));
   }
 
@@ -76,17 +124,14 @@ class Walk {
   bool try_start_in_the_way(const InLine& job) {
     const std::vector<Reserved> before = result_.reserved;
     std::set<NodeIndex> avoid;
-    for (const Reserved& reserved : before)
-      avoid.insert(reserved.nodes.begin(), reserved.nodes.end());
-    std::vector<std::vector<NodeClaim>> claims_before;
     for (const Reserved& reserved : before) {
-      claims_before.push_back(profile_.claims_of(reserved.key));
+      for (const auto& nodes : reserved.placement) avoid.insert(nodes.begin(), nodes.end());
       profile_.end(reserved.key);
     }
     result_.reserved.clear();
 
     bool all_found = false;
-    if (const auto placement = place_now(profile_, *job.request, now_, avoid)) {
+    if (const auto placement = place_now(profile_, *job.request, now_, avoid).placement) {
       // Without a limit it stays beyond kUnlimitedEnd: it comes after those that wait for others
       // without a limit.
       const Time end = end_of(now_, job.request->limit);
@@ -102,20 +147,16 @@ class Walk {
     }
     if (all_found) return true;
     for (const Reserved& reserved : result_.reserved) profile_.end(reserved.key);
-    for (std::size_t i = 0; i < before.size(); ++i) {
-      profile_.reserve(before[i].key, before[i].start,
-                       end_of(before[i].start, before[i].request->limit),
-                       std::move(claims_before[i]));
-    }
+    for (const Reserved& reserved : before) hold(reserved, reserved.start);
     result_.reserved = before;
     return false;
   }
 
   bool reserve_again(const std::vector<Reserved>& before) {
     for (const Reserved& reserved : before) {
-      const auto placement = place_at(profile_, *reserved.request, reserved.start, now_);
+      auto placement = place_at(profile_, *reserved.request, reserved.start);
       if (!placement) return false;
-      reserve(reserved, *placement);
+      reserve({reserved.key, reserved.request, reserved.start, *std::move(placement)});
     }
     return true;
   }
@@ -123,23 +164,47 @@ class Walk {
   Profile& profile_;
   Time now_;
   BackfillRules rules_;
+  std::set<JobKey> kept_;  // and not looked at yet
   BackfillResult result_;
 };
 
 }  // namespace
 
-BackfillResult backfill(Profile& profile, Line& line, Time now, const BackfillRules& rules) {
+std::vector<NodeIndex> Reserved::nodes() const {
+  std::vector<NodeIndex> out;
+  for (const auto& nodes : placement) out.insert(out.end(), nodes.begin(), nodes.end());
+  return out;
+}
+
+BackfillResult backfill(Profile& profile,
+                        Line& line,
+                        Time now,
+                        const BackfillRules& rules,
+                        const std::vector<Reserved>& kept) {
   profile.settle();
-  return Walk(profile, now, rules).run(line);
+  profile.advance(now);
+  return Walk(profile, now, rules, kept).run(line, kept);
+}
+
+Promise promise_of(const Reserved& reserved, const Profile& profile) {
+  Promise promise{.key = reserved.key, .start = reserved.start, .nodes = {}};
+  for (const NodeIndex node : reserved.nodes()) promise.nodes.push_back(profile.name_of(node));
+  return promise;
 }
 
 std::optional<Promise> promise_of(const BackfillResult& result, const Profile& profile) {
   if (result.reserved.empty() || result.reserved.front().start >= kUnlimitedEnd)
     return std::nullopt;
-  const Reserved& first = result.reserved.front();
-  Promise promise{.key = first.key, .start = first.start, .nodes = {}};
-  for (const NodeIndex node : first.nodes) promise.nodes.push_back(profile.name_of(node));
-  return promise;
+  return promise_of(result.reserved.front(), profile);
+}
+
+std::optional<Time> wake_of(const BackfillResult& result, const BackfillPolicy& policy) {
+  if (!policy.keeps_promises) return std::nullopt;
+  std::optional<Time> first;
+  for (const Reserved& reserved : result.reserved) {
+    if (reserved.start < first.value_or(kUnlimitedEnd)) first = reserved.start;
+  }
+  return first;
 }
 
 }  // namespace gangway::scheduler

@@ -2,23 +2,27 @@
 // cannot get a reservation, their earliest start in the profile; later jobs may start now only if
 // no reservation moves to a later time.
 //
-// reservation_depth 1 is EASY, infinity is conservative backfilling.
+// The policy (backfill_policy.hpp) says how many have a reservation: none may pass (FCFS), one
+// (EASY), some, or all (conservative backfilling); whether a reservation of the last walk is kept
+// and only moved to an earlier time, or all are made anew; and in which order the jobs behind the
+// reservations are tried.
 // Source: D. Lifka, "The ANL/IBM SP Scheduling System", 1995; A. Mu'alem, D. Feitelson, IEEE TPDS
-// 12(6), 2001. Two deviations, because nodes are unequal and resources are many: a reservation is
-// for concrete nodes, and a job that stands in its way may still start if the reserved jobs then
-// find other nodes at the same time (on equal nodes this is exactly "it fits into the extra
-// nodes").
+// 12(6), 2001 (EASY, conservative and its compression); D. Tsafrir, Y. Etsion, D. Feitelson, IEEE
+// TPDS 18(6), 2007 (shortest job backfilled first). Two deviations, because nodes are unequal and
+// resources are many: a reservation is for concrete nodes, and a job that stands in the way of few
+// of them may still start if the reserved jobs then find other nodes at the same time (on equal
+// nodes this is exactly "it fits into the extra nodes").
 //
 // Equal requests fail together: once one has failed, the others of its kind are not tried in this
 // walk. Pure.
 #pragma once
 
-#include <cstddef>
 #include <optional>
 #include <vector>
 
 #include "queues/base/strong_id.hpp"
 #include "queues/base/time.hpp"
+#include "queues/model/backfill_policy.hpp"
 #include "queues/model/job.hpp"
 #include "scheduler/policy/placement.hpp"
 #include "scheduler/policy/planner.hpp"
@@ -39,12 +43,16 @@ class Line {
   virtual ~Line() = default;
   // nullopt at its end. The job before is out of the line.
   [[nodiscard]] virtual std::optional<InLine> next() = 0;
-  // Jobs with the request of the last one are passed over from now on, because of `reason`.
+  // Jobs with the request of the last one are passed over from now on, because of `reason`; those
+  // with a promise are not.
   virtual void pass_over_equals(PendingReason reason) = 0;
+  // What is left comes by its limit from now on, short before long, in its order where limits are
+  // equal; before them, in their order, those eligible at `first_if_before` or earlier.
+  virtual void shortest_first(std::optional<Time> first_if_before) = 0;
 };
 
 struct BackfillRules {
-  std::size_t reservation_depth = 1;
+  BackfillPolicy policy;
   int budget = 10'000;  // looks
 };
 
@@ -52,24 +60,31 @@ struct Reserved {
   JobKey key;
   const Request* request = nullptr;
   Time start;
-  std::vector<NodeIndex> nodes;
+  Placement placement;
+  [[nodiscard]] std::vector<NodeIndex> nodes() const;
 };
 
 struct BackfillResult {
   std::vector<Start> starts;
-  std::vector<Reserved> reserved;
+  std::vector<Reserved> reserved;  // in the order of the line; then promises not looked at
   bool complete = true;
   int looked_at = 0;
 };
 
-// `profile` is as before afterwards.
+// `kept` are the promises of the last walk; empty unless the policy keeps them. Time has come to
+// `now` in `profile`, which is otherwise as before afterwards.
 [[nodiscard]] BackfillResult backfill(Profile& profile,
                                       Line& line,
                                       Time now,
-                                      const BackfillRules& rules);
+                                      const BackfillRules& rules,
+                                      const std::vector<Reserved>& kept = {});
 
 // The first reservation, if its start is known.
 [[nodiscard]] std::optional<Promise> promise_of(const BackfillResult& result,
                                                 const Profile& profile);
+[[nodiscard]] Promise promise_of(const Reserved& reserved, const Profile& profile);
+// When a promise falls due although nothing may have happened; nullopt: none does.
+[[nodiscard]] std::optional<Time> wake_of(const BackfillResult& result,
+                                          const BackfillPolicy& policy);
 
 }  // namespace gangway::scheduler

@@ -34,91 +34,129 @@ std::int32_t tasks_on(const RequestPart& part, std::size_t i) {
   return base + (static_cast<std::int32_t>(i) < part.tasks % part.nodes ? 1 : 0);
 }
 
-// Which nodes could serve each part at the moment of the walk.
-class FitTable {
+// Walks the moments at which nodes become, and cease to be, open for a start of the request, and
+// counts the open nodes of each part.
+class Sweep {
  public:
-  FitTable(const Profile& profile, const Request& request, Profile::QueueNumber queue, Time now)
-      : profile_(profile), request_(request), now_(now), parts_(request.parts.size()) {
-    for (std::size_t p = 0; p < parts_.size(); ++p) {
-      parts_[p].fits.assign(profile.node_count(), Answer::Never);
+  Sweep(const Profile& profile, const Request& request, Profile::QueueNumber queue, Time after)
+      : profile_(profile), request_(request), open_(request.parts.size(), 0) {
+    for (std::size_t p = 0; p < request.parts.size(); ++p) {
       for (NodeIndex node = 0; node < profile.node_count(); ++node) {
-        if (!profile.may_serve(node, queue, request.parts[p])) continue;
-        parts_[p].fits[node] = Answer::No;
-        look_again(p, node, now);
+        if (profile.may_serve(node, queue, request.parts[p])) find_window(p, node, after);
       }
     }
+    std::make_heap(changes_.begin(), changes_.end());
   }
 
-  void look_again(NodeIndex node, Time at) {
-    for (std::size_t p = 0; p < parts_.size(); ++p) look_again(p, node, at);
+  // The next moment at which each part alone has enough nodes: necessary, and for a single part
+  // sufficient.
+  [[nodiscard]] std::optional<Time> next() {
+    while (!changes_.empty()) {
+      const Time at = changes_.front().at;
+      if (at == Time::infinity()) return std::nullopt;
+      bool opened = false;
+      while (!changes_.empty() && changes_.front().at == at) opened |= take_first();
+      if (opened && may_suffice()) return at;
+    }
+    return std::nullopt;
   }
 
-  // Necessary, and for a single part sufficient: each part alone finds its nodes.
+ private:
+  struct Change {
+    Time at;
+    Time closes;  // of an opening: when it ends again
+    Time next;
+    std::size_t part = 0;
+    NodeIndex node = 0;
+    bool opens = false;
+    friend bool operator<(const Change& a, const Change& b) { return b.at < a.at; }  // first on top
+  };
+
+  void find_window(std::size_t part, NodeIndex node, Time after) {
+    const auto window = profile_.timeline_of(node).next_window(
+        profile_.wanted_of(node, request_.parts[part]), after, request_.limit);
+    if (window) changes_.push_back({window->first, window->last, window->next, part, node, true});
+  }
+
+  bool take_first() {
+    std::pop_heap(changes_.begin(), changes_.end());
+    Change change = changes_.back();
+    changes_.pop_back();
+    open_[change.part] += change.opens ? 1 : -1;
+    if (change.opens) {
+      if (change.closes == Time::infinity()) return true;
+      changes_.push_back(
+          {change.closes, change.closes, change.next, change.part, change.node, false});
+    } else {
+      const std::size_t before = changes_.size();
+      find_window(change.part, change.node, change.next);
+      if (changes_.size() == before) return false;
+    }
+    std::push_heap(changes_.begin(), changes_.end());
+    return change.opens;
+  }
+
   [[nodiscard]] bool may_suffice() const {
-    for (std::size_t p = 0; p < parts_.size(); ++p) {
-      if (parts_[p].count < request_.parts[p].nodes) return false;
+    for (std::size_t p = 0; p < open_.size(); ++p) {
+      if (open_[p] < request_.parts[p].nodes) return false;
     }
     return true;
   }
 
- private:
-  enum class Answer : std::uint8_t { Never, No, Yes };
-  struct Part {
-    std::vector<Answer> fits;
-    std::int32_t count = 0;
-  };
-
-  void look_again(std::size_t p, NodeIndex node, Time at) {
-    Answer& answer = parts_[p].fits[node];
-    if (answer == Answer::Never) return;
-    const bool fits =
-        profile_.is_free(node, request_.parts[p], at, end_of(at, request_.limit), now_);
-    if (fits == (answer == Answer::Yes)) return;
-    answer = fits ? Answer::Yes : Answer::No;
-    parts_[p].count += fits ? 1 : -1;
-  }
-
   const Profile& profile_;
   const Request& request_;
-  Time now_;
-  std::vector<Part> parts_;
+  std::vector<std::int32_t> open_;
+  std::vector<Change> changes_;
 };
 
 }  // namespace
 
-std::optional<Placement> place_now(const Profile& profile,
-                                   const Request& request,
-                                   Time now,
-                                   const std::set<NodeIndex>& avoid) {
+PlacedNow place_now(const Profile& profile,
+                    const Request& request,
+                    Time now,
+                    const std::set<NodeIndex>& avoid) {
   const auto queue = profile.find_queue(request.queue);
-  if (!queue) return std::nullopt;
+  if (!queue) return {};
+  for (const RequestPart& part : request.parts) {
+    if (!profile.has_free_cores(part.per_node.cores())) return {};
+  }
   const Time end = end_of(now, request.limit);
   // More than this many options of a part never matter: at most so many less one can be taken by
   // the others.
   const std::size_t enough = request.total_nodes();
   std::vector<GangPart> parts = empty_parts(request);
+  bool only_reservations = false;
   for (std::size_t p = 0; p < parts.size(); ++p) {
     const RequestPart& part = request.parts[p];
+    std::vector<NodeIndex>& options = parts[p].options;
     std::vector<NodeIndex> last;
+    std::size_t reserved = 0;  // nodes that are free now and not long enough
     profile.visit_by_best_fit(part.per_node.cores(), [&](NodeIndex node) {
       if (!profile.may_serve(node, *queue, part)) return true;
-      if (!profile.is_free(node, part, now, end, now)) return true;
-      (avoid.contains(node) ? last : parts[p].options).push_back(node);
-      return parts[p].options.size() < enough;
+      const Timeline& timeline = profile.timeline_of(node);
+      const Amounts& wanted = profile.wanted_of(node, part);
+      if (!fits_in(wanted, timeline.now())) return true;
+      if (!timeline.fits(wanted, now, end)) {
+        ++reserved;
+        return true;
+      }
+      (avoid.contains(node) ? last : options).push_back(node);
+      return options.size() < enough;
     });
     for (const NodeIndex node : last) {
-      if (parts[p].options.size() == enough) break;
-      parts[p].options.push_back(node);
+      if (options.size() == enough) break;
+      options.push_back(node);
     }
-    if (parts[p].options.size() < static_cast<std::size_t>(part.nodes)) return std::nullopt;
+    const auto wanted_nodes = static_cast<std::size_t>(part.nodes);
+    if (options.size() + reserved < wanted_nodes) return {};
+    only_reservations |= reserved > 0;
   }
-  return in_order_of_names(profile, assign_gang(parts));
+  std::optional<Placement> placement = in_order_of_names(profile, assign_gang(parts));
+  const bool in_the_way = !placement && only_reservations;
+  return {std::move(placement), in_the_way};
 }
 
-std::optional<Placement> place_at(const Profile& profile,
-                                  const Request& request,
-                                  Time at,
-                                  Time now) {
+std::optional<Placement> place_at(const Profile& profile, const Request& request, Time at) {
   const auto queue = profile.find_queue(request.queue);
   if (!queue) return std::nullopt;
   const Time end = end_of(at, request.limit);
@@ -134,9 +172,10 @@ std::optional<Placement> place_at(const Profile& profile,
     std::vector<Option> options;
     for (NodeIndex node = 0; node < profile.node_count(); ++node) {
       if (!profile.may_serve(node, *queue, part)) continue;
-      if (!profile.is_free(node, part, at, end, now)) continue;
-      options.push_back({fits_in(profile.wanted_of(node, part), profile.free_at(node, now, now)),
-                         profile.free_at(node, at, now).cores(), profile.rank_of(node), node});
+      if (!profile.is_free(node, part, at, end)) continue;
+      const Timeline& timeline = profile.timeline_of(node);
+      options.push_back({fits_in(profile.wanted_of(node, part), timeline.now()),
+                         timeline.at(at).cores(), profile.rank_of(node), node});
     }
     std::sort(options.begin(), options.end(), [](const Option& a, const Option& b) {
       return std::tie(a.free_now, a.cores_left, a.rank) <
@@ -149,27 +188,13 @@ std::optional<Placement> place_at(const Profile& profile,
 
 std::optional<EarliestPlacement> place_earliest(const Profile& profile,
                                                 const Request& request,
-                                                Time now) {
+                                                Time after) {
   const auto queue = profile.find_queue(request.queue);
-  if (!queue || !would_fit_empty(profile, request, false)) return std::nullopt;
-  FitTable table(profile, request, *queue, now);
-  std::vector<NodeIndex> with_reservations;  // what fits there depends on the window as it moves
-  for (NodeIndex node = 0; node < profile.node_count(); ++node) {
-    if (profile.is_reserved(node)) with_reservations.push_back(node);
-  }
-  const std::vector<Profile::End> ends = profile.ends_after(now);
-  for (std::size_t i = 0; i < ends.size();) {
-    const Time at = ends[i].at;
-    if (at == Time::infinity()) break;
-    // What ends together is free together.
-    std::vector<NodeIndex> touched = with_reservations;
-    for (; i < ends.size() && ends[i].at == at; ++i) {
-      for (const NodeClaim& claim : profile.claims_of(ends[i].key)) touched.push_back(claim.node);
-    }
-    for (const NodeIndex node : touched) table.look_again(node, at);
-    if (!table.may_suffice()) continue;
-    if (auto placement = place_at(profile, request, at, now)) {
-      return EarliestPlacement{at, *std::move(placement)};
+  if (!queue) return std::nullopt;
+  Sweep sweep(profile, request, *queue, after);
+  while (const auto at = sweep.next()) {
+    if (auto placement = place_at(profile, request, *at)) {
+      return EarliestPlacement{*at, *std::move(placement)};
     }
   }
   return std::nullopt;

@@ -20,27 +20,30 @@ namespace gangway::scheduler {
 using Placement = std::vector<std::vector<NodeIndex>>;
 
 // Nodes on which the request can start now and run to its end. `avoid` are taken last.
-[[nodiscard]] std::optional<Placement> place_now(const Profile& profile,
-                                                 const Request& request,
-                                                 Time now,
-                                                 const std::set<NodeIndex>& avoid = {});
+struct PlacedNow {
+  std::optional<Placement> placement;
+  bool only_reservations_forbid = false;  // enough would be free now, but for a reservation
+};
+[[nodiscard]] PlacedNow place_now(const Profile& profile,
+                                  const Request& request,
+                                  Time now,
+                                  const std::set<NodeIndex>& avoid = {});
 
 // Nodes on which it can start at `at`, a later moment.
 [[nodiscard]] std::optional<Placement> place_at(const Profile& profile,
                                                 const Request& request,
-                                                Time at,
-                                                Time now);
+                                                Time at);
 
-// The earliest moment after `now` at which it can start, and where. nullopt: the usable nodes of
-// its queue would not suffice if all were free. Walks the ends of jobs once; a node is looked at
-// again only when something on it ends.
+// The earliest moment, `after` or later, at which it can start, and where. nullopt: the usable
+// nodes of its queue would not suffice if all were free, or something holds them for ever. Looks at
+// each step of each node once.
 struct EarliestPlacement {
   Time at;
   Placement placement;
 };
 [[nodiscard]] std::optional<EarliestPlacement> place_earliest(const Profile& profile,
                                                               const Request& request,
-                                                              Time now);
+                                                              Time after);
 
 // Whether the nodes would suffice if all were free; `even_unusable` counts those that are down too.
 [[nodiscard]] bool would_fit_empty(const Profile& profile,

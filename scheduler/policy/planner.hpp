@@ -5,9 +5,8 @@
 // the budget is counted in jobs looked at. A start that pass() returns is not assumed: the caller
 // applies it (or not) and says so with JobStarted.
 //
-// Policy of this version: one queue order (priority.hpp, then eligible time, then id), EASY
-// backfilling with one reservation over all resources at once (backfill.hpp). Source: D. Lifka,
-// "The ANL/IBM SP Scheduling System", 1995; A. Mu'alem, D. Feitelson, IEEE TPDS 12(6), 2001.
+// One queue order (priority.hpp, then eligible time, then id), and one backfill over all resources
+// at once whose policy says how many jobs are promised a start (backfill.hpp).
 #pragma once
 
 #include <cstdint>
@@ -21,6 +20,7 @@
 #include "queues/base/strong_id.hpp"
 #include "queues/base/time.hpp"
 #include "queues/model/allocation.hpp"
+#include "queues/model/backfill_policy.hpp"
 #include "queues/model/job.hpp"
 #include "queues/model/job_spec.hpp"
 #include "queues/model/queue.hpp"
@@ -96,8 +96,9 @@ struct Reason {
   JobKey key;
   PendingReason reason = PendingReason::None;
 };
-// The reservation of the first job that could not start: it starts then at the latest, if everybody
-// keeps to their limits.
+// The reservation of a job: it starts then at the latest, if everybody keeps to their limits and
+// the policy keeps its promises (or, if it makes them anew, for the first job that could not start
+// as long as it is the first).
 struct Promise {
   JobKey key;
   Time start;
@@ -105,10 +106,11 @@ struct Promise {
 };
 
 struct PlanDelta {
-  std::vector<Start> starts;    // in the order of priority
-  std::vector<Reason> reasons;  // only those that changed since the last pass
-  std::optional<Promise> promise;
-  bool complete = true;  // false: the budget ended the pass; ask again
+  std::vector<Start> starts;       // in the order of priority
+  std::vector<Reason> reasons;     // only those that changed since the last pass
+  std::optional<Promise> promise;  // of the first job that could not start
+  std::optional<Time> wake;        // a promise falls due: ask for a pass then, whatever happens
+  bool complete = true;            // false: the budget ended the pass; ask again
   int looked_at = 0;
 };
 
@@ -123,7 +125,7 @@ struct Explanation {
 
 class Planner {
  public:
-  Planner();
+  explicit Planner(BackfillPolicy policy = {});
   ~Planner();
   Planner(Planner&&) noexcept;
   Planner& operator=(Planner&&) noexcept;
@@ -134,6 +136,9 @@ class Planner {
   [[nodiscard]] std::optional<Explanation> explain(JobKey key, Time now) const;
   // nullopt if the job is not waiting here. As of the last pass.
   [[nodiscard]] std::optional<PriorityTerms> priority_of(JobKey key) const;
+  // The promises that the next pass keeps, in the order of jobs; none if the policy makes them
+  // anew.
+  [[nodiscard]] std::vector<Promise> kept_promises() const;
 
  private:
   struct Impl;

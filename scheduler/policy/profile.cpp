@@ -46,8 +46,8 @@ void Profile::set_node(const NodeName& name, const Resources& capacity, bool usa
   node.usable = usable;
   const Amounts amounts = kinds_.of_node(capacity);
   if (!(amounts == node.capacity)) {
-    node.free -= node.capacity;
-    node.free += amounts;
+    node.timeline.take(Timeline::kAlways, Time::infinity(), node.capacity);
+    node.timeline.give(Timeline::kAlways, Time::infinity(), amounts);
     node.capacity = amounts;
     node.cores = CoreSet(amounts.cores());
     retake_cores(number);
@@ -57,7 +57,7 @@ void Profile::set_node(const NodeName& name, const Resources& capacity, bool usa
 
 void Profile::retake_cores(NodeIndex number) {
   Node& node = nodes_[number];
-  for (const Claim& claim : node.running) node.cores.take(claim.cores);
+  for (const HeldCores& held : node.running) node.cores.take(held.cores);
 }
 
 void Profile::drop_node(const NodeName& name) {
@@ -75,7 +75,7 @@ void Profile::settle() {
 
 Profile::Fit Profile::fit_of(NodeIndex number) const {
   const Node& node = nodes_[number];
-  return {node.capacity.has_named(), node.free.cores(), node.rank, number};
+  return {node.capacity.has_named(), node.timeline.now().cores(), node.rank, number};
 }
 
 void Profile::index(NodeIndex number) {
@@ -86,25 +86,36 @@ void Profile::unindex(NodeIndex number) {
   if (settled_ && nodes_[number].usable) by_fit_.erase(fit_of(number));
 }
 
+void Profile::hold(const Holder& holder) {
+  for (const NodeClaim& claim : holder.claims) {
+    nodes_[claim.node].timeline.take(holder.from, holder.held_until, claim.amounts);
+  }
+}
+
+void Profile::let_go(const Holder& holder) {
+  for (const NodeClaim& claim : holder.claims) {
+    nodes_[claim.node].timeline.give(holder.from, holder.held_until, claim.amounts);
+  }
+}
+
 void Profile::start(JobKey key, Time end, std::vector<NodeClaim> claims) {
   for (const NodeClaim& claim : claims) {
     unindex(claim.node);
-    Node& node = nodes_[claim.node];
-    node.free -= claim.amounts;
-    node.cores.take(claim.cores);
-    node.running.push_back({key, Time{}, end, claim.amounts, claim.cores});
-    index(claim.node);
+    nodes_[claim.node].cores.take(claim.cores);
+    nodes_[claim.node].running.push_back({key, claim.cores});
   }
+  Holder holder{false, Timeline::kAlways, end, end > now_ ? end : now_ + kOverrun,
+                std::move(claims)};
+  hold(holder);
+  for (const NodeClaim& claim : holder.claims) index(claim.node);
   ends_.emplace(end, key);
-  CHECK(holders_.emplace(key, Holder{false, end, std::move(claims)}).second);
+  CHECK(holders_.emplace(key, std::move(holder)).second);
 }
 
 void Profile::reserve(JobKey key, Time from, Time to, std::vector<NodeClaim> claims) {
-  for (const NodeClaim& claim : claims) {
-    nodes_[claim.node].reserved.push_back({key, from, to, claim.amounts});
-  }
-  reserved_ends_.emplace(to, key);
-  CHECK(holders_.emplace(key, Holder{true, to, std::move(claims)}).second);
+  Holder holder{true, from, to, to, std::move(claims)};
+  hold(holder);
+  CHECK(holders_.emplace(key, std::move(holder)).second);
 }
 
 void Profile::end(JobKey key) {
@@ -112,22 +123,36 @@ void Profile::end(JobKey key) {
   if (found == holders_.end()) return;
   const Holder holder = std::move(found->second);
   holders_.erase(found);
-  (holder.reservation ? reserved_ends_ : ends_).erase({holder.end, key});
+  if (holder.reservation) {
+    let_go(holder);
+    return;
+  }
+  ends_.erase({holder.end, key});
+  for (const NodeClaim& claim : holder.claims) unindex(claim.node);
+  let_go(holder);
   for (const NodeClaim& claim : holder.claims) {
     Node& node = nodes_[claim.node];
-    const auto is_this = [&](const Claim& c) { return c.key == key; };
-    if (holder.reservation) {
-      std::erase_if(node.reserved, is_this);
-      continue;
-    }
-    unindex(claim.node);
-    std::erase_if(node.running, is_this);
-    node.free += claim.amounts;
+    const auto mine = std::find_if(node.running.begin(), node.running.end(),
+                                   [&](const HeldCores& held) { return held.key == key; });
+    if (mine != node.running.end()) node.running.erase(mine);
     // After a restart of the scheduler a job that is completing may still be thought to have cores
     // that were given to another meanwhile: only what nobody else claims is free.
     node.cores.give(claim.cores);
     retake_cores(claim.node);
     index(claim.node);
+  }
+}
+
+void Profile::advance(Time now) {
+  now_ = now;
+  for (const auto& [end, key] : ends_) {
+    if (end > now) break;
+    Holder& holder = holders_.at(key);
+    // What is free now stays the same, so the index by fit does too.
+    for (const NodeClaim& claim : holder.claims) {
+      nodes_[claim.node].timeline.take(holder.held_until, now + kOverrun, claim.amounts);
+    }
+    holder.held_until = std::max(holder.held_until, now + kOverrun);
   }
 }
 
@@ -150,46 +175,12 @@ bool Profile::may_serve(NodeIndex number,
   return fits_in(part.per_node, node.capacity);
 }
 
-Amounts Profile::wanted_of(NodeIndex number, const RequestPart& part) const {
-  return part.exclusive ? nodes_[number].capacity : part.per_node;
-}
-
-Amounts Profile::free_at(NodeIndex number, Time at, Time now) const {
-  const Node& node = nodes_[number];
-  Amounts free = node.free;
-  if (at <= now) return free;
-  for (const Claim& claim : node.running) {
-    if (std::max(claim.to, now + kOverrun) <= at) free += claim.amounts;
-  }
-  for (const Claim& claim : node.reserved) {
-    if (claim.from <= at && at < claim.to) free -= claim.amounts;
-  }
-  return free;
-}
-
-bool Profile::is_free(
-    NodeIndex number, const RequestPart& part, Time from, Time to, Time now) const {
-  const Node& node = nodes_[number];
-  const Amounts& wanted = part.exclusive ? node.capacity : part.per_node;
-  if (from <= now ? !fits_in(wanted, node.free) : !fits_in(wanted, free_at(number, from, now))) {
-    return false;
-  }
-  // Free amounts only sink where a reservation begins.
-  return std::none_of(node.reserved.begin(), node.reserved.end(), [&](const Claim& claim) {
-    return from < claim.from && claim.from < to &&
-           !fits_in(wanted, free_at(number, claim.from, now));
-  });
-}
-
 std::vector<Profile::End> Profile::ends_after(Time now) const {
   std::vector<End> out;
-  out.reserve(ends_.size() + reserved_ends_.size());
+  out.reserve(ends_.size());
   // Those past their end come first and all at the same moment.
   for (const auto& [at, key] : ends_) out.push_back({std::max(at, now + kOverrun), key});
-  const auto middle = static_cast<std::ptrdiff_t>(out.size());
-  for (const auto& [at, key] : reserved_ends_) out.push_back({at, key});
-  std::inplace_merge(out.begin(), out.begin() + middle, out.end(),
-                     [](const End& a, const End& b) { return a.at < b.at; });
+  std::stable_sort(out.begin(), out.end(), [](const End& a, const End& b) { return a.at < b.at; });
   return out;
 }
 

@@ -1,10 +1,10 @@
 // Profile: what is free on each node, now and in the future.
 //
 // A running job holds its parts of nodes until its expected end; a reservation holds them for a
-// span of the future. Each node knows its claims, so that "free at time t" is a sum over the few
-// claims of one node, and there is no table of time slots to split and merge.
+// span of the future. Each node has a timeline of what is free (timeline.hpp).
 //
-// A job past its expected end that still runs is taken to go at any moment: kOverrun from now.
+// A job past its expected end that still runs is taken to go at any moment: kOverrun from now;
+// advance() says what now is.
 // Nodes are numbered as they were first named; wherever an order can show, nodes are ordered by
 // name. Pure.
 #pragma once
@@ -14,6 +14,7 @@
 #include <map>
 #include <optional>
 #include <set>
+#include <unordered_map>
 #include <utility>
 #include <vector>
 
@@ -24,6 +25,7 @@
 #include "scheduler/policy/core_set.hpp"
 #include "scheduler/policy/gang.hpp"
 #include "scheduler/policy/request.hpp"
+#include "scheduler/policy/timeline.hpp"
 
 namespace gangway::scheduler {
 
@@ -58,11 +60,16 @@ class Profile {
 
   // ---- who holds what ----
   void start(JobKey key, Time end, std::vector<NodeClaim> claims);
+  // Time has come to `now`; it never goes back. Call before the questions below.
+  void advance(Time now);
+  // Whether a job still runs that should have ended by `now`.
+  [[nodiscard]] bool has_overrun(Time now) const {
+    return !ends_.empty() && ends_.begin()->first <= now;
+  }
   // Requires: `from` is in the future.
   void reserve(JobKey key, Time from, Time to, std::vector<NodeClaim> claims);
   void end(JobKey key);  // of either; an unknown key changes nothing
   [[nodiscard]] bool is_claimed_by(JobKey key) const { return holders_.contains(key); }
-  [[nodiscard]] bool is_reserved(NodeIndex node) const { return !nodes_[node].reserved.empty(); }
 
   // ---- what is free ----
   // Whether `node` may serve `part` at all: it is there, usable if asked so, allowed by the part,
@@ -71,13 +78,24 @@ class Profile {
                                QueueNumber queue,
                                const RequestPart& part,
                                bool even_if_unusable = false) const;
-  // Whether what `part` wants of `node` is free all through [from, to), as seen at `now`.
-  [[nodiscard]] bool is_free(
-      NodeIndex node, const RequestPart& part, Time from, Time to, Time now) const;
   // What `part` takes of `node`: the whole of it if it is exclusive.
-  [[nodiscard]] Amounts wanted_of(NodeIndex node, const RequestPart& part) const;
-  [[nodiscard]] Amounts free_at(NodeIndex node, Time at, Time now) const;
+  [[nodiscard]] const Amounts& wanted_of(NodeIndex node, const RequestPart& part) const {
+    return part.exclusive ? nodes_[node].capacity : part.per_node;
+  }
+  [[nodiscard]] const Timeline& timeline_of(NodeIndex node) const { return nodes_[node].timeline; }
+  // Whether what `part` wants of `node` is free all through [from, to).
+  [[nodiscard]] bool is_free(NodeIndex node, const RequestPart& part, Time from, Time to) const {
+    return nodes_[node].timeline.fits(wanted_of(node, part), from, to);
+  }
 
+  // Whether any usable node has so many cores free now.
+  [[nodiscard]] bool has_free_cores(std::int64_t cores) const {
+    for (const bool named : {false, true}) {
+      const auto at = by_fit_.lower_bound(Fit{named, cores, 0, 0});
+      if (at != by_fit_.end() && at->has_named == named) return true;
+    }
+    return false;
+  }
   // Nodes with at least `cores` cores free now, best fit first: those without named resources
   // before those with them, few free cores before many, then by name. Calls visit(node) until it
   // returns false.
@@ -91,7 +109,7 @@ class Profile {
     }
   }
 
-  // The ends of claims in the order of time, from the first after `now`.
+  // The expected ends of running jobs in the order of time, from the first after `now`.
   struct End {
     Time at;
     JobKey key;
@@ -100,21 +118,17 @@ class Profile {
   [[nodiscard]] const std::vector<NodeClaim>& claims_of(JobKey key) const;
 
  private:
-  struct Claim {
+  struct HeldCores {
     JobKey key;
-    Time from;
-    Time to;
-    Amounts amounts;
-    std::vector<std::int32_t> cores{};
+    std::vector<std::int32_t> cores;
   };
   struct Node {
     NodeName name;
     bool usable = false;
     Amounts capacity;
-    Amounts free;  // now: may be negative where the capacity shrank under running jobs
+    Timeline timeline;  // may be negative where the capacity shrank under running jobs
     CoreSet cores;
-    std::vector<Claim> running;
-    std::vector<Claim> reserved;
+    std::vector<HeldCores> running;
     std::vector<bool> in_queue;  // by number of the queue
     std::uint32_t rank = 0;      // by name
   };
@@ -127,7 +141,9 @@ class Profile {
   };
   struct Holder {
     bool reservation = false;
+    Time from;  // kAlways for a running job
     Time end;
+    Time held_until;  // later than `end` where a job has overrun it
     std::vector<NodeClaim> claims;
   };
 
@@ -135,6 +151,8 @@ class Profile {
   [[nodiscard]] Fit fit_of(NodeIndex node) const;
   void index(NodeIndex node);
   void unindex(NodeIndex node);
+  void hold(const Holder& holder);
+  void let_go(const Holder& holder);
   // Takes the cores of all that run on the node out of its free ones.
   void retake_cores(NodeIndex node);
 
@@ -142,11 +160,11 @@ class Profile {
   std::vector<Node> nodes_;
   std::map<NodeName, NodeIndex> numbers_;
   std::map<QueueName, std::pair<QueueNumber, Queue>> queues_;
-  std::map<JobKey, Holder> holders_;
-  std::set<std::pair<Time, JobKey>> ends_;           // of running jobs
-  std::set<std::pair<Time, JobKey>> reserved_ends_;  // of reservations
-  std::set<Fit> by_fit_;                             // usable nodes
-  bool settled_ = true;                              // ranks are right and by_fit_ is complete
+  std::unordered_map<JobKey, Holder> holders_;  // never walked
+  std::set<std::pair<Time, JobKey>> ends_;      // of running jobs
+  std::set<Fit> by_fit_;                        // usable nodes
+  bool settled_ = true;                         // ranks are right and by_fit_ is complete
+  Time now_;
 };
 
 }  // namespace gangway::scheduler

@@ -46,13 +46,44 @@ class SortedLine final : public Line {
   }
 
   std::optional<InLine> next() override {
-    while (next_ < jobs_.size() && passed_over_.contains(jobs_[next_].request_key)) ++next_;
+    while (next_ < jobs_.size() && is_left_out(jobs_[next_])) ++next_;
     if (next_ == jobs_.size()) return std::nullopt;
     const Waiting& job = jobs_[next_++];
     return InLine{job.place.key, &job.request};
   }
   void pass_over_equals(PendingReason reason) override {
-    passed_over_.emplace(jobs_[next_ - 1].request_key, reason);
+    if (!jobs_[next_ - 1].promised) passed_over_.emplace(jobs_[next_ - 1].request_key, reason);
+  }
+  void shortest_first(std::optional<Time> first_if_before) override {
+    const auto length = [&](const Waiting& job) {
+      if (first_if_before && job.place.eligible <= *first_if_before) return Duration{-1};
+      return job.request.limit.value_or(Duration{kUnlimitedEnd.ns});
+    };
+    std::stable_sort(jobs_.begin() + static_cast<std::ptrdiff_t>(next_), jobs_.end(),
+                     [&](const Waiting& a, const Waiting& b) { return length(a) < length(b); });
+  }
+
+  // The promises of the last pass, in the order of the line.
+  [[nodiscard]] std::vector<Reserved> keep(const std::vector<Promise>& promises,
+                                           bool freed,
+                                           Time now,
+                                           Profile& profile) {
+    std::vector<Reserved> kept;
+    for (Waiting& job : jobs_) {
+      for (const Promise& promise : promises) {
+        if (promise.key != job.place.key) continue;
+        job.promised = true;
+        job.rests = !freed && promise.start > now;
+        Reserved reserved{promise.key, &job.request, promise.start, {}};
+        auto node = promise.nodes.begin();
+        for (const RequestPart& part : job.request.parts) {
+          auto& nodes = reserved.placement.emplace_back();
+          for (std::int32_t i = 0; i < part.nodes; ++i) nodes.push_back(profile.index_of(*node++));
+        }
+        kept.push_back(std::move(reserved));
+      }
+    }
+    return kept;
   }
 
   [[nodiscard]] std::vector<Reason> reasons(const BackfillResult& result) const {
@@ -76,7 +107,13 @@ class SortedLine final : public Line {
     Place place;
     Request request;
     std::string request_key;
+    bool promised = false;
+    bool rests = false;  // its promise stands and cannot move
   };
+  [[nodiscard]] bool is_left_out(const Waiting& job) const {
+    return job.promised ? job.rests : passed_over_.contains(job.request_key);
+  }
+
   std::vector<Waiting> jobs_;
   std::size_t next_ = 0;
   std::map<std::string, PendingReason> passed_over_;
@@ -87,10 +124,12 @@ class SortedLine final : public Line {
 PlanDelta schedule(const Snapshot& snapshot, Time now, const BackfillRules& rules) {
   Profile profile = profile_of(snapshot);
   SortedLine line(snapshot, profile.kinds());
-  const BackfillResult result = backfill(profile, line, now, rules);
+  const std::vector<Reserved> kept = line.keep(snapshot.promises, snapshot.freed, now, profile);
+  const BackfillResult result = backfill(profile, line, now, rules, kept);
   return {.starts = result.starts,
           .reasons = line.reasons(result),
           .promise = promise_of(result, profile),
+          .wake = wake_of(result, rules.policy),
           .complete = result.complete,
           .looked_at = result.looked_at};
 }

@@ -16,6 +16,8 @@ struct Snapshot {
   std::vector<delta::NodeIs> nodes;
   std::vector<delta::Started> running;
   std::vector<Candidate> waiting;
+  std::vector<Promise> promises;  // of the last pass, if the policy keeps them
+  bool freed = true;              // something has become free since, so promises may move
 };
 
 // `reasons` are those of all jobs that stay waiting, in the order of the line.

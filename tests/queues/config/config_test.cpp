@@ -55,6 +55,8 @@ lease: 2m
 heartbeat: 1s500ms
 prepare_timeout: 1h30m
 kill_grace: 0s
+backfill: easy-sjbf
+starvation_bound: 2d
 allow_root_jobs: true
 operators: [root, grace]
 scheduler:
@@ -93,6 +95,8 @@ queues:
   EXPECT_EQ(config.heartbeat, milliseconds(1500));
   EXPECT_EQ(config.prepare_timeout, minutes(90));
   EXPECT_EQ(config.kill_grace, Duration{});
+  EXPECT_TRUE(config.backfill.shortest_first);
+  EXPECT_EQ(config.backfill.starvation_bound, hours(48));
   EXPECT_TRUE(config.allow_root_jobs);
   EXPECT_THAT(config.operators, ElementsAre("root", "grace"));
   EXPECT_EQ(config.scheduler.socket, "/run/alpha.sock");
@@ -223,6 +227,8 @@ Config unusual() {
   c.heartbeat = milliseconds(250);
   c.prepare_timeout = hours(49);
   c.kill_grace = Duration{};
+  c.backfill = *parse_backfill_policy("easy:12");
+  c.backfill.starvation_bound = hours(3);
   c.allow_root_jobs = true;
   c.operators = {"root", "true", "~", "Grace Hopper"};
   c.scheduler = {"/run/x.sock", "[::]:6811", "/s"};
@@ -268,6 +274,7 @@ TEST(Config, WhatIsWrittenReadsBackTheSame) {
     EXPECT_EQ(again.config.heartbeat, config.heartbeat);
     EXPECT_EQ(again.config.prepare_timeout, config.prepare_timeout);
     EXPECT_EQ(again.config.kill_grace, config.kill_grace);
+    EXPECT_EQ(again.config.backfill, config.backfill);
     EXPECT_EQ(again.config.allow_root_jobs, config.allow_root_jobs);
     EXPECT_EQ(again.config.operators, config.operators);
     EXPECT_EQ(again.config.scheduler.socket, config.scheduler.socket);

@@ -138,9 +138,91 @@ TEST(Backfill, DepthGivesMoreJobsAReservation) {
                       job(4).limit(seconds(90))};
   const PlanDelta easy = schedule(snapshot, at_s(10));
   EXPECT_EQ(started(easy), Ids{4});
-  const PlanDelta deeper = schedule(snapshot, at_s(10), {.reservation_depth = 2, .budget = 100});
+  const PlanDelta deeper =
+      schedule(snapshot, at_s(10), {.policy = {.reservation_depth = 2}, .budget = 100});
   EXPECT_EQ(started(deeper), Ids{4});
   EXPECT_EQ(deeper.promise->start, at_s(100));
+}
+
+// The same four nodes under other policies: job 1 holds three until 100 s; then come
+//   2: all four for 50 s,  3: one for 90 s,  4: one for 40 s.
+LittleCluster waiting_under(const char* policy, std::optional<Duration> bound = std::nullopt) {
+  BackfillPolicy parsed = *parse_backfill_policy(policy);
+  parsed.starvation_bound = bound;
+  LittleCluster cluster({batch_queue()}, parsed);
+  cluster.nodes(4, 1).waits(job(1).nodes(3).limit(seconds(100)));
+  (void)cluster.pass(at_s(0));
+  cluster.waits(job(2).nodes(4).limit(seconds(50)).eligible(at_s(1)));
+  cluster.waits(job(3).limit(seconds(80)).eligible(at_s(2)));
+  cluster.waits(job(4).limit(seconds(40)).eligible(at_s(3)));
+  return cluster;
+}
+
+TEST(Backfill, NobodyPassesAnybodyUnderFcfs) {
+  LittleCluster cluster = waiting_under("fcfs");
+  const PlanDelta plan = cluster.pass(at_s(10));
+  EXPECT_TRUE(plan.starts.empty());
+  EXPECT_EQ(reason_of(plan, 2), PendingReason::Resources);
+  EXPECT_EQ(reason_of(plan, 4), PendingReason::Priority);
+  ASSERT_TRUE(plan.promise);
+  EXPECT_EQ(plan.promise->start, at_s(100));
+}
+
+TEST(Backfill, TheShortestIsTriedFirstIfThePolicySaysSo) {
+  LittleCluster easy = waiting_under("easy");
+  EXPECT_EQ(started(easy.pass(at_s(10))), Ids{3});
+  LittleCluster shortest = waiting_under("easy-sjbf");
+  EXPECT_EQ(started(shortest.pass(at_s(10))), Ids{4});
+}
+
+TEST(Backfill, AJobThatHasWaitedToTheBoundIsPassedByShorterOnesNoMore) {
+  LittleCluster not_yet = waiting_under("easy-sjbf", seconds(9));
+  EXPECT_EQ(started(not_yet.pass(at_s(10))), Ids{4});
+  LittleCluster starving = waiting_under("easy-sjbf", seconds(8));
+  EXPECT_EQ(started(starving.pass(at_s(10))), Ids{3});
+}
+
+// Job 1 (3 nodes) should run to 100 s and ends at 20 s.
+//
+//           now   20         60        100
+//   2 nodes:  |    |2222222222222222222 |      2 had been promised 100 s
+//   3 nodes:  |    ...                         3 had been promised 150 s, 4 started at once
+TEST(Backfill, KeptPromisesOnlyMoveToEarlierTimes) {
+  LittleCluster cluster = waiting_under("conservative");
+  cluster.waits(job(5).nodes(4).limit(seconds(10)).eligible(at_s(4)));
+  const PlanDelta plan = cluster.pass(at_s(10));
+  EXPECT_EQ(started(plan), Ids{3});
+  const auto promise_to = [&](std::uint64_t id) {
+    for (const Promise& promise : cluster.planner.kept_promises()) {
+      if (promise.key == key(id)) return promise.start;
+    }
+    return Time::infinity();
+  };
+  EXPECT_EQ(promise_to(2), at_s(100));
+  EXPECT_EQ(promise_to(4), at_s(150));
+  EXPECT_EQ(promise_to(5), at_s(190));
+  EXPECT_EQ(plan.wake, at_s(100));
+  EXPECT_EQ(cluster.planner.explain(key(5), at_s(10))->expected_start, at_s(190));
+  cluster.ends(1);
+  // There is room for job 4 before job 3 ends; the others have to wait for that.
+  EXPECT_EQ(started(cluster.pass(at_s(20))), Ids{4});
+  EXPECT_EQ(promise_to(2), at_s(90));
+  EXPECT_EQ(promise_to(5), at_s(140));
+  cluster.ends(3);
+  (void)cluster.pass(at_s(30));
+  EXPECT_EQ(promise_to(2), at_s(60));
+}
+
+TEST(Backfill, PoliciesAreNamed) {
+  for (const char* name :
+       {"fcfs", "easy", "easy:8", "easy-sjbf", "conservative", "conservative-replan"}) {
+    const auto policy = parse_backfill_policy(name);
+    ASSERT_TRUE(policy) << name;
+    EXPECT_EQ(to_string(*policy), name);
+  }
+  for (const char* name : {"", "Easy", "easy:", "easy:0", "easy:-1", "easy:8x", "sjf"}) {
+    EXPECT_FALSE(parse_backfill_policy(name)) << name;
+  }
 }
 
 }  // namespace

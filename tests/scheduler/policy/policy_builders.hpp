@@ -104,7 +104,8 @@ inline Queue batch_queue() {
 // A planner over a little machine, and the clock that it is asked at.
 class LittleCluster {
  public:
-  explicit LittleCluster(std::vector<Queue> queues = {batch_queue()}) {
+  explicit LittleCluster(std::vector<Queue> queues = {batch_queue()}, BackfillPolicy policy = {})
+      : planner(policy) {
     planner.apply(delta::QueuesAre{std::move(queues)});
   }
   LittleCluster& nodes(int count, int cores) {

@@ -1,0 +1,178 @@
+#include "scheduler/jsim/swf.hpp"
+
+#include <algorithm>
+#include <array>
+#include <charconv>
+#include <cmath>
+#include <cstdint>
+#include <limits>
+
+#include "queues/base/text.hpp"
+
+namespace gangway::jsim {
+
+namespace {
+
+// Columns, from 0. What stands behind the user is of no use to us and may be missing.
+enum Column : std::size_t {
+  kNumber = 0,
+  kSubmit = 1,
+  kRun = 3,
+  kAllocated = 4,
+  kRequested = 7,
+  kRequestedTime = 8,
+  kUser = 11,
+  kColumns = 12,
+};
+constexpr std::size_t kFewest = kRequestedTime + 1;
+constexpr double kMostSeconds = 5e9;  // some 150 years; the clock counts to 292
+constexpr double kMostProcessors = std::numeric_limits<std::int32_t>::max();
+
+struct Row {
+  std::size_t line = 0;
+  std::size_t columns = 0;
+  std::array<double, kColumns> of{};
+};
+
+bool is_space(char c) { return c == ' ' || c == '\t' || c == '\r' || c == '\f' || c == '\v'; }
+
+// nullopt: a word is not a number.
+std::optional<Row> read_row(std::string_view line, std::size_t number) {
+  Row row;
+  row.line = number;
+  row.of.fill(-1);
+  const char* at = line.data();
+  const char* const end = at + line.size();
+  while (row.columns < kColumns) {
+    while (at != end && is_space(*at)) ++at;
+    if (at == end) break;
+    const auto [after, error] = std::from_chars(at, end, row.of[row.columns]);
+    if (error != std::errc{} || (after != end && !is_space(*after)) ||
+        !std::isfinite(row.of[row.columns])) {
+      return std::nullopt;
+    }
+    at = after;
+    ++row.columns;
+  }
+  return row;
+}
+
+Duration to_duration(double s) {
+  return Duration{static_cast<std::int64_t>(std::llround(s * 1e9))};
+}
+
+// "; MaxProcs: 100" says 100 of "MaxProcs".
+std::optional<std::int32_t> header_number(std::string_view comment, std::string_view name) {
+  comment.remove_prefix(1);
+  comment = trim(comment);
+  if (!comment.starts_with(name)) return std::nullopt;
+  comment = trim(comment.substr(name.size()));
+  if (!comment.starts_with(':')) return std::nullopt;
+  comment = trim(comment.substr(1));
+  comment = comment.substr(0, comment.find_first_of(" \t;,"));
+  const auto number = parse_integer<std::int32_t>(comment);
+  return number && *number > 0 ? number : std::nullopt;
+}
+
+// Why the row is no job; empty: it is one.
+std::string_view why_left_out(const Row& row, double machine, bool needs_estimate) {
+  if (row.columns < kFewest) return "too few columns";
+  const double allocated = row.of[kAllocated];
+  const double requested = row.of[kRequested];
+  if (allocated <= 0 && requested <= 0) return "no processors";
+  if (allocated > machine || requested > machine) return "more processors than the machine has";
+  const double processors = requested > 0 ? requested : allocated;
+  if (processors != std::floor(processors)) return "part of a processor";
+  if (row.of[kRun] <= 0) return "no run time";
+  if (needs_estimate && row.of[kRequestedTime] <= 0) return "no requested time";
+  if (row.of[kSubmit] < 0) return "submitted before the log begins";
+  if (row.of[kSubmit] > kMostSeconds || row.of[kRun] > kMostSeconds ||
+      row.of[kRequestedTime] > kMostSeconds) {
+    return "a time beyond 150 years";
+  }
+  return {};
+}
+
+}  // namespace
+
+Result<Trace> parse_swf(std::string_view text, const SwfOptions& options) {
+  Trace trace;
+  std::vector<Row> rows;
+  std::optional<std::int32_t> processors;
+  std::optional<std::int32_t> nodes;
+  std::size_t number = 0;
+  while (!text.empty()) {
+    const std::size_t end = std::min(text.find('\n'), text.size());
+    const std::string_view line = trim(text.substr(0, end));
+    text.remove_prefix(std::min(end + 1, text.size()));
+    ++number;
+    if (line.empty()) continue;
+    if (line.front() == ';' || line.front() == '#') {
+      if (!processors) processors = header_number(line, "MaxProcs");
+      if (!nodes) nodes = header_number(line, "MaxNodes");
+      continue;
+    }
+    ++trace.rows;
+    const auto row = read_row(line, number);
+    if (row) {
+      rows.push_back(*row);
+    } else {
+      trace.left_out.push_back({number, "not numbers"});
+    }
+  }
+
+  double largest = 0;
+  bool any_estimate = false;
+  for (const Row& row : rows) {
+    largest = std::max({largest, row.of[kRequested], row.of[kAllocated]});
+    any_estimate |= row.of[kRequestedTime] > 0;
+  }
+  if (options.processors) {
+    trace.processors = *options.processors;
+  } else if (processors) {
+    trace.processors = *processors;
+  } else if (nodes) {
+    trace.processors = *nodes;
+    trace.notes.push_back(cat("the log names no MaxProcs; its MaxNodes, ", *nodes, ", is taken"));
+  } else {
+    trace.processors = static_cast<std::int32_t>(std::min(largest, kMostProcessors));
+    trace.notes.push_back(
+        cat("the log names no MaxProcs; its largest job's ", trace.processors, " are taken"));
+  }
+  const bool perfect = options.estimates == Estimates::Perfect || !any_estimate;
+  if (options.estimates == Estimates::Requested && !any_estimate && !rows.empty()) {
+    trace.notes.push_back("the log has no requested times; the run times are taken");
+  }
+
+  for (const Row& row : rows) {
+    const std::string_view why = why_left_out(row, trace.processors, any_estimate);
+    if (!why.empty()) {
+      trace.left_out.push_back({row.line, std::string(why)});
+      continue;
+    }
+    TraceJob job;
+    job.number = static_cast<std::int64_t>(row.of[kNumber]);
+    job.submit = Time{to_duration(row.of[kSubmit]).ns};
+    job.run = to_duration(row.of[kRun]);
+    if (any_estimate) job.run = std::min(job.run, to_duration(row.of[kRequestedTime]));
+    job.estimate = perfect ? job.run : to_duration(row.of[kRequestedTime]);
+    job.processors =
+        static_cast<std::int32_t>(row.of[kRequested] > 0 ? row.of[kRequested] : row.of[kAllocated]);
+    job.user = static_cast<std::int64_t>(row.of[kUser]);
+    trace.jobs.push_back(job);
+  }
+  std::stable_sort(trace.left_out.begin(), trace.left_out.end(),
+                   [](const LeftOut& a, const LeftOut& b) { return a.line < b.line; });
+  std::stable_sort(trace.jobs.begin(), trace.jobs.end(),
+                   [](const TraceJob& a, const TraceJob& b) { return a.submit < b.submit; });
+  if (trace.jobs.empty()) {
+    return Error(ErrorKind::Invalid,
+                 trace.rows == 0
+                     ? "no line is a job"
+                     : cat("none of ", trace.rows, " lines is a job: line ",
+                           trace.left_out.front().line, ": ", trace.left_out.front().why));
+  }
+  return trace;
+}
+
+}  // namespace gangway::jsim
