@@ -147,6 +147,7 @@ struct Controller::Impl {
   struct Keeping {  // what keeps a waiting job
     PendingReason reason = PendingReason::None;
     std::optional<BootTime> back_off_until;
+    std::string last_failure;  // of its start, for people; not known any more after our restart
     std::optional<BootTime> look_again;  // on the agenda
     bool in_plan = false;
   };

@@ -365,9 +365,14 @@ void Controller::Impl::settle_if_cleaned(JobKey key) {
   gangs_with_changed_claims.erase(key);
   planner.apply(delta::Ended{key});
   want_pass();
+  const Outcome* const outcome = state.get_job(key).outcome();
+  std::string why = outcome != nullptr ? outcome->detail : std::string();
   const Job& job = state.record(key, job_event::Cleaned{attempt}, now.wall, turn.batch);
   if (job.is_waiting()) {
     begin_waiting(key, {});
+    if (const auto keeping = waiting.find(key); keeping != waiting.end()) {
+      keeping->second.last_failure = std::move(why);
+    }
   } else {
     on_job_finished(key);
   }

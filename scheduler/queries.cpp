@@ -539,6 +539,9 @@ void Controller::Impl::explain_waiting(const Job& job, std::vector<std::string>&
           cat("  its start has failed ", job.launch_failures,
               job.launch_failures == 1 ? " time" : " times", "; the next try is ",
               in_words(waiting.at(job.key).back_off_until.value_or(now.boot) - now.boot)));
+      if (const std::string& why = waiting.at(job.key).last_failure; !why.empty()) {
+        lines.push_back(cat("  the last time: ", why));
+      }
       return;
     default:
       break;

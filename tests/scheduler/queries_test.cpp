@@ -210,6 +210,20 @@ TEST(Explain, TellsHowAndWhereAJobEnded) {
   EXPECT_EQ(explanation(world, 1), "job 1 (work) has ended: FAILED with exit code 3, on n1\n");
 }
 
+TEST(Explain, TellsWhyAStartHasFailed) {
+  World world = one_node();
+  world.submit(job());
+  world.finished("n1", 1,
+                 {.kind = OutcomeKind::LaunchFailed,
+                  .exit_code = 75,
+                  .signal = 0,
+                  .detail = "prepare on n1: disk full"});
+  EXPECT_EQ(explanation(world, 1),
+            "job 1 (work) waits: LaunchFailedRequeued\n"
+            "  its start has failed 1 time; the next try is in 0:05\n"
+            "  the last time: prepare on n1: disk full\n");
+}
+
 TEST(Explain, AJobThatWasNeverGivenIsAnError) {
   World world = one_node();
   wire::Request request;
