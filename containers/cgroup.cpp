@@ -10,8 +10,8 @@
 #include <ctime>
 #include <set>
 
-#include "containers/small_file.hpp"
 #include "queues/base/check.hpp"
+#include "queues/base/small_file.hpp"
 #include "queues/base/text.hpp"
 
 namespace gangway::containers {

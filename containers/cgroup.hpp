@@ -15,10 +15,10 @@
 #include <vector>
 
 #include "containers/cgroup_layout.hpp"
-#include "containers/waiver.hpp"
 #include "queues/base/result.hpp"
 #include "queues/base/time.hpp"
 #include "queues/base/units.hpp"
+#include "queues/base/waiver.hpp"
 
 namespace gangway::containers {
 

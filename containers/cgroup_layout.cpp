@@ -6,7 +6,7 @@
 #include <algorithm>
 #include <array>
 
-#include "containers/small_file.hpp"
+#include "queues/base/small_file.hpp"
 #include "queues/base/text.hpp"
 
 namespace gangway::containers {

@@ -10,35 +10,13 @@
 #include "containers/namespaces.hpp"
 #include "containers/program_exec.hpp"
 #include "queues/base/check.hpp"
+#include "queues/base/pipe.hpp"
 #include "queues/base/text.hpp"
 
 namespace gangway::containers {
 namespace {
 
 constexpr std::size_t kMaxReportBytes = 8 << 20;
-
-std::string_view kind_name(ImageSourceKind kind) {
-  switch (kind) {
-    case ImageSourceKind::OciLayout:
-      return "oci-layout";
-    case ImageSourceKind::OciArchive:
-      return "oci-archive";
-    case ImageSourceKind::DockerArchive:
-      return "docker-archive";
-  }
-  CHECK(false);
-}
-
-struct Pipe {
-  Fd in;
-  Fd out;
-};
-
-Result<Pipe> make_pipe() {
-  int ends[2];
-  if (pipe2(ends, O_CLOEXEC) != 0) return errno_error("make pipe", errno);
-  return Pipe{Fd(ends[0]), Fd(ends[1])};
-}
 
 }  // namespace
 
@@ -47,7 +25,7 @@ std::vector<std::string> image_helper_argv(const ImageFetchRequest& request) {
   for (const gid_t group : request.user.groups) groups.push_back(cat(group));
   std::vector<std::string> argv{request.helper, "ensure",
                                 "--store",      request.store,
-                                "--kind",       std::string(kind_name(request.source.kind)),
+                                "--kind",       std::string(to_string(request.source.kind)),
                                 "--path",       request.source.path,
                                 "--digest",     request.source.manifest_digest,
                                 "--uid",        cat(request.user.uid),
@@ -71,8 +49,8 @@ Result<ImageFetch> ImageFetch::start(const ImageFetchRequest& request) {
                                       .workdir = "/",
                                       .cores = {},
                                       .in = -1,
-                                      .out = output.out.get(),
-                                      .err = errors.out.get()});
+                                      .out = output.write.get(),
+                                      .err = errors.write.get()});
     const std::string line = error.message() + "\n";
     [[maybe_unused]] const ssize_t written = write(2, line.data(), line.size());
     _exit(image_exit_code(ErrorKind::Internal));
@@ -80,8 +58,8 @@ Result<ImageFetch> ImageFetch::start(const ImageFetchRequest& request) {
   renounce_memory_protection(pid);
   ImageFetch fetch;
   fetch.pid_ = pid;
-  fetch.output_ = std::move(output.in);
-  fetch.errors_ = std::move(errors.in);
+  fetch.output_ = std::move(output.read);
+  fetch.errors_ = std::move(errors.read);
   fcntl(fetch.output_.get(), F_SETFL, O_NONBLOCK);
   fcntl(fetch.errors_.get(), F_SETFL, O_NONBLOCK);
   return fetch;

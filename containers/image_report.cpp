@@ -91,6 +91,26 @@ Result<ImageReport> parse_image_report(std::string_view text) {
   return report;
 }
 
+std::string_view to_string(ImageSourceKind kind) {
+  switch (kind) {
+    case ImageSourceKind::OciLayout:
+      return "oci-layout";
+    case ImageSourceKind::OciArchive:
+      return "oci-archive";
+    case ImageSourceKind::DockerArchive:
+      return "docker-archive";
+  }
+  CHECK(false);
+}
+
+std::optional<ImageSourceKind> parse_image_source_kind(std::string_view text) {
+  for (const ImageSourceKind kind :
+       {ImageSourceKind::OciLayout, ImageSourceKind::OciArchive, ImageSourceKind::DockerArchive}) {
+    if (text == to_string(kind)) return kind;
+  }
+  return std::nullopt;
+}
+
 int image_exit_code(ErrorKind kind) {
   switch (kind) {
     case ErrorKind::Invalid:

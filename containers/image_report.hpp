@@ -7,10 +7,12 @@
 
 #include <sys/types.h>
 
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
 
+#include "containers/runtime.hpp"
 #include "queues/base/result.hpp"
 
 namespace gangway::containers {
@@ -30,6 +32,10 @@ struct ImageReport {
 [[nodiscard]] std::string render_image_report(const ImageReport& report);
 // Errors: Corrupt (a line that is none of ours, no "done", a tree that is not absolute).
 [[nodiscard]] Result<ImageReport> parse_image_report(std::string_view text);
+
+// The words for kinds on the helper's command line, and in what `jimage resolve` prints.
+[[nodiscard]] std::string_view to_string(ImageSourceKind kind);  // "oci-layout"
+[[nodiscard]] std::optional<ImageSourceKind> parse_image_source_kind(std::string_view text);
 
 // Exit codes of the helper, after sysexits, and back.
 [[nodiscard]] int image_exit_code(ErrorKind kind);

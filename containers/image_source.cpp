@@ -99,26 +99,6 @@ Result<Found> find_docker(ImageFiles& files, const std::string& reference) {
 
 }  // namespace
 
-std::string_view to_string(ImageSourceKind kind) {
-  switch (kind) {
-    case ImageSourceKind::OciLayout:
-      return "oci-layout";
-    case ImageSourceKind::OciArchive:
-      return "oci-archive";
-    case ImageSourceKind::DockerArchive:
-      return "docker-archive";
-  }
-  CHECK(false);
-}
-
-std::optional<ImageSourceKind> parse_image_source_kind(std::string_view text) {
-  for (const ImageSourceKind kind :
-       {ImageSourceKind::OciLayout, ImageSourceKind::OciArchive, ImageSourceKind::DockerArchive}) {
-    if (text == to_string(kind)) return kind;
-  }
-  return std::nullopt;
-}
-
 std::string blob_name(const Digest& digest) { return "blobs/sha256/" + digest.hex(); }
 
 std::unique_ptr<ImageFiles> make_directory_files(Fd directory) {

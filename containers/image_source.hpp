@@ -20,9 +20,6 @@
 
 namespace gangway::containers {
 
-[[nodiscard]] std::string_view to_string(ImageSourceKind kind);  // "oci-layout"
-[[nodiscard]] std::optional<ImageSourceKind> parse_image_source_kind(std::string_view text);
-
 // "blobs/sha256/<hex>".
 [[nodiscard]] std::string blob_name(const Digest& digest);
 

@@ -10,9 +10,10 @@
 #include <cstdlib>
 
 #include "containers/remove_tree.hpp"
-#include "containers/small_file.hpp"
 #include "queues/base/digest.hpp"
 #include "queues/base/log.hpp"
+#include "queues/base/process.hpp"
+#include "queues/base/small_file.hpp"
 #include "queues/base/text.hpp"
 
 namespace gangway::containers {
@@ -20,9 +21,7 @@ namespace {
 
 Error failed(std::string what) { return errno_error(std::move(what), errno); }
 
-std::string boot_id() {
-  return std::string(trim(read_small_file("/proc/sys/kernel/random/boot_id").value_or("")));
-}
+std::string boot_id() { return read_boot_id().value_or(std::string()); }
 
 Result<void> make_directory(const std::string& path) {
   if (mkdir(path.c_str(), 0700) != 0 && errno != EEXIST) {

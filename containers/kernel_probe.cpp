@@ -18,10 +18,10 @@
 #include "containers/namespaces.hpp"
 #include "containers/privileges.hpp"
 #include "containers/seccomp_filter.hpp"
-#include "containers/small_file.hpp"
 #include "containers/tree_walk.hpp"
 #include "queues/base/check.hpp"
 #include "queues/base/fd.hpp"
+#include "queues/base/small_file.hpp"
 #include "queues/base/text.hpp"
 
 namespace gangway::containers {

@@ -12,6 +12,7 @@
 #include "containers/init_protocol.hpp"
 #include "containers/namespaces.hpp"
 #include "queues/base/digest.hpp"
+#include "queues/base/pipe.hpp"
 #include "queues/base/text.hpp"
 
 namespace gangway::containers {
@@ -58,39 +59,29 @@ Result<std::string> decompress_into(int pipe, const FileRange& layer, const Unpa
   }
 }
 
-struct Pipe {
-  Fd in;
-  Fd out;
-};
-Result<Pipe> make_pipe() {
-  int ends[2];
-  if (pipe2(ends, O_CLOEXEC) != 0) return errno_error("make pipe", errno);
-  return Pipe{Fd(ends[0]), Fd(ends[1])};
-}
-
 // The decompressing child.
 class Feeder {
  public:
   static Result<Feeder> start(const FileRange& layer, const UnpackLimits& limits) {
     GANGWAY_ASSIGN(Pipe data, make_pipe());
     GANGWAY_ASSIGN(Pipe verdict, make_pipe());
-    fcntl(data.out.get(), F_SETPIPE_SZ, static_cast<int>(kPipeBytes));
+    fcntl(data.write.get(), F_SETPIPE_SZ, static_cast<int>(kPipeBytes));
     const pid_t pid = fork();
     if (pid < 0) return errno_error("fork", errno);
     if (pid == 0) {
       prctl(PR_SET_PDEATHSIG, SIGKILL);
-      data.in.reset();
+      data.read.reset();
       signal(SIGPIPE, SIG_DFL);
-      const Result<std::string> result = decompress_into(data.out.get(), layer, limits);
+      const Result<std::string> result = decompress_into(data.write.get(), layer, limits);
       const std::string text =
           result ? "+" + *result : "-" + encode_report(SetUpFailed{result.error()});
-      [[maybe_unused]] const Result<void> told = write_all(verdict.out.get(), text);
+      [[maybe_unused]] const Result<void> told = write_all(verdict.write.get(), text);
       _exit(result ? 0 : 1);
     }
     Feeder feeder;
     feeder.pid_ = pid;
-    feeder.data_ = std::move(data.in);
-    feeder.verdict_ = std::move(verdict.in);
+    feeder.data_ = std::move(data.read);
+    feeder.verdict_ = std::move(verdict.read);
     feeder.buffer_.resize(kPipeBytes);
     return feeder;
   }

@@ -12,8 +12,8 @@
 #include <csignal>
 
 #include "containers/program_exec.hpp"
-#include "containers/small_file.hpp"
 #include "queues/base/check.hpp"
+#include "queues/base/small_file.hpp"
 #include "queues/base/text.hpp"
 
 namespace gangway::containers {

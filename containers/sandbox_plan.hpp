@@ -1,4 +1,4 @@
-// SandboxPlan: a request for a sandbox as a list of steps, for sandbox_setup.cpp to perform.
+// SandboxPlan: a request for a sandbox as a list of steps, for sandbox_run.cpp to perform.
 //
 // Which steps, and why in this order: the program's identity first (in a user namespace of its own,
 // with the rights that gives there); then every source from the node's file system is opened, with
@@ -22,8 +22,8 @@
 
 #include "containers/privileges.hpp"
 #include "containers/runtime.hpp"
-#include "containers/waiver.hpp"
 #include "queues/base/result.hpp"
+#include "queues/base/waiver.hpp"
 
 namespace gangway::containers {
 

@@ -1,5 +1,5 @@
 // Performs a SandboxPlan in the process that becomes the sandbox's init: with sandbox_init.cpp and
-// namespaces.cpp the only files that mount, pivot and clone.
+// namespaces.cpp all that mounts, pivots and clones for a sandbox.
 #pragma once
 
 #include <string>

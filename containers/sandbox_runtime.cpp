@@ -17,11 +17,11 @@
 #include "containers/program_batch.hpp"
 #include "containers/remove_tree.hpp"
 #include "containers/sandbox_init.hpp"
-#include "containers/small_file.hpp"
 #include "containers/user_files.hpp"
 #include "queues/base/check.hpp"
 #include "queues/base/log.hpp"
 #include "queues/base/overloaded.hpp"
+#include "queues/base/small_file.hpp"
 #include "queues/base/text.hpp"
 
 namespace gangway::containers {

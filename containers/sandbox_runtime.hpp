@@ -17,7 +17,7 @@
 
 #include "containers/reactor.hpp"
 #include "containers/runtime.hpp"
-#include "containers/waiver.hpp"
+#include "queues/base/waiver.hpp"
 
 namespace gangway::containers {
 

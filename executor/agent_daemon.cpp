@@ -4,17 +4,9 @@
 
 #include "queues/base/log.hpp"
 #include "queues/base/text.hpp"
+#include "queues/wire/message_frame.hpp"
 
 namespace gangway::executor {
-
-namespace {
-wire::Frame make_frame(wire::FrameType type, const google::protobuf::MessageLite& message) {
-  wire::Frame frame;
-  frame.type = type;
-  frame.payload = message.SerializeAsString();
-  return frame;
-}
-}  // namespace
 
 AgentDaemon::AgentDaemon(AgentWorld world,
                          AgentConfig config,
@@ -81,8 +73,8 @@ void AgentDaemon::perform(AgentAction action) {
     AgentDaemon& d;
     void operator()(const agent_action::Tell& a) const {
       if (!d.scheduler_) return;
-      const Result<void> sent =
-          d.world_.transport.send(*d.scheduler_, make_frame(wire::FrameType::FromNode, a.message));
+      const Result<void> sent = d.world_.transport.send(
+          *d.scheduler_, wire::make_frame(wire::FrameType::FromNode, a.message));
       if (!sent) log_warning("scheduler_unreachable", {{"why", sent.error().message()}});
     }
     void operator()(const agent_action::SpawnShepherd& a) const {
@@ -92,8 +84,8 @@ void AgentDaemon::perform(AgentAction action) {
     void operator()(const agent_action::TellShepherd& a) const {
       const auto peer = d.peer_of_.find(a.key);
       if (peer == d.peer_of_.end()) return;
-      const Result<void> sent =
-          d.world_.transport.send(peer->second, make_frame(wire::FrameType::ToShepherd, a.message));
+      const Result<void> sent = d.world_.transport.send(
+          peer->second, wire::make_frame(wire::FrameType::ToShepherd, a.message));
       if (!sent) log_warning("shepherd_unreachable", {{"why", sent.error().message()}});
     }
     void operator()(const agent_action::Forget& a) const { d.world_.host.forget(a.key); }

@@ -22,11 +22,13 @@
 #include "executor/inventory.hpp"
 #include "executor/launcher.hpp"
 #include "executor/process_host.hpp"
-#include "executor/processes.hpp"
 #include "executor/socket_ports.hpp"
 #include "executor/spool.hpp"
+#include "queues/base/find_program.hpp"
 #include "queues/base/log.hpp"
+#include "queues/base/process.hpp"
 #include "queues/base/text.hpp"
+#include "queues/config/cluster_key.hpp"
 #include "queues/config/config.hpp"
 #include "queues/io/asio_loop.hpp"
 #include "queues/io/endpoint.hpp"
@@ -40,7 +42,6 @@ constexpr int kUnavailable = 69;
 constexpr int kInternal = 70;
 constexpr int kOsError = 71;
 constexpr int kConfiguration = 78;
-constexpr const char* kDefaultConfig = "/etc/gangway/gangway.yaml";
 
 struct Options {
   std::string config;
@@ -73,8 +74,9 @@ Result<config::Config> read_config(const Options& options) {
   config::Config config;
   if (!options.config.empty()) {
     GANGWAY_ASSIGN(config, config::load_config(options.config));
-  } else if (::access(kDefaultConfig, R_OK) == 0) {
-    GANGWAY_ASSIGN(config, config::load_config(kDefaultConfig));
+  } else if (const std::string path(config::kDefaultConfigPath);
+             ::access(path.c_str(), R_OK) == 0) {
+    GANGWAY_ASSIGN(config, config::load_config(path));
   }
   if (!options.spool.empty()) config.executor.spool = options.spool;
   if (!options.scheduler.empty()) config.executor.scheduler = options.scheduler;
@@ -85,21 +87,6 @@ Result<config::Config> read_config(const Options& options) {
                  cat("--spool ", config.executor.spool, ": an absolute path is needed"));
   }
   return config;
-}
-
-// Readable by us alone, else whoever can read it can be a node.
-Result<std::string> read_key(const std::string& path) {
-  struct stat found {};
-  if (::stat(path.c_str(), &found) != 0) return errno_error(cat("open the key file ", path), errno);
-  if ((found.st_mode & 077) != 0) {
-    return Error(ErrorKind::Denied, cat("the key file ", path, " is open to others; chmod 600"));
-  }
-  GANGWAY_ASSIGN(const std::string key, read_whole_file(path, 64 << 10));
-  const std::string_view trimmed = trim(key);
-  if (trimmed.size() < 16) {
-    return Error(ErrorKind::Invalid, cat("the key file ", path, " has less than 16 characters"));
-  }
-  return std::string(trimmed);
 }
 
 wire::ShepherdStart node_part(const config::Config& config,
@@ -113,8 +100,8 @@ wire::ShepherdStart node_part(const config::Config& config,
   start.set_images(config.executor.images);
   start.set_scratch(config.executor.scratch);
   start.set_cgroup(config.executor.cgroup);
-  for (const config::Waiver waiver : config.executor.waivers) {
-    start.add_waivers(std::string(config::to_string(waiver)));
+  for (const Waiver waiver : config.executor.waivers) {
+    start.add_waivers(std::string(to_string(waiver)));
   }
   start.set_tcp_networks(config.mpi.tcp_networks);
   start.set_shared_machine(config.executor.shared_machine);
@@ -134,7 +121,7 @@ Result<std::string> numeric_address(const config::Config& config, const std::str
 int run(const Options& options, LauncherProcess launcher) {
   const Result<config::Config> config = read_config(options);
   if (!config) return fail(kConfiguration, config.error());
-  const Result<std::string> key = read_key(config->key_file);
+  const Result<std::string> key = config::read_cluster_key(config->key_file);
   if (!key) return fail(kConfiguration, key.error());
   const Result<std::string> scheduler = io::resolve_endpoint(config->executor.scheduler);
   if (!scheduler) {
@@ -226,8 +213,9 @@ int main(int argc, char** argv) {
   Options options;
   CLI::App app("Runs jobs on this node, as the scheduler orders.", "jexecd");
   app.set_version_flag("-V,--version", "jexecd " GANGWAY_VERSION);
-  app.add_option("--config", options.config,
-                 cat("configuration file (default: ", kDefaultConfig, " if it is there)"));
+  app.add_option(
+      "--config", options.config,
+      cat("configuration file (default: ", config::kDefaultConfigPath, " if it is there)"));
   app.add_option("--node", options.node, "this node's name (default: the host's short name)");
   app.add_option("--spool", options.spool, "directory for the attempts on this node");
   app.add_option("--scheduler", options.scheduler, "where jschedd listens, host:port");

@@ -21,12 +21,13 @@
 #include "executor/inventory.hpp"
 #include "executor/launch_plan.hpp"
 #include "executor/loop_reactor.hpp"
-#include "executor/processes.hpp"
 #include "executor/shepherd.hpp"
 #include "executor/socket_ports.hpp"
 #include "executor/spool.hpp"
 #include "queues/base/digest.hpp"
+#include "queues/base/find_program.hpp"
 #include "queues/base/log.hpp"
+#include "queues/base/process.hpp"
 #include "queues/base/text.hpp"
 #include "queues/io/asio_loop.hpp"
 #include "queues/io/socket_transport.hpp"
@@ -103,7 +104,7 @@ containers::SandboxSettings sandbox_settings(const wire::ShepherdStart& start) {
   settings.image_store = start.images();
   if (!start.cgroup().empty()) settings.cgroup_parent = start.cgroup();
   for (const std::string& name : start.waivers()) {
-    if (const auto waiver = containers::parse_waiver(name)) settings.waivers.insert(*waiver);
+    if (const auto waiver = parse_waiver(name)) settings.waivers.insert(*waiver);
   }
   return settings;
 }

@@ -16,6 +16,7 @@
 
 #include "executor/fence_tree.hpp"
 #include "queues/base/fd.hpp"
+#include "queues/base/pipe.hpp"
 #include "queues/base/text.hpp"
 
 namespace gangway::executor {
@@ -339,14 +340,17 @@ PmixServer::~PmixServer() = default;
 Result<std::unique_ptr<PmixServer>> PmixServer::start(const wire::PmixSetup& setup) {
   CHECK(callee.events_in < 0);
   GANGWAY_ASSIGN(const RankRange local, check(setup));
-  int ends[2];
-  if (::pipe2(ends, O_CLOEXEC) != 0) return errno_error("make a pipe", errno);
+  GANGWAY_ASSIGN(Pipe events, make_pipe());
   auto state = std::make_unique<State>();
   state->name_space = setup.name_space();
   state->local = local;
-  state->events_out.reset(ends[0]);
-  if (::fcntl(ends[0], F_SETFL, O_NONBLOCK) != 0) return errno_error("set up a pipe", errno);
-  callee = Callee{.events_in = ends[1], .name_space = setup.name_space(), .tasks = setup.tasks()};
+  if (::fcntl(events.read.get(), F_SETFL, O_NONBLOCK) != 0) {
+    return errno_error("set up a pipe", errno);
+  }
+  state->events_out = std::move(events.read);
+  callee = Callee{.events_in = events.write.release(),
+                  .name_space = setup.name_space(),
+                  .tasks = setup.tasks()};
 
   InfoList infos;
   infos.add(PMIX_SERVER_TMPDIR, setup.temporary_directory());

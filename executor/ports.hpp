@@ -1,6 +1,6 @@
 // The small interfaces through which the executor's processes meet the world beside the five faces:
 // where connections come from, what the spool keeps, how shepherds are started. The real ones are
-// in spool.hpp, shepherd_main.cpp and jexecd_main.cpp; the simulator has its own.
+// in socket_ports.hpp, spool.hpp and process_host.hpp; the simulator has its own.
 #pragma once
 
 #include <cstdint>

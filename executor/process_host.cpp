@@ -6,8 +6,8 @@
 #include <utility>
 
 #include "executor/exit_status.hpp"
-#include "executor/processes.hpp"
 #include "queues/base/log.hpp"
+#include "queues/base/process.hpp"
 #include "queues/base/text.hpp"
 #include "queues/wire/convert.hpp"
 

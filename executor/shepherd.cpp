@@ -8,17 +8,11 @@
 #include "queues/base/log.hpp"
 #include "queues/base/text.hpp"
 #include "queues/wire/convert.hpp"
+#include "queues/wire/message_frame.hpp"
 
 namespace gangway::executor {
 
 namespace {
-
-wire::Frame make_frame(wire::FrameType type, const google::protobuf::MessageLite& message) {
-  wire::Frame frame;
-  frame.type = type;
-  frame.payload = message.SerializeAsString();
-  return frame;
-}
 
 std::vector<RankRange> rank_ranges(const Allocation& allocation) {
   std::vector<RankRange> ranges;
@@ -295,7 +289,7 @@ void Shepherd::tell_agent(const wire::FromShepherd& message) {
   // Without the agent nothing is lost: it hears the state when it is back.
   if (!agent_) return;
   const Result<void> sent =
-      world_.transport.send(*agent_, make_frame(wire::FrameType::FromShepherd, message));
+      world_.transport.send(*agent_, wire::make_frame(wire::FrameType::FromShepherd, message));
   if (!sent) log_warning("agent_unreachable", {{"why", sent.error().message()}});
 }
 
@@ -430,7 +424,7 @@ void Shepherd::tell_peer(std::uint32_t node, const wire::Peer& message) {
   CHECK(node < peers_.size());
   Peer& peer = peers_[node];
   if (peer.lost) return;
-  wire::Frame frame = make_frame(wire::FrameType::Peer, message);
+  wire::Frame frame = wire::make_frame(wire::FrameType::Peer, message);
   if (peer.out) {
     if (const Result<void> sent = world_.transport.send(*peer.out, std::move(frame)); !sent) {
       // on_closed follows and tells the rest.
@@ -484,7 +478,7 @@ void Shepherd::GangSide::on_connected(io::PeerId peer, const io::PeerIdentity& i
   }
   wire::Peer hello;
   hello.mutable_hello()->set_node_index(shepherd.machine_.order().node_index);
-  if (shepherd.world_.transport.send(peer, make_frame(wire::FrameType::Peer, hello))) {
+  if (shepherd.world_.transport.send(peer, wire::make_frame(wire::FrameType::Peer, hello))) {
     shepherd.link_open(*shepherd.find_node(member->name.value), peer);
   }
 }

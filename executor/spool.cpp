@@ -10,6 +10,7 @@
 #include <system_error>
 #include <utility>
 
+#include "queues/base/small_file.hpp"
 #include "queues/base/text.hpp"
 
 namespace gangway::executor {
@@ -18,14 +19,6 @@ namespace {
 
 constexpr std::string_view kGone = "gone-";
 constexpr std::size_t kMaxRecordBytes = 64 << 20;  // an order holds a whole job spec
-
-Result<void> sync_directory_of(const std::string& path) {
-  const std::string directory = path.substr(0, path.rfind('/'));
-  const Fd fd(::open(directory.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
-  if (!fd) return errno_error(cat("open ", directory), errno);
-  if (::fsync(fd.get()) != 0) return errno_error(cat("sync ", directory), errno);
-  return {};
-}
 
 Result<void> make_directory(const std::string& path, mode_t mode) {
   if (::mkdir(path.c_str(), mode) == 0) return {};
@@ -43,7 +36,7 @@ Result<void> make_directory(const std::string& path, mode_t mode) {
 
 template <typename Message>
 Result<Message> read_message(const std::string& path) {
-  GANGWAY_ASSIGN(const std::string bytes, read_whole_file(path, kMaxRecordBytes));
+  GANGWAY_ASSIGN(const std::string bytes, read_small_file(path, kMaxRecordBytes));
   Message message;
   if (!message.ParseFromString(bytes)) {
     return Error(ErrorKind::Corrupt, cat(path, " is not a record of ours"));
@@ -52,44 +45,6 @@ Result<Message> read_message(const std::string& path) {
 }
 
 }  // namespace
-
-Result<void> write_whole_file(const std::string& path, std::string_view bytes, bool to_disk) {
-  const std::string temporary = path + ".new";
-  {
-    const Fd fd(
-        ::open(temporary.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, 0600));
-    if (!fd) return errno_error(cat("create ", temporary), errno);
-    std::string_view rest = bytes;
-    while (!rest.empty()) {
-      const ssize_t written = ::write(fd.get(), rest.data(), rest.size());
-      if (written < 0 && errno == EINTR) continue;
-      if (written < 0) return errno_error(cat("write ", temporary), errno);
-      rest.remove_prefix(static_cast<std::size_t>(written));
-    }
-    if (to_disk && ::fsync(fd.get()) != 0) return errno_error(cat("sync ", temporary), errno);
-  }
-  if (::rename(temporary.c_str(), path.c_str()) != 0) {
-    return errno_error(cat("rename ", temporary), errno);
-  }
-  return to_disk ? sync_directory_of(path) : Result<void>{};
-}
-
-Result<std::string> read_whole_file(const std::string& path, std::size_t limit) {
-  const Fd fd(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
-  if (!fd) return errno_error(cat("open ", path), errno);
-  std::string bytes;
-  char buffer[16 << 10];
-  for (;;) {
-    const ssize_t got = ::read(fd.get(), buffer, sizeof buffer);
-    if (got < 0 && errno == EINTR) continue;
-    if (got < 0) return errno_error(cat("read ", path), errno);
-    if (got == 0) return bytes;
-    bytes.append(buffer, static_cast<std::size_t>(got));
-    if (bytes.size() > limit) {
-      return Error(ErrorKind::Exhausted, cat(path, " is longer than ", limit, " bytes"));
-    }
-  }
-}
 
 // ---- one attempt -------------------------------------------------------------------------------
 
@@ -106,7 +61,7 @@ Result<void> AttemptDirectory::create(const wire::AttemptRecord& order) const {
   if (::mkdir(sandbox().c_str(), 0700) != 0) {
     return errno_error(cat("make directory ", sandbox()), errno);
   }
-  return write_whole_file(path_ + "/order", order.SerializeAsString(), false);
+  return replace_file(path_ + "/order", order.SerializeAsString(), 0600, Durability::UntilReboot);
 }
 
 Result<wire::AttemptRecord> AttemptDirectory::read_order() const {
@@ -114,7 +69,8 @@ Result<wire::AttemptRecord> AttemptDirectory::read_order() const {
 }
 
 Result<void> AttemptDirectory::write_shepherd(const wire::AttemptRecord& record) const {
-  return write_whole_file(path_ + "/shepherd", record.SerializeAsString(), false);
+  return replace_file(path_ + "/shepherd", record.SerializeAsString(), 0600,
+                      Durability::UntilReboot);
 }
 
 Result<wire::AttemptRecord> AttemptDirectory::read_shepherd() const {
@@ -122,16 +78,11 @@ Result<wire::AttemptRecord> AttemptDirectory::read_shepherd() const {
 }
 
 Result<void> AttemptDirectory::write_finished(const wire::StepFinished& record) {
-  return write_whole_file(path_ + "/finished", record.SerializeAsString(), false);
+  return replace_file(path_ + "/finished", record.SerializeAsString(), 0600,
+                      Durability::UntilReboot);
 }
 
-Result<void> AttemptDirectory::sync_finished() {
-  const std::string path = path_ + "/finished";
-  const Fd fd(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
-  if (!fd) return errno_error(cat("open ", path), errno);
-  if (::fsync(fd.get()) != 0) return errno_error(cat("sync ", path), errno);
-  return sync_directory_of(path);
-}
+Result<void> AttemptDirectory::sync_finished() { return sync_file(path_ + "/finished"); }
 
 Result<wire::StepFinished> AttemptDirectory::read_finished() const {
   return read_message<wire::StepFinished>(path_ + "/finished");
@@ -195,7 +146,7 @@ std::vector<std::string> Spool::list_forgotten() const {
 
 Result<std::uint64_t> Spool::read_epoch() const {
   const std::string path = root_ + "/highest_epoch";
-  const Result<std::string> text = read_whole_file(path, 64);
+  const Result<std::string> text = read_small_file(path, 64);
   if (!text) {
     if (text.error().kind() == ErrorKind::NotFound) return std::uint64_t{0};
     return text.error();
@@ -206,7 +157,7 @@ Result<std::uint64_t> Spool::read_epoch() const {
 }
 
 Result<void> Spool::write_epoch(std::uint64_t epoch) const {
-  return write_whole_file(root_ + "/highest_epoch", cat(epoch, "\n"), true);
+  return replace_file(root_ + "/highest_epoch", cat(epoch, "\n"), 0600, Durability::OnDisk);
 }
 
 }  // namespace gangway::executor

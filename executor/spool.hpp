@@ -77,11 +77,4 @@ class Spool {
 // With everything in it; does not follow links. Nothing there: fine. May take long: disks that are
 // told of every freed block take milliseconds for each file.
 [[nodiscard]] Result<void> remove_directory(const std::string& path);
-// `path` becomes a file with `bytes`, mode 0600, or stays as it was.
-[[nodiscard]] Result<void> write_whole_file(const std::string& path,
-                                            std::string_view bytes,
-                                            bool to_disk);
-// Errors: NotFound, Exhausted (longer than `limit`), of the disk.
-[[nodiscard]] Result<std::string> read_whole_file(const std::string& path, std::size_t limit);
-
 }  // namespace gangway::executor

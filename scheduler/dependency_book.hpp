@@ -30,9 +30,7 @@ enum class Until : std::uint8_t { Started, Ended, Succeeded, NotSucceeded, Faile
 [[nodiscard]] Until until_of(DependencyKind kind);  // Singleton waits for others to end
 [[nodiscard]] Until until_of(NeedOutcome outcome);
 
-// Members of workflows that can never run are ended as Cancelled with this before the reason, and
-// so told from those that somebody cancelled.
-inline constexpr std::string_view kSkippedPrefix = "skipped: ";
+// Its detail begins with kSkippedPrefix.
 [[nodiscard]] bool is_skip(const Outcome& outcome);
 
 struct Condition {

@@ -25,8 +25,6 @@
 #include <cstdlib>
 #include <cstring>
 #include <exception>
-#include <fstream>
-#include <iterator>
 #include <map>
 #include <optional>
 #include <string>
@@ -36,7 +34,9 @@
 #include "queues/base/digest.hpp"
 #include "queues/base/fd.hpp"
 #include "queues/base/log.hpp"
+#include "queues/base/small_file.hpp"
 #include "queues/base/text.hpp"
+#include "queues/config/cluster_key.hpp"
 #include "queues/config/config.hpp"
 #include "queues/io/asio_loop.hpp"
 #include "queues/io/resolve.hpp"
@@ -79,22 +79,6 @@ class HostUsers final : public UserDirectory {
  private:
   mutable std::map<std::uint32_t, std::string> names_;
 };
-
-// Readable by us alone, else whoever can read it can be a node.
-Result<std::string> read_key(const std::string& path) {
-  struct stat found {};
-  if (::stat(path.c_str(), &found) != 0) return errno_error(cat("open the key file ", path), errno);
-  if ((found.st_mode & 077) != 0) {
-    return Error(ErrorKind::Denied, cat("the key file ", path, " is open to others; chmod 600"));
-  }
-  std::ifstream file(path);
-  const std::string text((std::istreambuf_iterator<char>(file)), std::istreambuf_iterator<char>());
-  const std::string_view key = trim(text);
-  if (!file || key.size() < 16) {
-    return Error(ErrorKind::Invalid, cat("the key file ", path, " has less than 16 characters"));
-  }
-  return std::string(key);
-}
 
 // Two schedulers on one spool would fence each other off in turns.
 Result<Fd> lock_spool(const std::string& spool) {
@@ -182,10 +166,9 @@ int check_store(const std::string& config_path) {
 
 // Every error of the file, a line each.
 int check_config(const std::string& path) {
-  std::ifstream file(path);
-  if (!file) return fail(kConfiguration, errno_error(cat("open ", path), errno));
-  const std::string text((std::istreambuf_iterator<char>(file)), std::istreambuf_iterator<char>());
-  const config::ParsedConfig parsed = config::parse_config(text);
+  const Result<std::string> text = read_small_file(path, config::kMaxConfigBytes);
+  if (!text) return fail(kConfiguration, text.error());
+  const config::ParsedConfig parsed = config::parse_config(*text);
   for (const config::ConfigError& error : parsed.errors) {
     std::fprintf(stderr, "jschedd: %s:%d: %s\n", path.c_str(), error.line, error.message.c_str());
   }
@@ -195,7 +178,7 @@ int check_config(const std::string& path) {
 int run(const std::string& config_path) {
   const Result<config::Config> config = config::load_config(config_path);
   if (!config) return fail(kConfiguration, config.error());
-  const Result<std::string> key = read_key(config->key_file);
+  const Result<std::string> key = config::read_cluster_key(config->key_file);
   if (!key) return fail(kConfiguration, key.error());
   const Result<std::string> endpoint = io::resolve_endpoint(config->scheduler.listen);
   if (!endpoint) return fail(kConfiguration, endpoint.error());

@@ -1,8 +1,6 @@
 // Images are resolved when a job is submitted, with the submitting user's rights, by running
 // `jimage resolve PATH[:TAG]`: so that jsubmit itself reads no archives, and a tag that moves later
 // does not change what runs.
-//
-// jimage prints one line: kind, absolute path, reference, digest, separated by tabs.
 #pragma once
 
 #include <string>
@@ -12,9 +10,6 @@
 #include "queues/model/job_spec.hpp"
 
 namespace gangway::submit {
-
-// The path of a program of ours: in GANGWAY_LIBEXEC, beside this program, or in ../libexec/gangway.
-[[nodiscard]] std::string find_program(const std::string& name);
 
 // Errors: NotFound (no such image), Corrupt (no image, or a broken one), Denied, Internal (jimage
 // is missing or failed otherwise); the message is jimage's own line.

@@ -90,7 +90,7 @@ int run_check(const Invocation& invocation) {
   const std::vector<std::string>& words = invocation.operands();
   if (words.size() > 2) invocation.fail_usage("one file at a time: jctl check FILE");
   const std::string path = words.size() == 2 ? words[1] : std::string(config::kDefaultConfigPath);
-  const Result<std::string> text = read_file(path, 16 << 20);
+  const Result<std::string> text = read_file(path, config::kMaxConfigBytes);
   if (!text) invocation.fail(text.error());
   const config::ParsedConfig parsed = config::parse_config(*text);
   for (const config::ConfigError& error : parsed.errors) {

@@ -3,6 +3,7 @@
 
 #include <cerrno>
 
+#include "queues/base/find_program.hpp"
 #include "queues/base/text.hpp"
 #include "queues/wire/convert.hpp"
 #include "submit/client.hpp"
@@ -140,9 +141,10 @@ int run(int argc, char** argv) {
   if (glance.choices.version) finish(kExitOk, version_line(kProgram));
   if (glance.choices.list_options) finish(kExitOk, list_options());
   if (is_workflow(*parsed, glance.choices)) {
-    const std::string program = find_program("jsubmit-workflow");
-    ::execv(program.c_str(), argv);
-    complain(kProgram, errno_error(cat("cannot run ", program), errno).message());
+    const Result<std::string> program = find_program("jsubmit-workflow");
+    if (program) ::execv(program->c_str(), argv);
+    complain(kProgram, program ? errno_error(cat("cannot run ", *program), errno).message()
+                               : program.error().message());
     return kExitInternal;
   }
 

@@ -52,17 +52,17 @@ struct Library {
   std::string users;   // of paths
 };
 const std::vector<Library> kLibraries = {
-    {R"(archive(_entry)?\.h)", R"(containers/(layer_unpack|unpack_|archive_|.*_archive).*)"},
+    {R"(archive(_entry)?\.h)", R"(containers/archive_reader\.cpp)"},
     {R"(sqlite3\.h)", R"(queues/store/sqlite(_[a-z]+)?\.cpp)"},
     {R"(pmix.*\.h)", R"(executor/pmix_server.*)"},
     {R"(openssl/.*)", R"(queues/base/digest\.cpp)"},
     {R"(zlib\.h)", R"(scheduler/jsim/trace_file\.cpp)"},
     {R"(seccomp\.h)", R"(containers/.*)"},
-    {R"(yaml-cpp/.*)", R"(queues/config/.*\.cpp|submit/.*\.cpp)"},
+    {R"(yaml-cpp/.*)", R"(queues/config/config\.cpp|submit/workflow_parse\.cpp)"},
     {R"(boost/asio.*)", R"(queues/io/.*\.cpp)"},
     {R"(boost/graph/.*)", R"(queues/model/dependency_graph\.cpp)"},
-    {R"(CLI/.*)", R"([^/]+/[^/]+\.cpp)"},
-    {R"(nlohmann/.*)", R"((containers|submit|scheduler|executor)/.*\.cpp)"},
+    {R"(CLI/.*)", R"([^/]+/[^/]+_main\.cpp)"},
+    {R"(nlohmann/.*)", R"(containers/image_document\.cpp)"},
 };
 
 // What a layer without I/O has no business with.
@@ -71,7 +71,7 @@ const std::regex kImpure(
     R"(<(ctime|chrono|random|thread|mutex|atomic|future|condition_variable|filesystem|fstream|iostream|cstdio|sys/[a-z]+\.h|unistd\.h|fcntl\.h|pthread\.h|time\.h)>)"
     R"(|\b(clock_gettime|gettimeofday|SystemClock|rand|srand|random_bytes|getenv|setenv|fopen|localtime_r?|render_local_time)\s*\()"
     R"(|\bstd::(chrono|thread|mutex|atomic|random_device|mt19937)|\bSystemClock\b)"
-    R"(|"queues/base/(log|fd)\.hpp")");
+    R"(|"queues/base/(log|fd|find_program|pipe|process|small_file)\.hpp")");
 
 struct Source {
   std::string path;  // below the root, with "/"

@@ -66,5 +66,5 @@ if [[ $all == yes ]]; then
   fi
 else
   # ctest's own last lines are the last lines.
-  run_tests ci --no-tests=error -LE long "${ctest_args[@]}"
+  run_tests ci --no-tests=error "${ctest_args[@]}"
 fi

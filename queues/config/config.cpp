@@ -1,16 +1,12 @@
 #include "queues/config/config.hpp"
 
-#include <fcntl.h>
-#include <unistd.h>
 #include <yaml-cpp/yaml.h>
 
 #include <algorithm>
-#include <array>
-#include <cerrno>
 #include <map>
 #include <span>
 
-#include "queues/base/fd.hpp"
+#include "queues/base/small_file.hpp"
 #include "queues/base/text.hpp"
 #include "queues/config/config_text.hpp"
 #include "queues/model/idset.hpp"
@@ -19,10 +15,6 @@ namespace gangway::config {
 
 namespace {
 
-constexpr std::array kWaivers = {Waiver::CgroupMemory,  Waiver::CgroupCpus, Waiver::CgroupPids,
-                                 Waiver::UserNamespace, Waiver::Seccomp,    Waiver::OverlayFs,
-                                 Waiver::ProcMount};
-constexpr std::size_t kMaxConfigBytes = 16 << 20;
 constexpr std::string_view kUnlimited = "unlimited";
 
 // ---- reading -----------------------------------------------------------------------------------
@@ -225,14 +217,12 @@ const Key<ExecutorConfig> kExecutorKeys[] = {
      [](const Value& v, ExecutorConfig& e) {
        e.waivers.clear();
        v.read_list([&e](const Value& item, const std::string& word) {
-         std::vector<std::string> words;
-         for (const Waiver waiver : kWaivers) {
-           words.emplace_back(to_string(waiver));
-           if (word == to_string(waiver)) {
-             e.waivers.insert(waiver);
-             return;
-           }
+         if (const std::optional<Waiver> waiver = parse_waiver(word)) {
+           e.waivers.insert(*waiver);
+           return;
          }
+         std::vector<std::string> words;
+         for (const Waiver waiver : all_waivers()) words.emplace_back(to_string(waiver));
          const std::string near = nearest(word, words);
          item.fail(near.empty() ? cat("is no waiver; there are ", join(words, ", "))
                                 : cat("is no waiver; did you mean \"", near, "\"?"));
@@ -535,26 +525,6 @@ void write_keys(std::span<const Key<Section>> keys,
 
 }  // namespace
 
-std::string_view to_string(Waiver waiver) {
-  switch (waiver) {
-    case Waiver::CgroupMemory:
-      return "cgroup-memory";
-    case Waiver::CgroupCpus:
-      return "cgroup-cpus";
-    case Waiver::CgroupPids:
-      return "cgroup-pids";
-    case Waiver::UserNamespace:
-      return "user-namespace";
-    case Waiver::Seccomp:
-      return "seccomp";
-    case Waiver::OverlayFs:
-      return "overlay-fs";
-    case Waiver::ProcMount:
-      return "proc-mount";
-  }
-  return "cgroup-memory";
-}
-
 ParsedConfig parse_config(std::string_view yaml) {
   ParsedConfig parsed;
   try {
@@ -571,21 +541,9 @@ ParsedConfig parse_config(std::string_view yaml) {
 }
 
 Result<Config> load_config(const std::string& path) {
-  const Fd file(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
-  if (!file) return errno_error(cat("read configuration ", path), errno);
-  std::string text;
-  std::array<char, 64 << 10> slice;
-  for (;;) {
-    const ssize_t got = ::read(file.get(), slice.data(), slice.size());
-    if (got < 0 && errno == EINTR) continue;
-    if (got < 0) return errno_error(cat("read configuration ", path), errno);
-    if (got == 0) break;
-    text.append(slice.data(), static_cast<std::size_t>(got));
-    if (text.size() > kMaxConfigBytes) {
-      return Error(ErrorKind::Invalid, cat("read configuration ", path, ": larger than 16 MiB"));
-    }
-  }
-  ParsedConfig parsed = parse_config(text);
+  const Result<std::string> text = read_small_file(path, kMaxConfigBytes);
+  if (!text) return text.error().with_context("read the configuration");
+  ParsedConfig parsed = parse_config(*text);
   if (parsed.errors.empty()) return std::move(parsed.config);
   const ConfigError& first = parsed.errors.front();
   std::string message = first.line == 0 ? cat(path, ": ", first.message)

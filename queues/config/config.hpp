@@ -17,27 +17,15 @@
 #include "queues/base/strong_id.hpp"
 #include "queues/base/time.hpp"
 #include "queues/base/units.hpp"
+#include "queues/base/waiver.hpp"
 #include "queues/model/backfill_policy.hpp"
 #include "queues/model/queue.hpp"
 
 namespace gangway::config {
 
 inline constexpr std::string_view kDefaultConfigPath = "/etc/gangway/gangway.yaml";
+inline constexpr std::size_t kMaxConfigBytes = 16 << 20;
 inline constexpr std::string_view kDefaultSocketPath = "/run/gangway/jschedd.sock";
-
-// What an operator allows a node to leave unenforced. Everything else that cannot be applied stops
-// the job with the reason.
-enum class Waiver {
-  CgroupMemory,
-  CgroupCpus,
-  CgroupPids,
-  UserNamespace,
-  Seccomp,
-  OverlayFs,
-  ProcMount,
-};
-// "cgroup-memory"; the same words as containers/waiver.hpp, which says what each means.
-[[nodiscard]] std::string_view to_string(Waiver waiver);
 
 struct SchedulerConfig {
   std::string socket{kDefaultSocketPath};
@@ -55,7 +43,7 @@ struct ExecutorConfig {
   std::optional<Bytes> memory;
   std::vector<std::pair<std::string, std::int64_t>> named;
   std::string cgroup = "gangway";  // the control group below which jobs get theirs
-  std::set<Waiver> waivers;
+  WaiverSet waivers;
   bool shared_machine = false;  // other executors use the same cores (a cluster on one
                                 // machine): tasks are not pinned, waiting ranks yield
 };

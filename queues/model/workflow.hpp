@@ -1,4 +1,5 @@
-// A workflow: a DAG of jobs that is submitted, listed, cancelled and resumed as one thing.
+// A workflow: a DAG of jobs that is submitted, listed, cancelled and waited for as one. Pure
+// values.
 #pragma once
 
 #include <optional>

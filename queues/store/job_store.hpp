@@ -5,8 +5,8 @@
 // it is durable (replies, orders) waits for `on_done`. Batches become durable in the order of the
 // calls, and several may share one transaction (group commit).
 //
-// The rows are what a restart loads; replaying the events gives the same rows (a test, `jctl
-// fsck`).
+// The rows are what a restart loads; replaying the events gives the same rows (tests, `jschedd
+// --check-store`).
 #pragma once
 
 #include <cstdint>

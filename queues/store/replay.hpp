@@ -1,5 +1,5 @@
-// Replay: the state that a log of events gives, for comparing it with the rows (`jctl fsck`, tests,
-// the simulator's invariant). Pure.
+// Replay: the state that a log of events gives, for comparing it with the rows (`--check-store`,
+// tests, the simulator's invariant). Pure.
 #pragma once
 
 #include <cstdint>

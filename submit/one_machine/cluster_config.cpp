@@ -5,15 +5,6 @@
 #include "queues/base/text.hpp"
 
 namespace gangway::one_machine {
-namespace {
-
-constexpr config::Waiver kWaivers[] = {config::Waiver::CgroupMemory, config::Waiver::CgroupCpus,
-                                       config::Waiver::CgroupPids,   config::Waiver::UserNamespace,
-                                       config::Waiver::Seccomp,      config::Waiver::OverlayFs,
-                                       config::Waiver::ProcMount};
-
-}  // namespace
-
 config::Config cluster_config(config::Config before,
                               const ClusterLayout& layout,
                               const NetworkPlan& network,
@@ -51,9 +42,7 @@ config::Config cluster_config(config::Config before,
   made.executor.waivers.clear();
   for (const auto& row : kernel) {
     if (row.ok || row.waiver.empty()) continue;
-    for (const auto waiver : kWaivers) {
-      if (config::to_string(waiver) == row.waiver) made.executor.waivers.insert(waiver);
-    }
+    if (const auto waiver = parse_waiver(row.waiver)) made.executor.waivers.insert(*waiver);
   }
   made.mpi.tcp_networks = machine.own_networks ? network.network : "127.0.0.0/8";
   return made;

@@ -14,6 +14,8 @@
 #include <optional>
 
 #include "queues/base/fd.hpp"
+#include "queues/base/pipe.hpp"
+#include "queues/base/small_file.hpp"
 #include "queues/base/text.hpp"
 #include "submit/one_machine/files.hpp"
 
@@ -101,10 +103,7 @@ Result<ProcessId> start_daemon(const DaemonStart& what) {
     network.reset(::open(what.network_namespace.c_str(), O_RDONLY | O_CLOEXEC));
     if (!network) return errno_error(cat(context, ": open ", what.network_namespace), errno);
   }
-  int ends[2];
-  if (::pipe2(ends, O_CLOEXEC) != 0) return errno_error(cat(context, ": make a pipe"), errno);
-  const Fd read_end(ends[0]);
-  Fd write_end(ends[1]);
+  GANGWAY_ASSIGN(Pipe verdict, make_pipe());
 
   const Prepared prepared{.argv = pointers(argv),
                           .environment = pointers(environment),
@@ -113,12 +112,12 @@ Result<ProcessId> start_daemon(const DaemonStart& what) {
                           .host_name = &what.host_name};
   const pid_t pid = ::fork();
   if (pid < 0) return errno_error(cat(context, ": fork"), errno);
-  if (pid == 0) become_daemon(prepared, write_end.get());
-  write_end.reset();
+  if (pid == 0) become_daemon(prepared, verdict.write.get());
+  verdict.write.reset();
 
   Failure failure;
   ssize_t got = 0;
-  while ((got = ::read(read_end.get(), &failure, sizeof failure)) < 0 && errno == EINTR) {
+  while ((got = ::read(verdict.read.get(), &failure, sizeof failure)) < 0 && errno == EINTR) {
   }
   if (got > 0) {
     ::waitpid(pid, nullptr, 0);
@@ -126,7 +125,8 @@ Result<ProcessId> start_daemon(const DaemonStart& what) {
   }
   const auto process = find_process(pid);
   if (!process) return Error(ErrorKind::Internal, cat(context, ": it ended at once"));
-  GANGWAY_TRY_CONTEXT(write_file(what.record_file, render_record(*process), 0644), context);
+  GANGWAY_TRY_CONTEXT(
+      replace_file(what.record_file, render_record(*process), 0644, Durability::OnDisk), context);
   return *process;
 }
 

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 
+#include "queues/base/find_program.hpp"
 #include "queues/base/text.hpp"
 #include "submit/one_machine/command.hpp"
 

@@ -13,49 +13,6 @@
 #include "queues/base/text.hpp"
 
 namespace gangway::one_machine {
-namespace {
-
-Result<void> write_all(int fd, std::string_view text, const std::string& path) {
-  while (!text.empty()) {
-    const ssize_t written = ::write(fd, text.data(), text.size());
-    if (written < 0) {
-      if (errno == EINTR) continue;
-      return errno_error(cat("write ", path), errno);
-    }
-    text.remove_prefix(static_cast<std::size_t>(written));
-  }
-  return {};
-}
-
-}  // namespace
-
-Result<std::string> read_file(const std::string& path) {
-  const Fd fd(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
-  if (!fd) return errno_error(cat("open ", path), errno);
-  std::string text;
-  char buffer[4096];
-  while (true) {
-    const ssize_t got = ::read(fd.get(), buffer, sizeof buffer);
-    if (got < 0 && errno == EINTR) continue;
-    if (got < 0) return errno_error(cat("read ", path), errno);
-    if (got == 0) return text;
-    text.append(buffer, static_cast<std::size_t>(got));
-  }
-}
-
-Result<void> write_file(const std::string& path, std::string_view text, mode_t mode) {
-  const std::string beside = cat(path, ".new");
-  ::unlink(beside.c_str());
-  const Fd fd(::open(beside.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, mode));
-  if (!fd) return errno_error(cat("create ", beside), errno);
-  if (::fchmod(fd.get(), mode) != 0) return errno_error(cat("chmod ", beside), errno);
-  GANGWAY_TRY(write_all(fd.get(), text, beside));
-  if (::fsync(fd.get()) != 0) return errno_error(cat("sync ", beside), errno);
-  if (::rename(beside.c_str(), path.c_str()) != 0) {
-    return errno_error(cat("rename ", beside, " to ", path), errno);
-  }
-  return {};
-}
 
 Result<void> make_directory(const std::string& path, mode_t mode) {
   const std::string parent = std::filesystem::path(path).parent_path().string();

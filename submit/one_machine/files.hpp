@@ -1,4 +1,4 @@
-// Small files whole, directories, locks: what a cluster's directory is made of.
+// Directories and locks: what a cluster's directory is made of.
 //
 // Errors: those of the operating system, with the path (result.hpp, errno_error).
 #pragma once
@@ -14,9 +14,6 @@
 
 namespace gangway::one_machine {
 
-[[nodiscard]] Result<std::string> read_file(const std::string& path);
-// Replaces the file at once: written beside it, synced, renamed.
-[[nodiscard]] Result<void> write_file(const std::string& path, std::string_view text, mode_t mode);
 // With its missing parents; one that exists gets `mode` if it is ours.
 [[nodiscard]] Result<void> make_directory(const std::string& path, mode_t mode);
 // With all it holds; nothing outside is touched (links are not followed). One that is not there is

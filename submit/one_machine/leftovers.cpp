@@ -14,6 +14,8 @@
 #include <system_error>
 #include <thread>
 
+#include "queues/base/process.hpp"
+#include "queues/base/small_file.hpp"
 #include "queues/base/text.hpp"
 #include "queues/wire/node.pb.h"
 #include "submit/one_machine/files.hpp"
@@ -40,12 +42,10 @@ std::string unescape(std::string_view text) {
 }
 
 std::optional<pid_t> parent_of(pid_t pid) {
-  const auto text = read_file(cat("/proc/", pid, "/stat"));
+  const auto text = read_small_file(cat("/proc/", pid, "/stat"));
   if (!text) return std::nullopt;
-  const auto close = text->rfind(')');
-  if (close == std::string::npos) return std::nullopt;
-  const auto fields = split(trim(std::string_view(*text).substr(close + 1)), ' ');
-  return fields.size() > 1 ? parse_integer<pid_t>(fields[1]) : std::nullopt;
+  const auto stat = parse_stat(*text);
+  return stat ? std::optional(stat->parent) : std::nullopt;
 }
 
 // Subdirectories, not through links.
@@ -74,7 +74,7 @@ void search_groups(const fs::path& directory,
 
 std::vector<ProcessId> processes_in(const fs::path& group) {
   std::vector<ProcessId> found;
-  const auto text = read_file((group / "cgroup.procs").string());
+  const auto text = read_small_file((group / "cgroup.procs").string());
   if (text) {
     for (const auto line : split(*text, '\n')) {
       const auto pid = parse_integer<pid_t>(line);
@@ -106,7 +106,7 @@ std::vector<RunningShepherd> find_shepherds(const ClusterLayout& layout,
     const std::string jobs = layout.node_spool(node) + "/jobs";
     for (const auto& attempt : list_directory(jobs)) {
       const std::string directory = cat(jobs, '/', attempt);
-      const auto bytes = read_file(directory + "/shepherd");
+      const auto bytes = read_small_file(directory + "/shepherd");
       wire::AttemptRecord record;
       if (!bytes || !record.ParseFromString(*bytes)) continue;
       const ProcessId process{.pid = record.shepherd_pid(),
@@ -118,7 +118,7 @@ std::vector<RunningShepherd> find_shepherds(const ClusterLayout& layout,
   // One that has just been started may have no record yet; its first argument is the directory that
   // the record will be in.
   for (const auto& process : find_processes([](pid_t) { return true; })) {
-    const auto line = read_file(cat("/proc/", process.pid, "/cmdline"));
+    const auto line = read_small_file(cat("/proc/", process.pid, "/cmdline"));
     if (!line) continue;
     const auto words = split(*line, '\0');
     if (words.size() > 1 && words[0].ends_with("jshepherd") &&
@@ -189,7 +189,7 @@ std::vector<std::string> mounts_below(std::string_view mountinfo, const std::str
 }
 
 Result<void> remove_mounts(const ClusterLayout& layout) {
-  const auto text = read_file("/proc/self/mountinfo");
+  const auto text = read_small_file("/proc/self/mountinfo");
   if (!text) return text.error();
   for (const auto& point : mounts_below(*text, layout.directory)) {
     if (::umount2(point.c_str(), MNT_DETACH | UMOUNT_NOFOLLOW) != 0 && errno != EINVAL &&
@@ -202,7 +202,7 @@ Result<void> remove_mounts(const ClusterLayout& layout) {
 
 std::vector<std::string> find_control_groups(const std::string& name) {
   std::vector<std::string> found;
-  const auto text = read_file("/proc/self/mountinfo");
+  const auto text = read_small_file("/proc/self/mountinfo");
   if (!text) return found;
   for (const auto line : split(*text, '\n')) {
     const auto dash = line.find(" - cgroup");

@@ -17,6 +17,8 @@
 
 #include "containers/kernel_probe.hpp"
 #include "queues/base/digest.hpp"
+#include "queues/base/find_program.hpp"
+#include "queues/base/small_file.hpp"
 #include "queues/base/text.hpp"
 #include "queues/config/config.hpp"
 #include "queues/model/node.hpp"
@@ -46,7 +48,7 @@ BootTime boot_now() { return SystemClock().now().boot; }
 
 std::vector<NodeName> read_nodes(const ClusterLayout& layout) {
   std::vector<NodeName> nodes;
-  const auto text = read_file(layout.nodes_file());
+  const auto text = read_small_file(layout.nodes_file());
   if (!text) return nodes;
   for (const auto line : split(*text, '\n')) {
     if (!trim(line).empty()) nodes.emplace_back(std::string(trim(line)));
@@ -99,7 +101,7 @@ Result<Machine> look_at_machine() {
 
 Result<void> write_key(const ClusterLayout& layout) {
   if (::access(layout.key_file().c_str(), F_OK) == 0) return {};
-  return write_file(layout.key_file(), to_hex(random_bytes(32)) + "\n", 0600);
+  return replace_file(layout.key_file(), to_hex(random_bytes(32)) + "\n", 0600, Durability::OnDisk);
 }
 
 // The configuration that is there, or the defaults.
@@ -117,16 +119,18 @@ Result<void> write_configuration(const ClusterLayout& layout,
                                  const std::vector<containers::ProbeRow>& kernel) {
   GANGWAY_ASSIGN(config::Config before, earlier_config(layout));
   const auto whole = cluster_config(std::move(before), layout, network, machine, wishes, kernel);
-  GANGWAY_TRY(write_file(layout.config_file(), config::render_config(whole), 0644));
+  GANGWAY_TRY(
+      replace_file(layout.config_file(), config::render_config(whole), 0644, Durability::OnDisk));
   GANGWAY_TRY(make_directory(layout.scheduler_spool(), 0700));
   std::string names;
   for (const auto& node : network.nodes) {
     names += node.node.value + "\n";
     GANGWAY_TRY(make_directory(layout.node_directory(node.node), 0755));
-    GANGWAY_TRY(write_file(layout.node_config(node.node),
-                           config::render_config(node_config(whole, layout, node, machine)), 0644));
+    GANGWAY_TRY(replace_file(layout.node_config(node.node),
+                             config::render_config(node_config(whole, layout, node, machine)), 0644,
+                             Durability::OnDisk));
   }
-  GANGWAY_TRY(write_file(layout.nodes_file(), names, 0644));
+  GANGWAY_TRY(replace_file(layout.nodes_file(), names, 0644, Durability::OnDisk));
   return write_key(layout);
 }
 
@@ -155,7 +159,8 @@ Result<void> start_node(const ClusterLayout& layout, const NodeAddress& node) {
 }
 
 std::string last_line(const std::string& path) {
-  const auto text = read_file(path);
+  constexpr std::size_t kMaxLogBytes = std::size_t{1} << 30;
+  const auto text = read_small_file(path, kMaxLogBytes);
   if (!text) return {};
   const auto lines = split(trim(*text), '\n');
   return lines.empty() ? std::string() : std::string(lines.back());

@@ -24,7 +24,7 @@ namespace gangway::one_machine {
 // What was not given keeps the value of an earlier `up` in the same directory, or else the default.
 struct ClusterWishes {
   std::optional<int> nodes;           // 4
-  std::optional<std::int64_t> cores;  // of each node: as many as the machine has, at least 2
+  std::optional<std::int64_t> cores;  // of each node: an equal part of the machine's, at least 2
   std::optional<Bytes> memory;        // of each node: an equal part of the machine's
   std::optional<Duration> lease;
   std::optional<Duration> heartbeat;
@@ -36,7 +36,7 @@ struct NodeStatus {
   NodeName node;
   bool process_alive = false;
   bool reached = false;  // by the scheduler's word
-  std::string note;      // "drained: disk", "lost"
+  std::string note;      // "drained: disk"
 };
 
 struct ClusterStatus {

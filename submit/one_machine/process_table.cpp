@@ -1,7 +1,6 @@
 #include "submit/one_machine/process_table.hpp"
 
 #include <dirent.h>
-#include <fcntl.h>
 #include <poll.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -13,40 +12,22 @@
 #include <csignal>
 
 #include "queues/base/fd.hpp"
+#include "queues/base/process.hpp"
+#include "queues/base/small_file.hpp"
 #include "queues/base/text.hpp"
-#include "submit/one_machine/files.hpp"
 
 namespace gangway::one_machine {
 namespace {
-
-Fd open_pidfd(pid_t pid) { return Fd(static_cast<int>(::syscall(SYS_pidfd_open, pid, 0))); }
-
-std::string this_boot() {
-  const auto text = read_file("/proc/sys/kernel/random/boot_id");
-  return text ? std::string(trim(*text)) : std::string();
-}
 
 BootTime boot_now() { return SystemClock().now().boot; }
 
 }  // namespace
 
-std::optional<ProcessStat> parse_stat(std::string_view text) {
-  const auto close = text.rfind(')');
-  if (close == std::string_view::npos || close + 2 >= text.size()) return std::nullopt;
-  const auto fields = split(trim(text.substr(close + 2)), ' ');
-  constexpr std::size_t kStartTime = 19;  // field 22 of the line; state, the first here, is field 3
-  if (fields.size() <= kStartTime || fields[0].size() != 1) return std::nullopt;
-  const auto start = parse_integer<std::uint64_t>(fields[kStartTime]);
-  if (!start) return std::nullopt;
-  return ProcessStat{.state = fields[0][0], .start_time = *start};
-}
-
 std::optional<ProcessId> find_process(pid_t pid) {
-  const auto text = read_file(cat("/proc/", pid, "/stat"));
-  if (!text) return std::nullopt;
-  const auto stat = parse_stat(*text);
-  if (!stat || stat->state == 'Z' || stat->state == 'X') return std::nullopt;
-  return ProcessId{.pid = pid, .start_time = stat->start_time, .boot = this_boot()};
+  const auto start = find_start_time(pid);
+  if (!start) return std::nullopt;
+  return ProcessId{
+      .pid = pid, .start_time = *start, .boot = read_boot_id().value_or(std::string())};
 }
 
 bool is_alive(const ProcessId& process) { return find_process(process.pid) == process; }
@@ -65,7 +46,7 @@ std::optional<ProcessId> parse_record(std::string_view text) {
 }
 
 std::optional<ProcessId> read_record(const std::string& path) {
-  const auto text = read_file(path);
+  const auto text = read_small_file(path);
   return text ? parse_record(*text) : std::nullopt;
 }
 
@@ -90,21 +71,21 @@ std::optional<std::uint64_t> namespace_of(pid_t pid, std::string_view kind) {
 }
 
 void send_signal(const ProcessId& process, int signal_number) {
-  const Fd pidfd = open_pidfd(process.pid);
+  const Result<Fd> pidfd = open_process(process.pid);
   // The descriptor is taken first: if the record holds now, it holds for the signal as well.
   if (!pidfd || !is_alive(process)) return;
-  ::syscall(SYS_pidfd_send_signal, pidfd.get(), signal_number, nullptr, 0);
+  ::syscall(SYS_pidfd_send_signal, pidfd->get(), signal_number, nullptr, 0);
 }
 
 std::vector<ProcessId> wait_for_end(std::vector<ProcessId> processes, Duration limit) {
   const BootTime until = boot_now() + limit;
   for (const auto& process : processes) {
-    const Fd pidfd = open_pidfd(process.pid);
+    const Result<Fd> pidfd = open_process(process.pid);
     if (!pidfd || !is_alive(process)) continue;
     while (true) {
       const auto left_ms = (until - boot_now()).ns / 1'000'000;
       if (left_ms <= 0) break;
-      pollfd poll{.fd = pidfd.get(), .events = POLLIN, .revents = 0};
+      pollfd poll{.fd = pidfd->get(), .events = POLLIN, .revents = 0};
       const int ready = ::poll(&poll, 1, static_cast<int>(std::min<std::int64_t>(left_ms, 60'000)));
       if (ready > 0 || (ready < 0 && errno != EINTR)) break;
     }

@@ -36,14 +36,6 @@ struct ProcessId {
 [[nodiscard]] std::optional<ProcessId> parse_record(std::string_view text);
 [[nodiscard]] std::optional<ProcessId> read_record(const std::string& path);
 
-// Start time and letter of the state out of the text of /proc/<pid>/stat, whose second field is the
-// program's name with any characters in it. Pure.
-struct ProcessStat {
-  char state = '?';
-  std::uint64_t start_time = 0;
-};
-[[nodiscard]] std::optional<ProcessStat> parse_stat(std::string_view text);
-
 // All processes that `wanted` is true for; called with the number of each.
 [[nodiscard]] std::vector<ProcessId> find_processes(const std::function<bool(pid_t)>& wanted);
 // Inode of a namespace of a process, "net", "pid"; nullopt if it may not be seen or is gone.

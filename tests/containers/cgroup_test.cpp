@@ -10,8 +10,8 @@
 
 #include <csignal>
 
-#include "containers/small_file.hpp"
 #include "queues/base/fd.hpp"
+#include "queues/base/small_file.hpp"
 #include "queues/base/text.hpp"
 #include "tests/containers/temporary_directory.hpp"
 

@@ -11,9 +11,9 @@
 
 #include "containers/image_source.hpp"
 #include "containers/image_store.hpp"
-#include "containers/small_file.hpp"
 #include "queues/base/digest.hpp"
 #include "queues/base/rng.hpp"
+#include "queues/base/small_file.hpp"
 #include "queues/base/text.hpp"
 #include "tests/containers/image_builder.hpp"
 #include "tests/containers/temporary_directory.hpp"

@@ -16,8 +16,8 @@
 #include <vector>
 
 #include "containers/layer_unpack.hpp"
-#include "containers/small_file.hpp"
 #include "queues/base/digest.hpp"
+#include "queues/base/small_file.hpp"
 #include "queues/base/text.hpp"
 #include "tests/containers/image_builder.hpp"
 #include "tests/containers/temporary_directory.hpp"

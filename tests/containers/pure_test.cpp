@@ -8,9 +8,9 @@
 #include "containers/namespaces.hpp"
 #include "containers/program_batch.hpp"
 #include "containers/program_exec.hpp"
-#include "containers/waiver.hpp"
 #include "queues/base/rng.hpp"
 #include "queues/base/text.hpp"
+#include "queues/base/waiver.hpp"
 
 namespace gangway::containers {
 namespace {
@@ -160,11 +160,6 @@ TEST(ProgramNames, AreLookedUpInThePathOfTheEnvironment) {
   EXPECT_EQ(program_candidates("./x", {}), Names{"./x"});
   EXPECT_EQ(program_candidates("x", {"PATH=/a:/b::"}), (Names{"/a/x", "/b/x", "x", "x"}));
   EXPECT_EQ(program_candidates("x", {}).size(), 6U);
-}
-
-TEST(Waivers, NamesComeBack) {
-  for (const Waiver waiver : all_waivers()) EXPECT_EQ(parse_waiver(to_string(waiver)), waiver);
-  EXPECT_EQ(parse_waiver("everything"), std::nullopt);
 }
 
 TEST(IdMaps, OnlyThePrivilegedMapMoreThanTheirOwn) {

@@ -20,7 +20,7 @@
 #include "containers/remove_tree.hpp"
 #include "containers/sandbox_plan.hpp"
 #include "containers/sandbox_runtime.hpp"
-#include "containers/small_file.hpp"
+#include "queues/base/small_file.hpp"
 #include "queues/base/text.hpp"
 #include "tests/containers/poll_reactor.hpp"
 #include "tests/containers/temporary_directory.hpp"

@@ -5,7 +5,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "containers/small_file.hpp"
+#include "queues/base/small_file.hpp"
 #include "queues/base/text.hpp"
 #include "tests/containers/temporary_directory.hpp"
 

@@ -13,7 +13,7 @@
 #include <functional>
 
 #include "executor/inventory.hpp"
-#include "executor/processes.hpp"
+#include "queues/base/process.hpp"
 #include "queues/io/asio_loop.hpp"
 #include "queues/wire/convert.hpp"
 

@@ -8,8 +8,6 @@
 #include <filesystem>
 #include <fstream>
 
-#include "executor/processes.hpp"
-
 namespace gangway::executor {
 namespace {
 
@@ -98,28 +96,5 @@ TEST_F(SpoolTest, RemovalDoesNotFollowLinks) {
   ASSERT_TRUE(spool.attempt(kFirst).remove());
   EXPECT_TRUE(fs::exists(outside / "file"));
 }
-TEST_F(SpoolTest, AWriteThatFailsLeavesTheOldFile) {
-  const std::string path = fs::path(root_).parent_path() / "file";
-  ASSERT_TRUE(write_whole_file(path, "old", true));
-  fs::create_directory(path + ".new");  // the temporary name is taken
-  EXPECT_FALSE(write_whole_file(path, "new", true));
-  EXPECT_EQ(*read_whole_file(path, 100), "old");
-  EXPECT_EQ(read_whole_file(path, 2).error().kind(), ErrorKind::Exhausted);
-}
-
-TEST(Processes, AProcessIsKnownByItsStart) {
-  const auto ours = find_start_time(::getpid());
-  ASSERT_TRUE(ours.has_value());
-  EXPECT_EQ(find_start_time(::getpid()), ours);
-  EXPECT_FALSE(find_start_time(0x3fffffff).has_value());
-  EXPECT_TRUE(read_boot_id());
-}
-TEST(Processes, AMissingProgramNamesThePlaces) {
-  const auto missing = find_program("no-such-program-of-ours");
-  ASSERT_FALSE(missing);
-  EXPECT_EQ(missing.error().kind(), ErrorKind::NotFound);
-  EXPECT_NE(missing.error().message().find("libexec/gangway"), std::string::npos);
-}
-
 }  // namespace
 }  // namespace gangway::executor

@@ -11,6 +11,7 @@
 #include <stdexcept>
 #include <thread>
 
+#include "queues/base/small_file.hpp"
 #include "queues/base/text.hpp"
 #include "submit/one_machine/files.hpp"
 #include "submit/one_machine/leftovers.hpp"
@@ -205,12 +206,12 @@ bool becomes_true(const std::function<bool()>& condition, Duration limit) {
 }
 
 std::string content(const std::string& path) {
-  const auto text = om::read_file(path);
+  const auto text = read_small_file(path, std::size_t{1} << 30);
   return text ? *text : std::string();
 }
 
 void write_as_user(const Cluster& cluster, const std::string& path, std::string_view text) {
-  ASSERT_TRUE(om::write_file(path, text, 0755));
+  ASSERT_TRUE(replace_file(path, text, 0755, Durability::UntilReboot));
   if (::geteuid() == 0) {
     ASSERT_EQ(::chown(path.c_str(), cluster.user().uid, cluster.user().gid), 0);
   }

@@ -295,11 +295,6 @@ TEST(Config, WhatIsWrittenReadsBackTheSame) {
   }
 }
 
-TEST(Config, WaiversHaveTheirWords) {
-  EXPECT_EQ(to_string(Waiver::CgroupMemory), "cgroup-memory");
-  EXPECT_EQ(to_string(Waiver::OverlayFs), "overlay-fs");
-}
-
 TEST(Config, LoadingNamesTheFileTheLineAndHowManyMoreErrorsThereAre) {
   char name[] = "/tmp/gangway_config_XXXXXX";
   const int fd = ::mkstemp(name);

@@ -5,6 +5,7 @@
 
 #include <filesystem>
 
+#include "queues/base/small_file.hpp"
 #include "submit/one_machine/command.hpp"
 
 namespace gangway::one_machine {
@@ -20,17 +21,6 @@ class Files : public testing::Test {
   std::string directory_;
 };
 
-TEST_F(Files, AFileIsReplacedWholeWithItsMode) {
-  const auto path = directory_ + "/key";
-  ASSERT_TRUE(write_file(path, "old", 0644));
-  ASSERT_TRUE(write_file(path, "new", 0600));
-  EXPECT_EQ(*read_file(path), "new");
-  struct stat file {};
-  ASSERT_EQ(::stat(path.c_str(), &file), 0);
-  EXPECT_EQ(file.st_mode & 0777U, 0600U);
-  EXPECT_EQ(list_directory(directory_), std::vector<std::string>{"key"});
-}
-
 TEST_F(Files, ASecondLockIsRefusedUntilTheFirstIsGone) {
   const auto path = directory_ + "/lock";
   {
@@ -43,11 +33,11 @@ TEST_F(Files, ASecondLockIsRefusedUntilTheFirstIsGone) {
 
 TEST_F(Files, RemovingATreeDoesNotFollowLinks) {
   ASSERT_TRUE(make_directory(directory_ + "/kept", 0755));
-  ASSERT_TRUE(write_file(directory_ + "/kept/file", "", 0644));
+  ASSERT_TRUE(replace_file(directory_ + "/kept/file", "", 0644, Durability::UntilReboot));
   ASSERT_TRUE(make_directory(directory_ + "/gone/deep", 0755));
   std::filesystem::create_directory_symlink(directory_ + "/kept", directory_ + "/gone/link");
   ASSERT_TRUE(remove_tree(directory_ + "/gone"));
-  EXPECT_TRUE(read_file(directory_ + "/kept/file"));
+  EXPECT_TRUE(read_small_file(directory_ + "/kept/file"));
   EXPECT_FALSE(std::filesystem::exists(directory_ + "/gone"));
   EXPECT_TRUE(remove_tree(directory_ + "/gone"));
 }

@@ -107,7 +107,7 @@ TEST_F(ClusterConfigTest, WishesWinOverTheFileAndTheFileOverDefaults) {
 }
 
 TEST_F(ClusterConfigTest, OnlyWhatTheKernelLacksIsWaived) {
-  EXPECT_EQ(make({}).executor.waivers, std::set{config::Waiver::CgroupMemory});
+  EXPECT_EQ(make({}).executor.waivers, std::set{Waiver::CgroupMemory});
   EXPECT_EQ(needed_waivers(kKernel), std::vector<std::string>{"cgroup-memory: no"});
 }
 

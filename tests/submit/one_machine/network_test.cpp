@@ -7,6 +7,7 @@
 #include <csignal>
 #include <filesystem>
 
+#include "queues/base/small_file.hpp"
 #include "queues/base/text.hpp"
 #include "submit/one_machine/cluster_layout.hpp"
 #include "submit/one_machine/command.hpp"
@@ -64,7 +65,7 @@ TEST_F(RootsNetwork, ADaemonRunsInItWithItsOwnNameAndSession) {
   for (int i = 0; i < 2000 && log.find('\n' + std::to_string(process.pid)) == std::string::npos;
        ++i) {
     ::usleep(1000);
-    log = read_file(layout_.directory + "/log").value_or("");
+    log = read_small_file(layout_.directory + "/log").value_or("");
     log.erase(std::remove(log.begin(), log.end(), ' '), log.end());
   }
   EXPECT_THAT(log, HasSubstr("n01\n"));

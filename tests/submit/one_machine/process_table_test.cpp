@@ -32,19 +32,6 @@ class Child {
   pid_t pid_;
 };
 
-TEST(ProcessTable, ReadsTheStartTimeBehindANameWithBlanksAndParentheses) {
-  const auto stat = parse_stat(
-      "4242 (a) b (c) S 1 4242 4242 0 -1 4194560 1 2 3 4 5 6 7 8 20 0 1 0 987654 10 11 12\n");
-  ASSERT_TRUE(stat);
-  EXPECT_EQ(stat->state, 'S');
-  EXPECT_EQ(stat->start_time, 987654U);
-}
-
-TEST(ProcessTable, AnIncompleteStatIsNone) {
-  EXPECT_FALSE(parse_stat(""));
-  EXPECT_FALSE(parse_stat("1 (init) S 0 1"));
-}
-
 TEST(ProcessTable, ARecordReadsBackAsItself) {
   const ProcessId process{.pid = 77, .start_time = 123, .boot = "b-1"};
   EXPECT_EQ(parse_record(render_record(process)), process);

@@ -2,7 +2,7 @@
 //
 // The rule is fail closed: what was asked for and cannot be applied stops the sandbox with the
 // reason, unless its waiver is in the allowed set; then the sandbox starts and says what it did
-// without. Pure.
+// without. The configuration, sandboxes and people use the same words. Pure.
 #pragma once
 
 #include <optional>
@@ -11,7 +11,7 @@
 #include <string_view>
 #include <vector>
 
-namespace gangway::containers {
+namespace gangway {
 
 enum class Waiver {
   CgroupMemory,   // no memory limit, no detection of memory ends
@@ -29,7 +29,7 @@ using WaiverSet = std::set<Waiver>;
 [[nodiscard]] std::optional<Waiver> parse_waiver(std::string_view text);
 [[nodiscard]] std::vector<Waiver> all_waivers();
 
-// What was left out and why, as SandboxReady::waivers has it: "cgroup-memory: <reason>".
+// What was left out and why, as people are told: "cgroup-memory: <reason>".
 [[nodiscard]] std::string render_waived(Waiver waiver, std::string_view reason);
 
-}  // namespace gangway::containers
+}  // namespace gangway

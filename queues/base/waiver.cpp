@@ -1,9 +1,9 @@
-#include "containers/waiver.hpp"
+#include "queues/base/waiver.hpp"
 
 #include "queues/base/check.hpp"
 #include "queues/base/text.hpp"
 
-namespace gangway::containers {
+namespace gangway {
 
 std::string_view to_string(Waiver waiver) {
   switch (waiver) {
@@ -41,4 +41,4 @@ std::string render_waived(Waiver waiver, std::string_view reason) {
   return cat(to_string(waiver), ": ", reason);
 }
 
-}  // namespace gangway::containers
+}  // namespace gangway
