@@ -66,7 +66,7 @@ TEST_F(Installed, EveryProgramStartsAndHasAPage) {
       ++programs;
     }
   }
-  EXPECT_EQ(programs, 15);
+  EXPECT_GE(programs, 15);
 }
 
 TEST_F(Installed, TheDaemonsAreTheInstalledOnes) {
