@@ -93,8 +93,10 @@ class Walk {
       start(job, *placed.placement, planned_end(end_of(now_, job.request->limit)));
       return true;
     }
+    // With a single node there is nowhere else to move to.
     return placed.only_reservations_forbid && !result_.reserved.empty() &&
-           result_.reserved.size() <= kMostMoved && try_start_in_the_way(job);
+           result_.reserved.size() <= kMostMoved && profile_.node_count() > 1 &&
+           try_start_in_the_way(job);
   }
 
   void start(const InLine& job, const Placement& placement, Time end) {

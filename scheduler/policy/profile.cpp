@@ -49,7 +49,6 @@ void Profile::set_node(const NodeName& name, const Resources& capacity, bool usa
     node.timeline.take(Timeline::kAlways, Time::infinity(), node.capacity);
     node.timeline.give(Timeline::kAlways, Time::infinity(), amounts);
     node.capacity = amounts;
-    node.cores = CoreSet(amounts.cores());
     retake_cores(number);
   }
   index(number);
@@ -57,7 +56,11 @@ void Profile::set_node(const NodeName& name, const Resources& capacity, bool usa
 
 void Profile::retake_cores(NodeIndex number) {
   Node& node = nodes_[number];
-  for (const HeldCores& held : node.running) node.cores.take(held.cores);
+  node.cores = CoreSet(node.capacity.cores());
+  node.shares_cores = false;
+  for (const HeldCores& held : node.running) {
+    node.shares_cores |= !node.cores.take(held.cores);
+  }
 }
 
 void Profile::drop_node(const NodeName& name) {
@@ -101,8 +104,9 @@ void Profile::let_go(const Holder& holder) {
 void Profile::start(JobKey key, Time end, std::vector<NodeClaim> claims) {
   for (const NodeClaim& claim : claims) {
     unindex(claim.node);
-    nodes_[claim.node].cores.take(claim.cores);
-    nodes_[claim.node].running.push_back({key, claim.cores});
+    Node& node = nodes_[claim.node];
+    node.shares_cores |= !node.cores.take(claim.cores);
+    node.running.push_back({key, claim.cores});
   }
   Holder holder{false, Timeline::kAlways, end, end > now_ ? end : now_ + kOverrun,
                 std::move(claims)};
@@ -138,7 +142,7 @@ void Profile::end(JobKey key) {
     // After a restart of the scheduler a job that is completing may still be thought to have cores
     // that were given to another meanwhile: only what nobody else claims is free.
     node.cores.give(claim.cores);
-    retake_cores(claim.node);
+    if (node.shares_cores) retake_cores(claim.node);
     index(claim.node);
   }
 }

@@ -128,6 +128,7 @@ class Profile {
     Amounts capacity;
     Timeline timeline;  // may be negative where the capacity shrank under running jobs
     CoreSet cores;
+    bool shares_cores = false;  // some core was given to two jobs
     std::vector<HeldCores> running;
     std::vector<bool> in_queue;  // by number of the queue
     std::uint32_t rank = 0;      // by name
@@ -153,7 +154,7 @@ class Profile {
   void unindex(NodeIndex node);
   void hold(const Holder& holder);
   void let_go(const Holder& holder);
-  // Takes the cores of all that run on the node out of its free ones.
+  // Takes the cores of all that run on the node out of its free ones again.
   void retake_cores(NodeIndex node);
 
   Kinds kinds_;
