@@ -16,7 +16,7 @@
 namespace gangway::containers {
 namespace {
 
-constexpr std::size_t kBlockBytes = 256 * 1024;
+constexpr std::size_t kBlockBytes = std::size_t{256} * 1024;
 
 struct FreeArchive {
   void operator()(archive* a) const { archive_read_free(a); }

@@ -75,7 +75,7 @@ using InitReport = std::variant<SetUp, SetUpFailed, ProgramOver>;
 
 // ---- packets with descriptors (not pure)
 // ---------------------------------------------------------
-inline constexpr std::size_t kMaxPacketBytes = 60 * 1024;
+inline constexpr std::size_t kMaxPacketBytes = std::size_t{60} * 1024;
 inline constexpr std::size_t kMaxPacketFds = 250;  // the kernel takes 253
 
 struct Packet {

@@ -143,7 +143,7 @@ Result<void> Client::converse(std::span<const wire::Request> parts,
         {.type = wire::FrameType::Request, .stream = stream, .payload = part.SerializeAsString()},
         bytes);
     // A large submission is not held twice in memory.
-    if (bytes.size() < 256 * 1024 && &part != &parts.back()) continue;
+    if (bytes.size() < std::size_t{256} * 1024 && &part != &parts.back()) continue;
     sent = write(bytes, until);
     // The scheduler may have refused us and closed; its reason is then still to be read.
     if (!sent) break;

@@ -8,38 +8,33 @@
 
 namespace gangway::submit {
 
-enum ExitCode : int {
-  kExitOk = 0,
-  kExitUsage = 64,          // an option or operand is wrong
-  kExitBadData = 65,        // a script, workflow file or request cannot be accepted as it is
-  kExitNoInput = 66,        // a file, an image, a job that was named does not exist
-  kExitUnavailable = 69,    // the scheduler does not answer
-  kExitInternal = 70,       // our mistake
-  kExitCannotCreate = 73,   // a file of ours cannot be written
-  kExitTryLater = 75,       // a bound is reached
-  kExitRefused = 77,        // not permitted, or not in this state
-  kExitConfiguration = 78,  // the configuration file has errors
-};
+inline constexpr int kExitOk = 0;
+inline constexpr int kExitUsage = 64;    // an option or operand is wrong
+inline constexpr int kExitBadData = 65;  // a script, a file, a request cannot be accepted as it is
+inline constexpr int kExitNoInput = 66;  // a file, an image, a job does not exist
+inline constexpr int kExitUnavailable = 69;    // the scheduler does not answer
+inline constexpr int kExitInternal = 70;       // our mistake
+inline constexpr int kExitCannotCreate = 73;   // a file of ours cannot be written
+inline constexpr int kExitTryLater = 75;       // a bound is reached
+inline constexpr int kExitRefused = 77;        // not permitted, or not in this state
+inline constexpr int kExitConfiguration = 78;  // the configuration file has errors
 
 // The code for a failure that the scheduler or the operating system answered with.
-[[nodiscard]] constexpr ExitCode exit_code_of(ErrorKind kind) {
+[[nodiscard]] constexpr int exit_code_of(ErrorKind kind) {
   switch (kind) {
     case ErrorKind::Invalid:
+    case ErrorKind::Unsupported:
+    case ErrorKind::Corrupt:
       return kExitBadData;
     case ErrorKind::NotFound:
       return kExitNoInput;
     case ErrorKind::Denied:
-      return kExitRefused;
     case ErrorKind::Conflict:
       return kExitRefused;
     case ErrorKind::Unavailable:
       return kExitUnavailable;
     case ErrorKind::Exhausted:
       return kExitTryLater;
-    case ErrorKind::Unsupported:
-      return kExitBadData;
-    case ErrorKind::Corrupt:
-      return kExitBadData;
     case ErrorKind::Internal:
       return kExitInternal;
   }

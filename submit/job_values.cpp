@@ -99,12 +99,14 @@ std::optional<std::int64_t> parse_count(std::string_view text,
   if (text.size() > 1) {
     const char last = text.back();
     if (last == 'k' || last == 'K') factor = 1024;
-    if (last == 'm' || last == 'M') factor = 1024 * 1024;
+    if (last == 'm' || last == 'M') factor = 1 << 20;
     if (factor > 1) text.remove_suffix(1);
   }
   const std::optional<std::int64_t> number = parse_integer<std::int64_t>(text);
-  if (!number || *number > high / factor || *number * factor < low) return std::nullopt;
-  return *number * factor;
+  std::int64_t count = 0;
+  if (!number || __builtin_mul_overflow(*number, factor, &count)) return std::nullopt;
+  if (count < low || count > high) return std::nullopt;
+  return count;
 }
 
 Result<NamedRequest> parse_named(std::string_view text) {
@@ -122,11 +124,9 @@ Result<NamedRequest> parse_named(std::string_view text) {
     }
     std::int64_t count = 1;
     std::string_view type;
-    if (parts.size() == 3) {
-      type = parts[1];
-    } else if (parts.size() == 2 && parts[1].find_first_not_of("0123456789") == 0) {
-      type = parts[1];
-    }
+    const bool second_is_type =
+        parts.size() == 3 || (parts.size() == 2 && parts[1].find_first_not_of("0123456789") == 0);
+    if (second_is_type) type = parts[1];
     if (parts.size() == 3 || (parts.size() == 2 && type.empty())) {
       const auto given = parse_count(parts.back(), 0, 1'000'000'000'000);
       if (!given) return invalid(cat("\"", parts.back(), "\" in \"", item, "\" is not a count"));

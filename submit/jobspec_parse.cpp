@@ -248,7 +248,7 @@ Result<JobSpec> make_spec(JobDraft& draft, const ProgramText& program, const Sur
 }
 
 Result<ParsedJob> parse_job(std::span<const GivenOption> command_line,
-                            ProgramText program,
+                            const ProgramText& program,
                             const std::string& script_name,
                             const Surroundings& around) {
   JobDraft draft;

@@ -60,7 +60,7 @@ struct ParsedJob {
 
 // All of it: script directives, environment, command line. `script_name` is empty for a command.
 [[nodiscard]] Result<ParsedJob> parse_job(std::span<const GivenOption> command_line,
-                                          ProgramText program,
+                                          const ProgramText& program,
                                           const std::string& script_name,
                                           const Surroundings& around);
 

@@ -15,6 +15,7 @@ TEST(JobValues, CountsHaveBounds) {
   EXPECT_EQ(parse_count("0", 1, 100), std::nullopt);
   EXPECT_EQ(parse_count("101", 1, 100), std::nullopt);
   EXPECT_EQ(parse_count("9000000000000000000k", 1, 1'000'000), std::nullopt);
+  EXPECT_EQ(parse_count("-9000000000000000000k", 1, 1'000'000), std::nullopt);
   EXPECT_EQ(parse_count("four", 1, 100), std::nullopt);
   EXPECT_EQ(parse_count("", 1, 100), std::nullopt);
 }
