@@ -31,9 +31,9 @@ using store::CommitEnd;
 using store::SqliteStore;
 using OnDone = std::function<void(CommitEnd)>;
 
-// 16 MiB: recovery after a crash reads the log, and moving it takes some tens of milliseconds, in
-// which a submission may have to wait.
-constexpr std::int64_t kMoveLogAbove = 4'000;
+// 14 MiB: recovery after a crash reads the log, and moving it takes some tens of milliseconds, in
+// which a submission may have to wait. Less than kLogReserve.
+constexpr std::int64_t kMoveLogAbove = 3'500;
 constexpr auto kIdleFor = std::chrono::milliseconds(200);
 constexpr Duration kPruneEvery = hours(1);
 constexpr std::size_t kPruneAtOnce = 10'000;
@@ -166,7 +166,9 @@ Result<std::unique_ptr<DurableStore>> DurableStore::open(const std::string& path
                                                          DurableStoreOptions options) {
   CHECK(options.max_group > 0 && options.max_queued > 0);
   GANGWAY_ASSIGN(auto writing, SqliteStore::open(path, options.store));
-  GANGWAY_ASSIGN(auto reading, SqliteStore::open(path, options.store));
+  store::StoreOptions for_reader = options.store;
+  for_reader.log_reserve = {};
+  GANGWAY_ASSIGN(auto reading, SqliteStore::open(path, for_reader));
   auto writer = std::make_unique<Writer>(std::move(writing), options);
   if (!writer->wake_loop) return errno_error("store: make an eventfd", errno);
   return std::unique_ptr<DurableStore>(

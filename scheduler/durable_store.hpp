@@ -32,6 +32,8 @@ struct DurableStoreOptions {
   std::size_t max_queued = 10'000;  // batches waiting; at the bound commit() waits for the writer
   store::StoreOptions store{};
 };
+// What a scheduler that stays gives its log.
+constexpr Bytes kLogReserve = mebibytes(16);
 
 class DurableStore final : public store::JobStore {
  public:

@@ -193,7 +193,9 @@ int run(const std::string& config_path) {
   // Before the store starts its thread, which inherits what is blocked.
   loop.watch_signal(SIGTERM, [&loop] { loop.stop(); });
   loop.watch_signal(SIGINT, [&loop] { loop.stop(); });
-  auto store = DurableStore::open(store_path(*config), loop);
+  DurableStoreOptions for_store;
+  for_store.store.log_reserve = kLogReserve;
+  auto store = DurableStore::open(store_path(*config), loop, for_store);
   if (!store) return fail(kCannotCreate, store.error());
   const Result<Epoch> epoch = (*store)->open_epoch();
   if (!epoch) return fail(kCannotCreate, epoch.error());

@@ -2,9 +2,13 @@
 
 #include <fcntl.h>
 #include <sqlite3.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <utility>
+#include <vector>
 
 #include "queues/base/fd.hpp"
 #include "queues/base/text.hpp"
@@ -41,6 +45,28 @@ Error sqlite_error(sqlite3* handle, std::string_view what) {
 
 std::string first_words(std::string_view sql) {
   return std::string(sql.substr(0, sql.find_first_of("(=\n")));
+}
+
+// Written, not only allocated: the first write to a block that was only allocated changes the file
+// system's tables too. All of it or, on a full disk, nothing.
+Result<void> fill_with_zeros(const char* path, Bytes size) {
+  const Fd file(::open(path, O_WRONLY | O_CLOEXEC));
+  struct stat now {};
+  if (!file || ::fstat(file.get(), &now) != 0) return errno_error("open the log", errno);
+  const std::vector<char> zeros(1 << 20);
+  for (off_t at = now.st_size; at < size.value;) {
+    const auto length =
+        std::min<std::size_t>(zeros.size(), static_cast<std::size_t>(size.value - at));
+    const ssize_t written = ::pwrite(file.get(), zeros.data(), length, at);
+    if (written <= 0) {
+      const int why = errno;
+      [[maybe_unused]] const int cut = ::ftruncate(file.get(), now.st_size);
+      return errno_error("reserve room for the log", why);
+    }
+    at += written;
+  }
+  if (::fdatasync(file.get()) != 0) return errno_error("reserve room for the log", errno);
+  return {};
 }
 
 }  // namespace
@@ -174,6 +200,17 @@ Result<void> Connection::checkpoint() {
   }
   *log_pages_ = 0;  // the next commit tells how much a reader has held back
   return {};
+}
+
+Result<void> Connection::reserve_log(Bytes size) {
+  int keep = 1;
+  sqlite3_file_control(handle_.get(), "main", SQLITE_FCNTL_PERSIST_WAL, &keep);
+  // Under the lock of writers: nobody adds to the log meanwhile.
+  GANGWAY_TRY(execute("BEGIN IMMEDIATE"));
+  const Result<void> made =
+      fill_with_zeros(sqlite3_filename_wal(sqlite3_db_filename(handle_.get(), "main")), size);
+  GANGWAY_TRY(execute("ROLLBACK"));
+  return made;
 }
 
 }  // namespace gangway::store

@@ -11,6 +11,7 @@
 #include <string_view>
 
 #include "queues/base/result.hpp"
+#include "queues/base/units.hpp"
 
 struct sqlite3;
 struct sqlite3_stmt;
@@ -79,6 +80,10 @@ class Connection {
   [[nodiscard]] std::int64_t log_pages() const { return *log_pages_; }
   // Moves what it can of the write-ahead log into the store without waiting for readers.
   [[nodiscard]] Result<void> checkpoint();
+  // Makes the write-ahead log at least this large and keeps it so, also after the last connection
+  // is closed: to overwrite what a file has is several times faster to make durable than to let it
+  // grow, which changes the file system's own tables as well.
+  [[nodiscard]] Result<void> reserve_log(Bytes size);
 
  private:
   struct Close {

@@ -87,6 +87,12 @@ Result<std::unique_ptr<SqliteStore>> SqliteStore::open(const std::string& path,
   GANGWAY_TRY_CONTEXT(impl->set_up(options), clause);
   GANGWAY_TRY_CONTEXT(impl->migrate(), clause);
   GANGWAY_TRY_CONTEXT(impl->prepare(), clause);
+  if (options.log_reserve.value > 0) {
+    // It goes without, only slower.
+    if (const auto reserved = impl->db.reserve_log(options.log_reserve); !reserved) {
+      log_warning("store_log_not_reserved", {{"why", reserved.error().message()}});
+    }
+  }
   return std::unique_ptr<SqliteStore>(new SqliteStore(std::move(impl)));
 }
 

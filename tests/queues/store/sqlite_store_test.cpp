@@ -359,6 +359,20 @@ TEST_F(SqliteStoreTest, LogIsMovedIntoTheStoreWhenAsked) {
 }
 
 // A seeded walk through jobs' lives, committed in pieces.
+TEST_F(SqliteStoreTest, LogHasItsRoomAtOnceAndKeepsItAcrossOpenings) {
+  const std::string log = path_ + "-wal";
+  open({.log_reserve = mebibytes(2)});
+  EXPECT_EQ(std::filesystem::file_size(log), 2U << 20);
+  Batch batch;
+  const JobKey job = ledger_.submit(batch);
+  EXPECT_EQ(commit(batch), CommitEnd::Durable);
+  store_.reset();
+  EXPECT_EQ(std::filesystem::file_size(log), 2U << 20);
+  open({.log_reserve = mebibytes(2)});
+  EXPECT_THAT(loaded_keys(), ElementsAre(job));
+  EXPECT_EQ(std::filesystem::file_size(log), 2U << 20);
+}
+
 TEST_F(SqliteStoreTest, ReplayOfTheEventsGivesTheRows) {
   Rng rng(7);
   std::vector<JobKey> jobs;
@@ -439,7 +453,7 @@ TEST_F(SqliteStoreTest, WhatWasAcknowledgedSurvivesAKillInTheMiddle) {
     const pid_t child = ::fork();
     if (child == 0) {
       ::close(said[0]);
-      auto store = *SqliteStore::open(path_);
+      auto store = *SqliteStore::open(path_, {.log_reserve = mebibytes(round % 2)});
       const Epoch epoch = *store->open_epoch();
       for (;;) {
         Batch batch;
