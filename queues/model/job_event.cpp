@@ -24,4 +24,14 @@ std::string_view event_name(const JobEvent& event) {
       event);
 }
 
+std::string_view event_name(const AccountEvent& event) {
+  using std::string_view;
+  return std::visit(overloaded{
+                        [](const account_event::Set&) -> string_view { return "Set"; },
+                        [](const account_event::Removed&) -> string_view { return "Removed"; },
+                        [](const account_event::Charged&) -> string_view { return "Charged"; },
+                    },
+                    event);
+}
+
 }  // namespace gangway

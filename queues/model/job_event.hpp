@@ -1,5 +1,5 @@
-// Every fact that can happen to a job, a workflow or a node, in one envelope. The events are the
-// log: replaying them gives the state rows (adr/0001).
+// Every fact that can happen to a job, a workflow, a node or an account, in one envelope. The
+// events are the log: replaying them gives the state rows (adr/0001).
 #pragma once
 
 #include <cstdint>
@@ -10,6 +10,7 @@
 
 #include "queues/base/strong_id.hpp"
 #include "queues/base/time.hpp"
+#include "queues/model/account.hpp"
 #include "queues/model/job.hpp"
 #include "queues/model/node.hpp"
 #include "queues/model/workflow.hpp"
@@ -100,6 +101,25 @@ using NodeEvent = std::variant<node_event::Registered,
                                node_event::Lost,
                                node_event::ConfirmedDown>;
 
+namespace account_event {
+struct Set {  // made or changed
+  AccountName parent;
+  std::int64_t shares = 1;
+};
+struct Removed {};
+// A time of running has ended and is charged to this user. `usage` is what the user has used in all
+// after it, so that the log can be read without the half-life of its day.
+struct Charged {
+  JobKey job;
+  Attempt attempt = 0;
+  double amount = 0;
+  double usage = 0;
+};
+}  // namespace account_event
+using AccountEvent =
+    std::variant<account_event::Set, account_event::Removed, account_event::Charged>;
+[[nodiscard]] std::string_view event_name(const AccountEvent& event);  // "Charged"
+
 // The one envelope. `version` is the subject's version after this event.
 struct Event {
   std::uint64_t seq = 0;
@@ -117,7 +137,11 @@ struct Event {
     NodeName name;
     NodeEvent what;
   };
-  std::variant<OfJob, OfWorkflow, OfNode> subject;
+  struct OfAccount {
+    AssociationKey key;
+    AccountEvent what;
+  };
+  std::variant<OfJob, OfWorkflow, OfNode, OfAccount> subject;
 };
 
 }  // namespace gangway

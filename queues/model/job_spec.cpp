@@ -305,6 +305,7 @@ Result<void> validate(const JobSpec& spec) {
   GANGWAY_TRY(check_label("--job-name", spec.name, kMaxNameBytes));
   GANGWAY_TRY(check_label("--partition", spec.queue.value, kMaxNameBytes));
   GANGWAY_TRY(check_label("--account", spec.account.value, kMaxNameBytes));
+  GANGWAY_TRY(check_label("--qos", spec.qos, kMaxNameBytes));
   GANGWAY_TRY(check_label("--comment", spec.comment, kMaxCommentBytes));
   GANGWAY_TRY(check_components(spec));
   GANGWAY_TRY(check_program(spec));

@@ -90,7 +90,8 @@ struct JobSpec {
   std::string name;
   JobKind kind = JobKind::Batch;
   QueueName queue;                     // empty: the default queue
-  AccountName account;                 // empty: the user's name
+  AccountName account;                 // empty: the user's default
+  std::string qos;                     // empty: none
   std::int32_t nice = 0;               // higher is later
   bool held = false;                   // --hold
   std::optional<Duration> time_limit;  // none: the queue's default, which may be "no limit"

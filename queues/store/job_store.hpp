@@ -18,6 +18,7 @@
 
 #include "queues/base/result.hpp"
 #include "queues/base/strong_id.hpp"
+#include "queues/model/account.hpp"
 #include "queues/model/job.hpp"
 #include "queues/model/job_event.hpp"
 #include "queues/model/node.hpp"
@@ -39,13 +40,16 @@ struct Batch {
   std::vector<Job> jobs;      // rows after these events
   std::vector<Workflow> workflows;
   std::vector<Node> nodes;
+  std::vector<Association> associations;
+  std::vector<AssociationKey> removed_associations;
   std::vector<std::pair<std::string, std::string>> specs;  // digest, bytes; known digests are kept
   std::vector<SubmissionRecord> submissions;
   std::optional<JobId> next_job;  // ids below are used up
   std::optional<WorkflowId> next_workflow;
   [[nodiscard]] bool empty() const {
     return events.empty() && jobs.empty() && workflows.empty() && nodes.empty() && specs.empty() &&
-           submissions.empty() && !next_job && !next_workflow;
+           submissions.empty() && associations.empty() && removed_associations.empty() &&
+           !next_job && !next_workflow;
   }
 };
 
@@ -60,6 +64,7 @@ struct LiveState {
   std::vector<Job> jobs;            // unfinished jobs, and all jobs of unfinished workflows
   std::vector<Workflow> workflows;  // unfinished
   std::vector<Node> nodes;
+  std::vector<Association> associations;
   std::vector<SubmissionRecord> submissions;  // of the last kSubmissionMemory
   JobId next_job{1};
   WorkflowId next_workflow{1};

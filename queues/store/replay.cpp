@@ -4,6 +4,7 @@
 
 #include "queues/base/overloaded.hpp"
 #include "queues/base/text.hpp"
+#include "queues/model/account_machine.hpp"
 #include "queues/model/job_machine.hpp"
 #include "queues/model/node_machine.hpp"
 #include "queues/model/workflow_machine.hpp"
@@ -30,6 +31,7 @@ Result<void> Replay::add(const Event& event) {
               [&](const Event::OfJob& subject) { return add_to_job(event, subject); },
               [&](const Event::OfWorkflow& subject) { return add_to_workflow(event, subject); },
               [&](const Event::OfNode& subject) { return add_to_node(event, subject); },
+              [&](const Event::OfAccount& subject) { return add_to_account(event, subject); },
           },
           event.subject),
       clause);
@@ -85,6 +87,25 @@ Result<void> Replay::add_to_node(const Event& event, const Event::OfNode& subjec
   Node node = gangway::apply(known, subject.what);
   GANGWAY_TRY(check_version(event.version, node.version));
   nodes_[subject.name] = std::move(node);
+  return {};
+}
+
+Result<void> Replay::add_to_account(const Event& event, const Event::OfAccount& subject) {
+  const auto found = associations_.find(subject.key);
+  const bool is_set = std::holds_alternative<account_event::Set>(subject.what);
+  if (found == associations_.end() && !is_set) {
+    return impossible(cat(event_name(subject.what), " of account ", to_string(subject.key),
+                          ", which is not there"));
+  }
+  const Association before =
+      found == associations_.end() ? Association{.key = subject.key} : found->second;
+  Association association = gangway::apply(before, subject.what, event.time);
+  GANGWAY_TRY(check_version(event.version, association.version));
+  if (std::holds_alternative<account_event::Removed>(subject.what)) {
+    associations_.erase(found);
+  } else {
+    associations_[subject.key] = std::move(association);
+  }
   return {};
 }
 

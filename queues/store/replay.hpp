@@ -7,6 +7,7 @@
 #include <memory>
 
 #include "queues/base/result.hpp"
+#include "queues/model/account.hpp"
 #include "queues/model/job.hpp"
 #include "queues/model/job_event.hpp"
 #include "queues/model/node.hpp"
@@ -26,16 +27,21 @@ class Replay {
   [[nodiscard]] const std::map<WorkflowId, Workflow>& workflows() const { return workflows_; }
   // Their contact is what events say of it: see model/node_machine.hpp.
   [[nodiscard]] const std::map<NodeName, Node>& nodes() const { return nodes_; }
+  [[nodiscard]] const std::map<AssociationKey, Association>& associations() const {
+    return associations_;
+  }
   [[nodiscard]] std::uint64_t last_seq() const { return last_seq_; }
 
  private:
   Result<void> add_to_job(const Event& event, const Event::OfJob& subject);
   Result<void> add_to_workflow(const Event& event, const Event::OfWorkflow& subject);
   Result<void> add_to_node(const Event& event, const Event::OfNode& subject);
+  Result<void> add_to_account(const Event& event, const Event::OfAccount& subject);
 
   std::map<JobKey, Job> jobs_;
   std::map<WorkflowId, Workflow> workflows_;
   std::map<NodeName, Node> nodes_;
+  std::map<AssociationKey, Association> associations_;
   std::uint64_t last_seq_ = 0;
   std::shared_ptr<const JobSpec> no_spec_ = std::make_shared<const JobSpec>();
 };

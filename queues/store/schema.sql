@@ -75,3 +75,12 @@ CREATE TABLE event (
   kind    TEXT NOT NULL,
   payload BLOB NOT NULL            -- an Event message
 ) STRICT;
+
+-- version 2
+
+CREATE TABLE association (
+  account TEXT NOT NULL,
+  user    TEXT NOT NULL,           -- '': the account itself
+  state   BLOB NOT NULL,           -- an AssociationState message
+  PRIMARY KEY (account, user)
+) STRICT, WITHOUT ROWID;

@@ -15,7 +15,7 @@ namespace gangway::store {
 
 namespace {
 
-constexpr std::int64_t kSchemaVersion = 1;
+constexpr std::int64_t kSchemaVersion = 2;
 constexpr std::int64_t kApplicationId = 0x67776179;  // "gway", as file(1) shows it
 
 std::string subject_of(const Event& event) {
@@ -23,6 +23,7 @@ std::string subject_of(const Event& event) {
                         [](const Event::OfJob& s) { return to_string(s.key); },
                         [](const Event::OfWorkflow& s) { return to_string(s.id); },
                         [](const Event::OfNode& s) { return cat("node ", s.name.value); },
+                        [](const Event::OfAccount& s) { return cat("account ", to_string(s.key)); },
                     },
                     event.subject);
 }
@@ -45,6 +46,7 @@ std::string_view kind_of(const Event& event) {
                            [](const node_event::ConfirmedDown&) { return "ConfirmedDown"; }},
                 s.what);
           },
+          [](const Event::OfAccount& s) { return event_name(s.what); },
       },
       event.subject);
 }
@@ -166,6 +168,10 @@ Result<void> SqliteStore::Impl::prepare() {
       {&put_node,
        "INSERT INTO node (name, state) VALUES (?1, ?2) "
        "ON CONFLICT DO UPDATE SET state = excluded.state"},
+      {&put_association,
+       "INSERT INTO association (account, user, state) VALUES (?1, ?2, ?3) "
+       "ON CONFLICT DO UPDATE SET state = excluded.state"},
+      {&delete_association, "DELETE FROM association WHERE account = ?1 AND user = ?2"},
       {&put_submission, "INSERT INTO submission (key, at_ns, answer) VALUES (?1, ?2, ?3)"},
       {&put_event,
        "INSERT INTO event (seq, at_ns, version, subject, kind, payload) "
@@ -252,6 +258,17 @@ Result<void> SqliteStore::Impl::write(const Batch& batch) {
     to_wire(node, &message);
     message.SerializeToString(&bytes);
     GANGWAY_TRY(put_node.bind_text(1, node.name.value).bind_blob(2, bytes).run());
+  }
+  for (const AssociationKey& key : batch.removed_associations) {
+    GANGWAY_TRY(delete_association.bind_text(1, key.account.value).bind_text(2, key.user).run());
+  }
+  for (const Association& association : batch.associations) {
+    wire::AssociationState message;
+    to_wire(association, &message);
+    message.SerializeToString(&bytes);
+    put_association.bind_text(1, association.key.account.value);
+    put_association.bind_text(2, association.key.user).bind_blob(3, bytes);
+    GANGWAY_TRY(put_association.run());
   }
   for (const SubmissionRecord& submission : batch.submissions) {
     wire::Submitted message;

@@ -154,6 +154,26 @@ Result<CheckReport> SqliteStore::check() {
   }
   if (replay.nodes().size() > node_rows) compare.problem("nodes have events and no row");
 
+  std::size_t association_rows = 0;
+  GANGWAY_ASSIGN(Statement associations,
+                 impl.db.prepare("SELECT account, user, state FROM association"));
+  for (;;) {
+    GANGWAY_ASSIGN(const bool has_row, associations.step());
+    if (!has_row) break;
+    ++association_rows;
+    const auto association = Impl::read_association(associations);
+    if (!association) {
+      compare.problem(association.error().message());
+      continue;
+    }
+    compare.row(replay.associations(), association->key,
+                cat("account ", to_string(association->key)),
+                [&](const Association& logged) { return logged == *association; });
+  }
+  if (replay.associations().size() > association_rows) {
+    compare.problem("accounts have events and no row");
+  }
+
   Query meta(impl.get_meta);
   GANGWAY_ASSIGN(const bool has_meta, meta->step());
   CHECK(has_meta);

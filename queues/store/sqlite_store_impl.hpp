@@ -37,6 +37,8 @@ struct SqliteStore::Impl {
   // A row of job_state or job_history joined with its spec: job, idx, state, spec id, digest,
   // bytes.
   Result<Job> read_job(Statement& row);
+  // A row of association: account, user, state.
+  static Result<Association> read_association(Statement& row);
 
   Connection db;
   Statement begin, commit, rollback;
@@ -44,7 +46,7 @@ struct SqliteStore::Impl {
   Statement put_spec, get_spec;
   Statement update_job, insert_job, delete_job, finish_job;
   Statement put_workflow, get_workflow;
-  Statement put_node, put_submission, put_event, get_events;
+  Statement put_node, put_association, delete_association, put_submission, put_event, get_events;
   Statement history_by_key, history_by_job, history_by_workflow, history_by_user, history_by_end;
 
   // Reused between rows, so that their buffers are.

@@ -32,6 +32,22 @@ Result<Job> SqliteStore::Impl::read_job(Statement& row) {
   return job;
 }
 
+Result<Association> SqliteStore::Impl::read_association(Statement& row) {
+  const AssociationKey key{AccountName{std::string(row.text(0))}, std::string(row.text(1))};
+  const std::string name = cat("account ", to_string(key));
+  wire::AssociationState message;
+  if (!message.ParseFromString(std::string(row.blob(2)))) {
+    return corrupt_row(name, {ErrorKind::Corrupt, "cannot be parsed"});
+  }
+  auto association = wire::from_wire(message);
+  if (!association) return corrupt_row(name, association.error());
+  if (association->key != key) {
+    return corrupt_row(
+        name, {ErrorKind::Corrupt, cat("its state is that of ", to_string(association->key))});
+  }
+  return association;
+}
+
 Result<LiveState> SqliteStore::load_live(Time now) {
   Impl& impl = *impl_;
   LiveState live;
@@ -104,6 +120,15 @@ Result<LiveState> SqliteStore::load_live(Time now) {
     auto node = wire::from_wire(message);
     if (!node) return corrupt_row(name, node.error());
     live.nodes.push_back(*std::move(node));
+  }
+
+  GANGWAY_ASSIGN(Statement associations,
+                 impl.db.prepare("SELECT account, user, state FROM association"));
+  for (;;) {
+    GANGWAY_ASSIGN(const bool has_row, associations.step());
+    if (!has_row) break;
+    GANGWAY_ASSIGN(Association association, impl.read_association(associations));
+    live.associations.push_back(std::move(association));
   }
 
   GANGWAY_ASSIGN(

@@ -326,6 +326,7 @@ void to_wire(const gangway::JobSpec& spec, JobSpec* out) {
   out->set_kind(from_enum(spec.kind));
   out->set_queue(spec.queue.value);
   out->set_account(spec.account.value);
+  out->set_qos(spec.qos);
   out->set_nice(spec.nice);
   out->set_held(spec.held);
   if (spec.time_limit) out->set_time_limit_ns(spec.time_limit->ns);
@@ -373,6 +374,7 @@ Result<gangway::JobSpec> from_wire(const JobSpec& m) {
   GANGWAY_ASSIGN(spec.kind, to_enum(m.kind(), JobKind::Service, "kind"));
   spec.queue = QueueName{m.queue()};
   spec.account = AccountName{m.account()};
+  spec.qos = m.qos();
   spec.nice = m.nice();
   spec.held = m.held();
   if (m.has_time_limit_ns()) {

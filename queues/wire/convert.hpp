@@ -6,6 +6,7 @@
 
 #include "queues/base/result.hpp"
 #include "queues/base/strong_id.hpp"
+#include "queues/model/account.hpp"
 #include "queues/model/allocation.hpp"
 #include "queues/model/job.hpp"
 #include "queues/model/job_event.hpp"
@@ -27,6 +28,8 @@ void to_wire(const gangway::WorkflowMember& member, WorkflowMember* out);
 void to_wire(const gangway::Job& job, JobState* out);
 void to_wire(const gangway::Workflow& workflow, WorkflowState* out);
 void to_wire(const gangway::Node& node, NodeState* out);
+void to_wire(const gangway::Association& association, AssociationState* out);
+void to_wire(const gangway::AccountEvent& event, AccountEvent* out);
 void to_wire(const gangway::Event& event, Event* out);
 void to_wire(const gangway::Error& error, Error* out);
 
@@ -43,6 +46,8 @@ void to_wire(const gangway::Error& error, Error* out);
                                                       std::shared_ptr<const gangway::JobSpec> spec);
 [[nodiscard]] gangway::Result<gangway::Workflow> from_wire(const WorkflowState& m);
 [[nodiscard]] gangway::Result<gangway::Node> from_wire(const NodeState& m);
+[[nodiscard]] gangway::Result<gangway::Association> from_wire(const AssociationState& m);
+[[nodiscard]] gangway::Result<gangway::AccountEvent> from_wire(const AccountEvent& m);
 [[nodiscard]] gangway::Result<gangway::Event> from_wire(const Event& m);
 [[nodiscard]] gangway::Error from_wire(const Error& m);  // an unknown kind becomes Internal
 

@@ -207,6 +207,11 @@ void to_wire(const gangway::Event& event, Event* out) {
                    out->mutable_node()->set_name(subject.name.value);
                    put(subject.what, out->mutable_node()->mutable_what());
                  },
+                 [&](const gangway::Event::OfAccount& subject) {
+                   out->mutable_account()->set_account(subject.key.account.value);
+                   out->mutable_account()->set_user(subject.key.user);
+                   to_wire(subject.what, out->mutable_account()->mutable_what());
+                 },
              },
              event.subject);
 }
@@ -233,6 +238,12 @@ Result<gangway::Event> from_wire(const Event& m) {
     case Event::kNode: {
       GANGWAY_ASSIGN(auto what, get(m.node().what()));
       event.subject = gangway::Event::OfNode{NodeName{m.node().name()}, std::move(what)};
+      return event;
+    }
+    case Event::kAccount: {
+      GANGWAY_ASSIGN(auto what, from_wire(m.account().what()));
+      event.subject = gangway::Event::OfAccount{
+          {AccountName{m.account().account()}, m.account().user()}, std::move(what)};
       return event;
     }
     case Event::SUBJECT_NOT_SET:

@@ -8,6 +8,7 @@
 #include <utility>
 
 #include "queues/base/digest.hpp"
+#include "queues/model/account_machine.hpp"
 #include "queues/model/job_machine.hpp"
 #include "queues/model/node_machine.hpp"
 #include "queues/model/workflow_machine.hpp"
@@ -101,11 +102,27 @@ class Ledger {
     put(batch.nodes, node, [&](const Node& n) { return n.name == name; });
   }
 
+  void happen(Batch& batch, const AssociationKey& key, const AccountEvent& what) {
+    Association& association = associations[key];
+    association.key = key;
+    association = gangway::apply(association, what, tick());
+    note(batch, Event::OfAccount{key, what}, association.version);
+    const auto same = [&](const Association& a) { return a.key == key; };
+    if (std::holds_alternative<account_event::Removed>(what)) {
+      std::erase_if(batch.associations, same);
+      batch.removed_associations.push_back(key);
+      associations.erase(key);
+    } else {
+      put(batch.associations, association, same);
+    }
+  }
+
   Time tick() { return now = now + seconds(1); }
 
   std::map<JobKey, Job> jobs;
   std::map<WorkflowId, Workflow> workflows;
   std::map<NodeName, Node> nodes;
+  std::map<AssociationKey, Association> associations;
   JobId next_job{1};
   WorkflowId next_workflow{1};
   std::uint64_t next_seq = 1;

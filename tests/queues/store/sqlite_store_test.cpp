@@ -164,6 +164,40 @@ TEST_F(SqliteStoreTest, NodesComeBackAsTheyWere) {
   EXPECT_THAT(load().nodes, ElementsAre(ledger_.nodes[name]));
 }
 
+TEST_F(SqliteStoreTest, AccountsAndTheirUsageComeBackAsTheyWere) {
+  const AssociationKey physics{AccountName("physics"), ""};
+  const AssociationKey ann{AccountName("physics"), "ann"};
+  const AssociationKey art{AccountName("art"), ""};
+  Batch batch;
+  ledger_.happen(batch, physics, account_event::Set{{}, 30});
+  ledger_.happen(batch, ann, account_event::Set{{}, 7});
+  ledger_.happen(batch, art, account_event::Set{AccountName("physics"), 1});
+  ledger_.happen(batch, ann, account_event::Charged{JobKey{JobId{3}}, 1, 12.5, 1.0 / 3});
+  ASSERT_EQ(commit(batch), CommitEnd::Durable);
+  Batch later;
+  ledger_.happen(later, art, account_event::Removed{});
+  ASSERT_EQ(commit(later), CommitEnd::Durable);
+  open();
+  EXPECT_THAT(load().associations,
+              ElementsAre(ledger_.associations.at(physics), ledger_.associations.at(ann)));
+  const auto report = store_->check();
+  ASSERT_TRUE(report.has_value());
+  EXPECT_THAT(report->problems, IsEmpty());
+  execute("DELETE FROM association WHERE user = 'ann'");
+  EXPECT_THAT(store_->check()->problems, ElementsAre("accounts have events and no row"));
+}
+
+TEST_F(SqliteStoreTest, TablesOfTheFirstVersionAreBroughtUpToDate) {
+  Batch batch;
+  const JobKey key = ledger_.submit(batch);
+  ASSERT_EQ(commit(batch), CommitEnd::Durable);
+  store_.reset();
+  execute("DROP TABLE association; PRAGMA user_version = 1");
+  open();
+  EXPECT_THAT(loaded_keys(), ElementsAre(key));
+  EXPECT_THAT(load().associations, IsEmpty());
+}
+
 TEST_F(SqliteStoreTest, SubmissionsAreRememberedForTheirTime) {
   SubmissionRecord old{
       .key = "1000:old-key", .jobs = {JobId{1}, JobId{2}}, .workflow = {}, .at = {}};

@@ -47,6 +47,7 @@ JobSpec RandomModel::job_spec() {
   spec.kind = enumerator(JobKind::Service);
   spec.queue = QueueName{text()};
   spec.account = AccountName{text()};
+  spec.qos = text();
   spec.nice = small(1000) - 500;
   spec.held = coin();
   if (coin()) spec.time_limit = duration();
@@ -216,7 +217,18 @@ JobEvent RandomModel::job_event() {
 
 Event RandomModel::event() {
   Event event{.seq = rng_.next(), .time = time(), .version = rng_.next()};
-  switch (small(6)) {
+  switch (small(8)) {
+    case 6:
+      event.subject = Event::OfAccount{
+          {AccountName{text()}, text()},
+          coin() ? AccountEvent(account_event::Set{AccountName{text()}, small(100)})
+                 : AccountEvent(account_event::Removed{})};
+      break;
+    case 7:
+      event.subject = Event::OfAccount{
+          {AccountName{text()}, text()},
+          account_event::Charged{key(), 1, static_cast<double>(small(1000)) / 7, 1e9}};
+      break;
     case 0: {
       const Workflow w = workflow();
       event.subject =
