@@ -3,6 +3,7 @@
 #include <utility>
 
 #include "queues/base/check.hpp"
+#include "queues/model/account_machine.hpp"
 #include "queues/model/job_machine.hpp"
 #include "queues/model/node_machine.hpp"
 #include "queues/model/workflow_machine.hpp"
@@ -24,6 +25,15 @@ ClusterState::ClusterState(store::LiveState loaded)
     const NodeName name = node.name;
     nodes_.insert_or_assign(name, std::move(node));
   }
+  for (Association& association : loaded.associations) {
+    const AssociationKey key = association.key;
+    associations_.insert_or_assign(key, std::move(association));
+  }
+}
+
+const Association* ClusterState::find_association(const AssociationKey& key) const {
+  const auto found = associations_.find(key);
+  return found == associations_.end() ? nullptr : &found->second;
 }
 
 const Job* ClusterState::find_job(JobKey key) const {
@@ -58,7 +68,10 @@ const Job& ClusterState::record(JobKey key, JobEvent what, Time at, store::Batch
   CHECK(job != jobs_.end());
   Result<Job> next = apply(job->second, what, at);
   CHECK(next.has_value());
+  const bool ran = std::holds_alternative<phase::Running>(job->second.phase);
   job->second = *std::move(next);
+  const bool runs = std::holds_alternative<phase::Running>(job->second.phase);
+  if (ran != runs) run_changes_.push_back({key, job->second.attempt, runs, at});
   append(Event::OfJob{key, std::move(what)}, job->second.version, at, batch);
   changed_jobs_.insert(key);
   return job->second;
@@ -97,10 +110,41 @@ void ClusterState::record(const NodeName& name, NodeEvent what, Time at, store::
   changed_nodes_.insert(name);
 }
 
+void ClusterState::record(const AssociationKey& key,
+                          AccountEvent what,
+                          Time at,
+                          store::Batch& batch) {
+  const bool is_set = std::holds_alternative<account_event::Set>(what);
+  const auto known = associations_.find(key);
+  CHECK(known != associations_.end() || is_set);
+  const Association before = known == associations_.end() ? Association{.key = key} : known->second;
+  Association next = gangway::apply(before, what, at);
+  const std::uint64_t version = next.version;
+  if (std::holds_alternative<account_event::Removed>(what)) {
+    associations_.erase(known);
+  } else {
+    associations_.insert_or_assign(key, std::move(next));
+  }
+  append(Event::OfAccount{key, std::move(what)}, version, at, batch);
+  changed_associations_.insert(key);
+}
+
+std::vector<ClusterState::RunChange> ClusterState::take_run_changes() {
+  return std::exchange(run_changes_, {});
+}
+
 void ClusterState::write_rows(store::Batch& batch) {
   for (const JobKey key : changed_jobs_) batch.jobs.push_back(get_job(key));
   for (const WorkflowId id : changed_workflows_) batch.workflows.push_back(workflows_.at(id));
   for (const NodeName& name : changed_nodes_) batch.nodes.push_back(nodes_.at(name));
+  for (const AssociationKey& key : changed_associations_) {
+    if (const Association* const association = find_association(key)) {
+      batch.associations.push_back(*association);
+    } else {
+      batch.removed_associations.push_back(key);
+    }
+  }
+  changed_associations_.clear();
   changed_jobs_.clear();
   changed_workflows_.clear();
   changed_nodes_.clear();

@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "queues/base/strong_id.hpp"
+#include "queues/model/account.hpp"
 #include "queues/model/job.hpp"
 #include "queues/model/job_event.hpp"
 #include "queues/model/node.hpp"
@@ -30,6 +31,10 @@ class ClusterState {
   [[nodiscard]] const std::map<JobKey, Job>& jobs() const { return jobs_; }
   [[nodiscard]] const std::map<WorkflowId, Workflow>& workflows() const { return workflows_; }
   [[nodiscard]] const std::map<NodeName, Node>& nodes() const { return nodes_; }
+  [[nodiscard]] const std::map<AssociationKey, Association>& associations() const {
+    return associations_;
+  }
+  [[nodiscard]] const Association* find_association(const AssociationKey& key) const;
   [[nodiscard]] const Job* find_job(JobKey key) const;
   [[nodiscard]] const Workflow* find_workflow(WorkflowId id) const;
   [[nodiscard]] const Node* find_node(const NodeName& name) const;
@@ -46,8 +51,20 @@ class ClusterState {
                               store::Batch& batch);
   void record(WorkflowId id, WorkflowEvent what, Time at, store::Batch& batch);
   void record(const NodeName& name, NodeEvent what, Time at, store::Batch& batch);
+  // A removed association is not there afterwards. Requires: it is there, or is Set.
+  void record(const AssociationKey& key, AccountEvent what, Time at, store::Batch& batch);
   // Appends the rows of what record() has changed since the last call.
   void write_rows(store::Batch& batch);
+
+  // Jobs that have begun to run or have stopped running (paused, ended) since the last call, as
+  // often as they did, in that order: what there is to be charged follows from it.
+  struct RunChange {
+    JobKey job;
+    Attempt attempt = 0;
+    bool runs = false;
+    Time at;
+  };
+  [[nodiscard]] std::vector<RunChange> take_run_changes();
 
   // Contact changes that are not worth an event (reached, suspect).
   void set_contact(const NodeName& name, Contact contact);
@@ -69,9 +86,12 @@ class ClusterState {
   std::map<JobKey, Job> jobs_;
   std::map<WorkflowId, Workflow> workflows_;
   std::map<NodeName, Node> nodes_;
+  std::map<AssociationKey, Association> associations_;
+  std::vector<RunChange> run_changes_;
   std::set<JobKey> changed_jobs_;
   std::set<WorkflowId> changed_workflows_;
   std::set<NodeName> changed_nodes_;
+  std::set<AssociationKey> changed_associations_;
   JobId next_job_{1};
   WorkflowId next_workflow_{1};
   std::uint64_t next_seq_ = 1;

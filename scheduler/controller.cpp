@@ -26,7 +26,8 @@ Controller::Impl::Impl(ControllerConfig c,
       make_secret(std::move(secrets)),
       planner(config.backfill),
       watch(std::min(config.suspect_after, config.lease), config.lease + config.lease_drift),
-      now(at) {
+      now(at),
+      usage(config.usage.half_life) {
   CHECK(!config.queues.empty());
   for (store::SubmissionRecord& record : loaded.submissions) remember(std::move(record));
   loaded.submissions.clear();
@@ -38,6 +39,7 @@ Controller::Impl::Impl(ControllerConfig c,
 
 Turn Controller::Impl::finish() {
   follow_ends();
+  charge_runs();
   state.write_rows(turn.batch);
   forget_old();
   if (pass_wanted)
@@ -130,6 +132,8 @@ void Controller::Impl::want_pass() { pass_wanted = true; }
 // at because that does not depend on the machine, so that requests are served in between.
 void Controller::Impl::run_pass() {
   tell_planner_of_claims();
+  // Not in the middle of a walk along the line, which would begin anew each time.
+  if (!pass_cut_short || now.boot >= next_shares + minutes(1)) renew_fair_shares();
   const PlanDelta plan = planner.pass(now.wall, config.pass_work_budget);
   for (const Start& start : plan.starts) start_job(start);
   for (const Reason& reason : plan.reasons) {
@@ -140,7 +144,8 @@ void Controller::Impl::run_pass() {
   wake_at(plan.wake);
   constexpr int kLongPass = 1000;
   next_pass = now.boot + microseconds(10) * std::max(0, plan.looked_at - kLongPass);
-  if (!plan.complete) want_pass();
+  pass_cut_short = !plan.complete;
+  if (pass_cut_short) want_pass();
 }
 
 // A promise may fall due though nothing happens then.
@@ -156,7 +161,9 @@ void Controller::Impl::wake_at(std::optional<Time> wake) {
 // ---------------------------------------------------------------------------
 
 void Controller::Impl::start() {
+  planner.apply(delta::RulesAre{config.priority});
   planner.apply(delta::QueuesAre{config.queues});
+  load_usage();
   for (const auto& [name, node] : state.nodes()) {
     links.try_emplace(name);
     tell_planner_of(name);
@@ -182,6 +189,9 @@ void Controller::Impl::start() {
     }
     Gang& gang = make_gang(job);
     planner.apply(delta::Started{key, *job.allocation(), expected_end(job)});
+    if (const auto* running = std::get_if<phase::Running>(&job.phase)) {
+      begin_charging(job, running->clock.since.value_or(now.wall));
+    }
     if (std::holds_alternative<phase::Starting>(job.phase)) {
       await_preparation(key, gang);
     }
@@ -265,6 +275,10 @@ void Controller::Impl::on_client_request(io::PeerId from,
       return on_ping(from, stream);
     case wire::Request::kListWorkflows:
       return on_list_workflows(from, stream, request.list_workflows());
+    case wire::Request::kListShares:
+      return on_list_shares(from, stream);
+    case wire::Request::kAccountCommand:
+      return on_account_command(from, user, stream, request.account_command());
     case wire::Request::WHAT_NOT_SET:
       break;
   }
@@ -356,6 +370,8 @@ std::vector<NodeName> Controller::nodes_held_by(JobKey key) const {
   }
   return out;
 }
+
+std::vector<ShareRow> Controller::shares() const { return impl_->shares(); }
 
 PendingReason Controller::reason_of(JobKey key) const {
   const auto job = impl_->waiting.find(key);

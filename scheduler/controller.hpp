@@ -12,6 +12,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <map>
 #include <memory>
 #include <string>
 #include <vector>
@@ -24,6 +25,9 @@
 #include "queues/wire/gangway.pb.h"
 #include "scheduler/cluster_state.hpp"
 #include "scheduler/effect.hpp"
+#include "scheduler/policy/fair_share.hpp"
+#include "scheduler/policy/priority.hpp"
+#include "scheduler/policy/usage.hpp"
 
 namespace gangway::scheduler {
 
@@ -45,6 +49,10 @@ struct ControllerConfig {
   std::size_t max_jobs = 2'000'000;
   std::size_t max_jobs_per_submission = 1'000'000;
   int pass_work_budget = 10'000;  // jobs looked at in one pass
+  PriorityRules priority;
+  FairShareKind fair_share = FairShareKind::Tree;
+  UsageRules usage;
+  std::map<std::string, std::int64_t> qos;  // names with their priorities; none: any name is taken
 };
 
 // Where users' names come from; the daemon asks the host, the simulator makes them up.
@@ -90,6 +98,8 @@ class Controller {
   // The nodes on which the newest attempt of a job may still hold something: of a job that is
   // Completing, those that have cleaned up are given to others already.
   [[nodiscard]] std::vector<NodeName> nodes_held_by(JobKey key) const;
+  // The tree of accounts with what has been used up to the last turn.
+  [[nodiscard]] std::vector<ShareRow> shares() const;
   // Why a waiting job waits; None for others and for those the planner has not looked at yet.
   [[nodiscard]] PendingReason reason_of(JobKey key) const;
 

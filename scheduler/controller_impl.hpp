@@ -5,6 +5,7 @@
 //   eligibility.cpp    what keeps a waiting job besides resources; ends and what follows from them
 //   gang_protocol.cpp  attempts: prepare, launch, stop, release
 //   node_registry.cpp  executors: register, heartbeats, lost nodes, operators' words
+//   accounts.cpp       who pays, usage, fair shares
 //   act.cpp            cancel, hold, release, requeue, signal
 //   queries.cpp        lists, waits, explanations
 #pragma once
@@ -27,7 +28,9 @@
 #include "scheduler/controller.hpp"
 #include "scheduler/dependency_book.hpp"
 #include "scheduler/node_watch.hpp"
+#include "scheduler/policy/fair_share.hpp"
 #include "scheduler/policy/planner.hpp"
+#include "scheduler/policy/usage.hpp"
 
 namespace gangway::scheduler {
 
@@ -121,7 +124,7 @@ struct Controller::Impl {
                  const wire::Submit& part);
   [[nodiscard]] Result<void> add_part(Submission& submission, const wire::Submit& part);
   [[nodiscard]] Result<void> add_job(Submission& submission, const wire::NewJob& job);
-  [[nodiscard]] Result<void> fill_defaults(JobSpec& spec) const;
+  [[nodiscard]] Result<void> fill_defaults(JobSpec& spec, const std::string& user) const;
   [[nodiscard]] Result<void> check_cluster(Submission& submission, const JobSpec& spec) const;
   [[nodiscard]] std::shared_ptr<const JobSpec> intern_spec(Submission& submission,
                                                            JobSpec spec,
@@ -158,7 +161,7 @@ struct Controller::Impl {
   [[nodiscard]] const MemberIndex& members_by_name(const Workflow& workflow);
   void reconsider(JobKey key);
   [[nodiscard]] PendingReason reason_besides_resources(const Job& job, Keeping& keeping);
-  [[nodiscard]] Candidate candidate_of(const Job& job) const;
+  [[nodiscard]] Candidate candidate_of(const Job& job);
   void take_out_of_plan(JobKey key);
   // Ends a job that has no nodes.
   void end_waiting(JobKey key, Outcome outcome);
@@ -245,6 +248,31 @@ struct Controller::Impl {
                        std::uint32_t stream,
                        const wire::NodeCommand& command);
 
+  // ---- accounts.cpp ----
+  [[nodiscard]] bool has_accounts() const;
+  [[nodiscard]] std::vector<std::string> accounts_of(const std::string& user) const;
+  [[nodiscard]] Result<void> fill_account(JobSpec& spec, const std::string& user) const;
+  [[nodiscard]] Result<void> check_qos(const JobSpec& spec) const;
+  [[nodiscard]] double qos_factor(const JobSpec& spec) const;
+  [[nodiscard]] AssociationKey payer_of(const Job& job) const;
+  [[nodiscard]] UserNumber payer_number(const Job& job);  // makes who is not there yet
+  [[nodiscard]] UserNumber number_of(const AssociationKey& key);
+  void load_usage();
+  void begin_charging(const Job& job, Time since);
+  void charge_runs();
+  [[nodiscard]] std::vector<ShareRow> shares() const;
+  void renew_fair_shares();
+  void on_list_shares(io::PeerId from, std::uint32_t stream);
+  void on_account_command(io::PeerId from,
+                          const io::LocalUser& user,
+                          std::uint32_t stream,
+                          const wire::AccountCommand& command);
+  [[nodiscard]] Result<void> change_accounts(const wire::AccountCommand& command);
+  [[nodiscard]] Result<void> check_parent(const AccountName& account,
+                                          const AccountName& parent) const;
+  [[nodiscard]] int depth_below(const AccountName& account) const;
+  [[nodiscard]] Result<void> remove_account(const AssociationKey& key);
+
   // ---- act.cpp ----
   void on_act(io::PeerId from,
               const io::LocalUser& user,
@@ -328,6 +356,13 @@ struct Controller::Impl {
   std::optional<Promise> promise;  // of the last pass
   std::optional<Due> promise_due;
   std::set<JobKey> gangs_with_changed_claims;
+
+  UsageBook usage;
+  std::map<AssociationKey, UserNumber> user_numbers;
+  std::vector<AssociationKey> numbered_users;  // by number; removed ones too
+  delta::FairSharesAre told_shares;            // to the planner
+  BootTime next_shares;                        // not before
+  bool pass_cut_short = false;
 
   std::map<JobKey, Keeping> waiting;
   std::map<JobKey, Gang> gangs;

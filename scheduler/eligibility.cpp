@@ -150,10 +150,12 @@ void Controller::Impl::take_out_of_plan(JobKey key) {
   want_pass();  // somebody may come to the front
 }
 
-Candidate Controller::Impl::candidate_of(const Job& job) const {
+Candidate Controller::Impl::candidate_of(const Job& job) {
   const JobSpec& spec = *job.spec;
   return {.key = job.key,
           .queue = spec.queue,
+          .user = payer_number(job),
+          .qos = qos_factor(spec),
           .nice = spec.nice,
           .eligible = job.eligible.value_or(now.wall),
           .limit = spec.time_limit,

@@ -131,6 +131,19 @@ ControllerConfig controller_config(const config::Config& config) {
   made.allow_root_jobs = config.allow_root_jobs;
   made.operators = config.operators;
   made.own_uid = ::geteuid();
+  made.priority = {.age = config.priority.age,
+                   .fair_share = config.priority.fair_share,
+                   .size = config.priority.size,
+                   .queue = config.priority.queue,
+                   .qos = config.priority.qos,
+                   .resources = config.priority.resources,
+                   .max_age = config.priority.max_age};
+  made.fair_share = config.fair_share.classic ? FairShareKind::Classic : FairShareKind::Tree;
+  made.usage = {.half_life = config.fair_share.half_life,
+                .weights = {.core = config.fair_share.core_weight,
+                            .memory_gib = config.fair_share.memory_weight,
+                            .named = config.fair_share.named_weights}};
+  made.qos = {config.qos.begin(), config.qos.end()};
   return made;
 }
 

@@ -24,6 +24,26 @@ std::string command_of(const JobSpec& spec) {
   return out;
 }
 
+// "age 12 + fair share 2500 - nice 3": what there is of the formula, in whole points.
+std::string describe_terms(const PriorityTerms& terms) {
+  const std::pair<std::string_view, double> parts[] = {{"age", terms.age},
+                                                       {"fair share", terms.fair_share},
+                                                       {"size", terms.size},
+                                                       {"queue", terms.queue},
+                                                       {"qos", terms.qos},
+                                                       {"resources", terms.resources},
+                                                       {"nice", -static_cast<double>(terms.nice)}};
+  std::string out;
+  for (const auto& [name, points] : parts) {
+    const auto whole = static_cast<std::int64_t>(points);
+    // Age and fair share are what people ask for, so they are told even when they are nothing.
+    if (whole == 0 && name != "age" && name != "fair share") continue;
+    if (!out.empty()) out += whole < 0 ? " - " : " + ";
+    out += cat(name, ' ', out.empty() || whole >= 0 ? whole : -whole);
+  }
+  return out;
+}
+
 std::string in_words(Duration d) {
   if (d < seconds(1)) return "at once";
   return cat("in ", render_duration(Duration{d.ns / 1'000'000'000 * 1'000'000'000}));
@@ -58,7 +78,17 @@ void Controller::Impl::fill_view(const Job& job, wire::JobView* out) const {
   wire::to_wire(job, out->mutable_state());
   if (const auto keeping = waiting.find(job.key); keeping != waiting.end()) {
     out->mutable_state()->set_reason(static_cast<std::uint32_t>(keeping->second.reason));
-    if (const auto terms = planner.priority_of(job.key)) out->set_priority(terms->total());
+    if (const auto terms = planner.priority_of(job.key)) {
+      out->set_priority(terms->total());
+      wire::PriorityTerms* const view = out->mutable_priority_terms();
+      view->set_age(terms->age);
+      view->set_fair_share(terms->fair_share);
+      view->set_size(terms->size);
+      view->set_queue(terms->queue);
+      view->set_qos(terms->qos);
+      view->set_resources(terms->resources);
+      view->set_nice(terms->nice);
+    }
   }
   out->set_name(spec.name);
   out->set_queue(spec.queue.value);
@@ -86,6 +116,7 @@ void Controller::Impl::fill_view(const Job& job, wire::JobView* out) const {
   }
   if (promise && promise->key == job.key) out->set_expected_start_ns(promise->start.ns);
   out->set_account(spec.account.empty() ? job.owner.user : spec.account.value);
+  out->set_qos(spec.qos);
   out->set_command(command_of(spec));
   out->set_comment(spec.comment);
 }
@@ -550,6 +581,8 @@ void Controller::Impl::explain_waiting(const Job& job, std::vector<std::string>&
   if (!why) return;
   lines.push_back(cat("  ", why->waits_for));
   lines.push_back(cat("  place in line: ", why->rank, ", priority ", why->priority.total()));
+  lines.push_back(cat("  priority: ", describe_terms(why->priority)));
+  lines.push_back(cat("  charged to: ", to_string(payer_of(job))));
   if (why->expected_start) {
     lines.push_back(cat("  expected start: ", render_local_time(*why->expected_start), ", ",
                         in_words(*why->expected_start - now.wall)));

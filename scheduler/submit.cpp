@@ -139,7 +139,7 @@ Result<void> Controller::Impl::add_job(Submission& submission, const wire::NewJo
     spec.script = other->script;
   }
   GANGWAY_TRY(validate(spec));
-  GANGWAY_TRY(fill_defaults(spec));
+  GANGWAY_TRY(fill_defaults(spec, users.name_of(submission.user.uid)));
   GANGWAY_TRY(check_cluster(submission, spec));
 
   NewMember member;
@@ -158,7 +158,7 @@ Result<void> Controller::Impl::add_job(Submission& submission, const wire::NewJo
 }
 
 // What is stored is complete: a later change of the configuration does not change a waiting job.
-Result<void> Controller::Impl::fill_defaults(JobSpec& spec) const {
+Result<void> Controller::Impl::fill_defaults(JobSpec& spec, const std::string& user) const {
   const Queue* const queue = find_queue(spec.queue);
   if (queue == nullptr) {
     std::vector<std::string> names;
@@ -169,6 +169,8 @@ Result<void> Controller::Impl::fill_defaults(JobSpec& spec) const {
         meant.empty() ? cat("there is: ", join(names, ", ")) : cat("did you mean ", meant, "?")));
   }
   spec.queue = queue->name;
+  GANGWAY_TRY(fill_account(spec, user));
+  GANGWAY_TRY(check_qos(spec));
   if (!spec.kill_grace) spec.kill_grace = config.kill_grace;
   if (!spec.time_limit) spec.time_limit = queue->default_limit;
   if (!spec.time_limit) spec.time_limit = queue->max_limit;

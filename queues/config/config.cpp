@@ -16,6 +16,7 @@ namespace gangway::config {
 namespace {
 
 constexpr std::string_view kUnlimited = "unlimited";
+constexpr std::string_view kNever = "never";
 
 // ---- reading -----------------------------------------------------------------------------------
 
@@ -85,6 +86,31 @@ class Value {
       }
     }
   }
+  // Names with amounts, as {gpu: 2}, sorted by name. `read_amount(value, name)` reads one.
+  template <typename Amount, typename ReadAmount>
+  void read_amounts(std::vector<std::pair<std::string, Amount>>& out,
+                    const ReadAmount& read_amount) const {
+    if (!node_.IsMap()) return fail("must be names with amounts, as {gpu: 2}");
+    out.clear();
+    for (const auto& item : node_) {
+      const std::string name = item.first.IsScalar() ? item.first.Scalar() : std::string();
+      const Value value(cat(name_, ": ", name), item.second, line_of(item.first), errors_);
+      if (!is_name(name)) value.fail("names have letters, digits, dots, dashes and underscores");
+      Amount amount{};
+      read_amount(value, amount);
+      if (std::ranges::any_of(out, [&](const auto& known) { return known.first == name; })) {
+        value.fail("is given twice");
+      }
+      out.emplace_back(name, amount);
+    }
+    std::ranges::sort(out);
+  }
+  void read(double& out) const {
+    if (!node_.IsScalar()) return fail("must be a number");
+    const auto weight = read_weight(node_.Scalar());
+    if (!weight) return fail(weight.error().message());
+    out = *weight;
+  }
   void check(const Result<void>& good) const {
     if (!good) fail(good.error().message());
   }
@@ -116,6 +142,18 @@ struct Key {
   void (*read)(const Value&, Section&);
   std::string (*write)(const Section&);
 };
+
+std::string in_text(std::int64_t amount) { return cat(amount); }
+std::string in_text(double amount) { return render_exactly(amount); }
+
+template <typename Amount>
+std::string write_amounts(const std::vector<std::pair<std::string, Amount>>& amounts) {
+  std::vector<std::string> parts;
+  for (const auto& [name, amount] : amounts) {
+    parts.push_back(cat(quoted(name), ": ", in_text(amount)));
+  }
+  return parts.empty() ? std::string() : cat("{", join(parts, ", "), "}");
+}
 
 const Key<SchedulerConfig> kSchedulerKeys[] = {
     {"socket", "where people's programs find it (--socket, GANGWAY_SOCKET)",
@@ -182,27 +220,11 @@ const Key<ExecutorConfig> kExecutorKeys[] = {
      [](const ExecutorConfig& e) { return e.memory ? render_exactly(*e.memory) : std::string(); }},
     {"resources", "other things that jobs can ask for by name, as {gpu: 2}",
      [](const Value& v, ExecutorConfig& e) {
-       if (!v.node().IsMap()) return v.fail("must be names with amounts, as {gpu: 2}");
-       e.named.clear();
-       for (const auto& item : v.node()) {
-         const std::string name = item.first.IsScalar() ? item.first.Scalar() : std::string();
-         std::int64_t amount = 0;
-         const Value value(cat("resources: ", name), item.second, v.line_of(item.first),
-                           v.errors());
-         if (!is_name(name)) value.fail("names have letters, digits, dots, dashes and underscores");
-         value.read(amount, 1, 1'000'000'000);
-         if (std::ranges::any_of(e.named, [&](const auto& known) { return known.first == name; })) {
-           value.fail("is given twice");
-         }
-         e.named.emplace_back(name, amount);
-       }
-       std::ranges::sort(e.named);
+       v.read_amounts(e.named, [](const Value& amount, std::int64_t& out) {
+         amount.read(out, 1, 1'000'000'000);
+       });
      },
-     [](const ExecutorConfig& e) {
-       std::vector<std::string> parts;
-       for (const auto& [name, amount] : e.named) parts.push_back(cat(quoted(name), ": ", amount));
-       return parts.empty() ? std::string() : cat("{", join(parts, ", "), "}");
-     }},
+     [](const ExecutorConfig& e) { return write_amounts(e.named); }},
     {"cgroup", "the control group below which jobs get theirs",
      [](const Value& v, ExecutorConfig& e) {
        v.read(e.cgroup);
@@ -250,6 +272,79 @@ const Key<MpiConfig> kMpiKeys[] = {
      }},
 };
 
+constexpr std::int64_t kMostPoints = 10'000'000;
+
+template <std::int64_t PriorityConfig::*member>
+constexpr Key<PriorityConfig> points(std::string_view name, std::string_view comment) {
+  return {name, comment,
+          [](const Value& v, PriorityConfig& p) { v.read(p.*member, 0, kMostPoints); },
+          [](const PriorityConfig& p) { return cat(p.*member); }};
+}
+
+const Key<PriorityConfig> kPriorityKeys[] = {
+    points<&PriorityConfig::age>("age", "points for a job that has waited for max_age"),
+    {"max_age", "from then on waiting gives no more points",
+     [](const Value& v, PriorityConfig& p) { v.read(p.max_age, minutes(1)); },
+     [](const PriorityConfig& p) { return render_exactly(p.max_age); }},
+    points<&PriorityConfig::fair_share>("fair_share",
+                                        "points for jobs of the user who has had least"),
+    points<&PriorityConfig::size>("size", "points for a job that asks for the whole cluster"),
+    points<&PriorityConfig::queue>("queue", "points for jobs of the queue of highest priority"),
+    points<&PriorityConfig::qos>("qos", "points for jobs of the QOS of highest priority"),
+    {"resources", "points for asking for all there is of a resource, as {memory: 100, gpu: 500}",
+     [](const Value& v, PriorityConfig& p) {
+       v.read_amounts(p.resources, [](const Value& amount, std::int64_t& out) {
+         amount.read(out, 0, kMostPoints);
+       });
+     },
+     [](const PriorityConfig& p) { return write_amounts(p.resources); }},
+};
+
+const Key<FairShareConfig> kFairShareKeys[] = {
+    {"algorithm", "tree (Fair Tree) or classic",
+     [](const Value& v, FairShareConfig& f) {
+       std::string word;
+       v.read(word);
+       if (word != "tree" && word != "classic") v.fail("must be tree or classic");
+       f.classic = word == "classic";
+     },
+     [](const FairShareConfig& f) { return std::string(f.classic ? "classic" : "tree"); }},
+    {"half_life", "in which usage counts half; or never",
+     [](const Value& v, FairShareConfig& f) {
+       if (v.node().IsScalar() && v.node().Scalar() == kNever) {
+         f.half_life = {};
+       } else {
+         v.read(f.half_life, minutes(1));
+       }
+     },
+     [](const FairShareConfig& f) {
+       return f.half_life.ns == 0 ? std::string(kNever) : render_exactly(f.half_life);
+     }},
+    {"weights", "what a second costs: of a core, a GiB of memory, a named resource",
+     [](const Value& v, FairShareConfig& f) {
+       std::vector<std::pair<std::string, double>> weights;
+       v.read_amounts(weights, [](const Value& amount, double& out) { amount.read(out); });
+       f.core_weight = 0;
+       f.memory_weight = 0;
+       f.named_weights.clear();
+       for (const auto& [name, weight] : weights) {
+         if (name == "cores") {
+           f.core_weight = weight;
+         } else if (name == "memory") {
+           f.memory_weight = weight;
+         } else {
+           f.named_weights.emplace_back(name, weight);
+         }
+       }
+     },
+     [](const FairShareConfig& f) {
+       std::vector<std::pair<std::string, double>> weights{{"cores", f.core_weight},
+                                                           {"memory", f.memory_weight}};
+       weights.insert(weights.end(), f.named_weights.begin(), f.named_weights.end());
+       return write_amounts(weights);
+     }},
+};
+
 std::string write_limit(const std::optional<Duration>& limit) {
   return limit ? render_exactly(*limit) : std::string(kUnlimited);
 }
@@ -275,7 +370,7 @@ const Key<Queue> kQueueKeys[] = {
      [](const Queue& q) {
        return q.nodes.empty() ? std::string() : quoted(render_host_list(q.nodes));
      }},
-    {"priority", "added to that of each of its jobs",
+    {"priority", "the queue with the highest gives its jobs all points for queues",
      [](const Value& v, Queue& q) { v.read(q.priority, -1'000'000'000, 1'000'000'000); },
      [](const Queue& q) { return cat(q.priority); }},
     {"default_limit", "time limit of a job that names none",
@@ -346,6 +441,13 @@ const Key<Config> kTopKeys[] = {
        });
      },
      [](const Config& c) { return flow_list(c.operators); }},
+    {"qos", "qualities of service and their priorities, as {normal: 0, urgent: 100}",
+     [](const Value& v, Config& c) {
+       v.read_amounts(c.qos, [](const Value& amount, std::int64_t& out) {
+         amount.read(out, -1'000'000'000, 1'000'000'000);
+       });
+     },
+     [](const Config& c) { return write_amounts(c.qos); }},
 };
 
 // Where a key belongs that stands in the wrong section.
@@ -357,6 +459,8 @@ std::string section_of(std::string_view name) {
   if (has(kSchedulerKeys)) return "scheduler:";
   if (has(kExecutorKeys)) return "executor:";
   if (has(kMpiKeys)) return "mpi:";
+  if (has(kPriorityKeys)) return "priority:";
+  if (has(kFairShareKeys)) return "fair_share:";
   if (has(kQueueKeys)) return "a queue of queues:";
   return {};
 }
@@ -480,11 +584,16 @@ void read_top(const YAML::Node& root, ParsedConfig& parsed) {
                    read_section<ExecutorConfig>(kExecutorKeys, name, value, config.executor);
                  } else if (name == "mpi") {
                    read_section<MpiConfig>(kMpiKeys, name, value, config.mpi);
+                 } else if (name == "priority") {
+                   read_section<PriorityConfig>(kPriorityKeys, name, value, config.priority);
+                 } else if (name == "fair_share") {
+                   read_section<FairShareConfig>(kFairShareKeys, name, value, config.fair_share);
                  } else if (name == "queues") {
                    read_queues(value, config.queues);
                  } else if (!read_key<Config>(kTopKeys, name, value, config)) {
                    auto known = names_of<Config>(kTopKeys);
-                   known.insert(known.end(), {"scheduler", "executor", "mpi", "queues"});
+                   known.insert(known.end(), {"scheduler", "executor", "mpi", "priority",
+                                              "fair_share", "queues"});
                    unknown_key(name, known, value);
                  }
                });
@@ -566,6 +675,10 @@ std::string render_config(const Config& config) {
   // A section whose keys are all comments would have no value.
   out += cat("\n# MPI programs.\n", config.mpi.tcp_networks.empty() ? "# mpi:\n" : "mpi:\n");
   write_keys<MpiConfig>(kMpiKeys, config.mpi, "  ", "  ", out);
+  out += "\n# Points for the order of the queue.\npriority:\n";
+  write_keys<PriorityConfig>(kPriorityKeys, config.priority, "  ", "  ", out);
+  out += "\n# What the parts of users and accounts are reckoned from.\nfair_share:\n";
+  write_keys<FairShareConfig>(kFairShareKeys, config.fair_share, "  ", "  ", out);
   if (!config.queues.empty())
     out += "\n# Where jobs wait. Without any there is one, \"batch\".\nqueues:\n";
   for (const Queue& queue : config.queues) {

@@ -52,6 +52,28 @@ struct MpiConfig {
   std::string tcp_networks;  // "10.77.0.0/24": what Open MPI's TCP may use; empty: its choice
 };
 
+// Points for the terms of a job's priority; each is what the largest factor gives.
+struct PriorityConfig {
+  std::int64_t age = 1'000;
+  Duration max_age = hours(24 * 7);
+  std::int64_t fair_share = 10'000;
+  std::int64_t size = 0;
+  std::int64_t queue = 1'000;
+  std::int64_t qos = 1'000;
+  // For asking for the whole cluster's cores, memory or named resource.
+  std::vector<std::pair<std::string, std::int64_t>> resources;
+  friend bool operator==(const PriorityConfig&, const PriorityConfig&) = default;
+};
+
+struct FairShareConfig {
+  bool classic = false;                // else Fair Tree
+  Duration half_life = hours(24 * 7);  // 0: usage is never forgotten
+  double core_weight = 1;              // of a core for a second
+  double memory_weight = 0;            // of a GiB for a second
+  std::vector<std::pair<std::string, double>> named_weights;
+  friend bool operator==(const FairShareConfig&, const FairShareConfig&) = default;
+};
+
 struct Config {
   std::string cluster = "gangway";
   std::string key_file = "/etc/gangway/cluster.key";  // readable by the daemons alone
@@ -65,6 +87,9 @@ struct Config {
   SchedulerConfig scheduler;
   ExecutorConfig executor;
   MpiConfig mpi;
+  PriorityConfig priority;
+  FairShareConfig fair_share;
+  std::vector<std::pair<std::string, std::int64_t>> qos;  // names and priorities
   std::vector<Queue> queues;  // never empty: a queue "batch" if the file names none
 };
 

@@ -1,6 +1,8 @@
 #include "queues/config/config_text.hpp"
 
 #include <algorithm>
+#include <charconv>
+#include <system_error>
 
 #include "queues/base/text.hpp"
 
@@ -47,6 +49,21 @@ std::string render_exactly(Bytes amount) {
     unit = larger;
   }
   return cat(left, unit);
+}
+
+std::string render_exactly(double weight) {
+  char text[32];
+  const auto end = std::to_chars(text, text + sizeof text, weight);
+  return {text, end.ptr};
+}
+
+Result<double> read_weight(std::string_view text) {
+  constexpr double kMost = 1e6;
+  double weight = 0;
+  const auto end = std::from_chars(text.data(), text.data() + text.size(), weight);
+  const bool whole = end.ec == std::errc{} && end.ptr == text.data() + text.size();
+  if (whole && !text.empty() && weight >= 0 && weight <= kMost) return weight;
+  return Error(ErrorKind::Invalid, "must be a number from 0 to 1000000");
 }
 
 Result<Duration> read_duration(std::string_view text) {

@@ -19,6 +19,8 @@ namespace gangway::config {
 [[nodiscard]] Result<Duration> read_duration(std::string_view text);
 // "512M", "4G", "100B"; more than nothing.
 [[nodiscard]] Result<Bytes> read_bytes(std::string_view text);
+// "1", "0.25": a number from 0 to a million.
+[[nodiscard]] Result<double> read_weight(std::string_view text);
 [[nodiscard]] Result<void> check_path(const std::string& path);
 [[nodiscard]] Result<void> check_host_and_port(const std::string& text, int lowest_port);
 // 1 to 64 letters, digits, dots, dashes and underscores.
@@ -27,6 +29,8 @@ namespace gangway::config {
 // To the millisecond.
 [[nodiscard]] std::string render_exactly(Duration d);
 [[nodiscard]] std::string render_exactly(Bytes amount);
+// The shortest text that reads back the same.
+[[nodiscard]] std::string render_exactly(double weight);
 // As a YAML scalar, in quotes where it needs them.
 [[nodiscard]] std::string quoted(std::string_view text);
 // "[a, b]".

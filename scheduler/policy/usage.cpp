@@ -58,6 +58,11 @@ UsageBook::Charge UsageBook::end(JobKey job, Time at) {
   return {.user = ran.user, .amount = amount, .usage = settled};
 }
 
+std::optional<UserNumber> UsageBook::user_of(JobKey job) const {
+  const auto found = running_.find(job);
+  return found == running_.end() ? std::nullopt : std::optional(found->second.user);
+}
+
 std::vector<double> UsageBook::usages_at(Time now) const {
   std::vector<double> out(settled_.size());
   for (std::size_t i = 0; i < settled_.size(); ++i) {

@@ -15,6 +15,7 @@
 
 #include <cstdint>
 #include <map>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -70,6 +71,8 @@ class UsageBook {
   // Settles it. Requires: begin() was called for it.
   [[nodiscard]] Charge end(JobKey job, Time at);
   [[nodiscard]] bool runs(JobKey job) const { return running_.contains(job); }
+  // Whom it is charged to; nullopt if it does not run.
+  [[nodiscard]] std::optional<UserNumber> user_of(JobKey job) const;
 
   // By number: what each has used up to `now`, running jobs included.
   [[nodiscard]] std::vector<double> usages_at(Time now) const;

@@ -166,6 +166,7 @@ class World {
       if (!row.ended) loaded.workflows.push_back(row);
     }
     for (const auto& [name, row] : node_rows) loaded.nodes.push_back(row);
+    for (const auto& [key, row] : associations) loaded.associations.push_back(row);
     loaded.submissions = submissions;
     loaded.next_job = next_job;
     loaded.next_workflow = next_workflow;
@@ -193,6 +194,8 @@ class World {
     for (const Job& row : turn.batch.jobs) rows[row.key] = row;
     for (const Workflow& row : turn.batch.workflows) workflow_rows[row.id] = row;
     for (const Node& row : turn.batch.nodes) node_rows[row.name] = row;
+    for (const AssociationKey& key : turn.batch.removed_associations) associations.erase(key);
+    for (const Association& row : turn.batch.associations) associations[row.key] = row;
     for (const auto& spec : turn.batch.specs) specs.insert(spec);
     for (const auto& record : turn.batch.submissions) submissions.push_back(record);
     if (turn.batch.next_job) next_job = *turn.batch.next_job;
@@ -498,6 +501,7 @@ class World {
   std::map<JobKey, Job> rows;
   std::map<WorkflowId, Workflow> workflow_rows;
   std::map<NodeName, Node> node_rows;
+  std::map<AssociationKey, Association> associations;
   std::map<std::string, std::string> specs;
   std::vector<store::SubmissionRecord> submissions;
   JobId next_job{1};

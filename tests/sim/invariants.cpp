@@ -1,6 +1,9 @@
 #include "tests/sim/invariants.hpp"
 
+#include <algorithm>
+#include <cmath>
 #include <map>
+#include <optional>
 
 #include "executor/agent.hpp"
 #include "queues/base/text.hpp"
@@ -50,6 +53,63 @@ std::vector<std::string> check_now(const scheduler::Controller& controller, cons
   return broken;
 }
 
+namespace {
+
+// By the log alone: after Launched or Resumed, the next event that ends the run is followed by one
+// charge, of the allocation's cores times that time.
+void check_charges(const Disk& disk, std::vector<std::string>& broken) {
+  struct Run {
+    double cores = 0;
+    Time since;
+    bool runs = false;
+    std::optional<double> owed;
+  };
+  std::map<JobKey, Run> runs;
+  const auto end = [](Run& run, Time at) {
+    if (!run.runs) return;
+    run.runs = false;
+    run.owed = run.cores * std::max(0.0, to_seconds(at - run.since));
+  };
+  for (const Event& event : disk.events) {
+    if (const auto* of_job = std::get_if<Event::OfJob>(&event.subject)) {
+      Run& run = runs[of_job->key];
+      if (const auto* allocated = std::get_if<job_event::Allocated>(&of_job->what)) {
+        run.cores = 0;
+        for (const auto& share : allocated->allocation.shares) {
+          run.cores += static_cast<double>(share.resources.cores);
+        }
+      }
+      const std::string_view what = event_name(of_job->what);
+      if (what == "Launched" || what == "Resumed") {
+        run.runs = true;
+        run.since = event.time;
+      }
+      if (what == "Ended" || what == "Suspended") end(run, event.time);
+    }
+    const auto* of_account = std::get_if<Event::OfAccount>(&event.subject);
+    if (of_account == nullptr) continue;
+    const auto* charged = std::get_if<account_event::Charged>(&of_account->what);
+    if (charged == nullptr) continue;
+    Run& run = runs[charged->job];
+    if (!run.owed) {
+      broken.push_back(cat("job ", to_string(charged->job), " is charged for nothing"));
+      continue;
+    }
+    // Minutes, or hours where the clock is set, against a half-life of a week: what decays
+    // meanwhile is a hundredth at most.
+    if (std::abs(*run.owed - charged->amount) > 1e-2 * *run.owed + 1e-6) {
+      broken.push_back(cat("job ", to_string(charged->job), " is charged ",
+                           std::to_string(charged->amount), " for ", std::to_string(*run.owed)));
+    }
+    run.owed.reset();
+  }
+  for (const auto& [key, run] : runs) {
+    if (run.owed) broken.push_back(cat("a run of job ", to_string(key), " is never charged"));
+  }
+}
+
+}  // namespace
+
 std::vector<std::string> check_disk(const Disk& disk, const std::vector<JobId>& acknowledged) {
   std::vector<std::string> broken;
   const Disk again = replay(disk.events, disk.specs);
@@ -66,6 +126,10 @@ std::vector<std::string> check_disk(const Disk& disk, const std::vector<JobId>& 
           cat("row of job ", to_string(key), " differs from the replay of its events"));
     }
   }
+  if (again.associations != disk.associations) {
+    broken.emplace_back("the accounts' rows differ from the replay of their events");
+  }
+  check_charges(disk, broken);
   for (const JobId id : acknowledged) {
     if (!disk.jobs.contains(JobKey{id}))
       broken.push_back(cat("acknowledged job ", id.value, " is lost"));

@@ -18,7 +18,8 @@ namespace gangway::sim {
                                                  const Ledger& ledger);
 
 // What must be true of a disk at rest: replaying the events gives the rows; every acknowledged job
-// is there; jobs that finished have an outcome.
+// is there; jobs that finished have an outcome; each time that a job ran is charged once, to one
+// user, with what it had come to.
 [[nodiscard]] std::vector<std::string> check_disk(const Disk& disk,
                                                   const std::vector<JobId>& acknowledged);
 

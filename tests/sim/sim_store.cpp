@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "queues/base/check.hpp"
+#include "queues/model/account_machine.hpp"
 #include "queues/model/job_machine.hpp"
 #include "queues/wire/convert.hpp"
 
@@ -18,6 +19,9 @@ void write(Disk& disk, const store::Batch& batch) {
   for (const Job& job : batch.jobs) disk.jobs.insert_or_assign(job.key, job);
   for (const Workflow& w : batch.workflows) disk.workflows.insert_or_assign(w.id, w);
   for (const Node& node : batch.nodes) disk.nodes.insert_or_assign(node.name, node);
+  for (const AssociationKey& key : batch.removed_associations) disk.associations.erase(key);
+  for (const Association& row : batch.associations)
+    disk.associations.insert_or_assign(row.key, row);
   for (const auto& [digest, bytes] : batch.specs) disk.specs.emplace(digest, bytes);
   for (const auto& record : batch.submissions)
     disk.submissions.insert_or_assign(record.key, record);
@@ -44,6 +48,7 @@ Result<store::LiveState> SimStore::load_live() {
     if (!workflow.ended) live.workflows.push_back(workflow);
   }
   for (const auto& [name, node] : disk_.nodes) live.nodes.push_back(node);
+  for (const auto& [key, row] : disk_.associations) live.associations.push_back(row);
   for (const auto& [key, record] : disk_.submissions) live.submissions.push_back(record);
   live.next_job = disk_.next_job;
   live.next_workflow = disk_.next_workflow;
@@ -111,6 +116,16 @@ Result<std::optional<Workflow>> SimStore::find_workflow(WorkflowId id) {
 Disk replay(const std::vector<Event>& events, const std::map<std::string, std::string>& specs) {
   Disk disk;
   for (const Event& event : events) {
+    if (const auto* of_account = std::get_if<Event::OfAccount>(&event.subject)) {
+      Association& row = disk.associations[of_account->key];
+      row.key = of_account->key;
+      row = gangway::apply(row, of_account->what, event.time);
+      CHECK(row.version == event.version);
+      if (std::holds_alternative<account_event::Removed>(of_account->what)) {
+        disk.associations.erase(of_account->key);
+      }
+      continue;
+    }
     if (const auto* of_job = std::get_if<Event::OfJob>(&event.subject)) {
       if (const auto* submitted = std::get_if<job_event::Submitted>(&of_job->what)) {
         auto spec = wire::decode_spec(specs.at(submitted->spec_digest));

@@ -20,6 +20,7 @@ struct Disk {
   std::map<JobKey, Job> jobs;
   std::map<WorkflowId, Workflow> workflows;
   std::map<NodeName, Node> nodes;
+  std::map<AssociationKey, Association> associations;
   std::map<std::string, std::string> specs;
   std::map<std::string, store::SubmissionRecord> submissions;
   std::vector<Event> events;

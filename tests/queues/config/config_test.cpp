@@ -77,6 +77,19 @@ executor:
   shared_machine: true
 mpi:
   tcp_networks: 10.0.0.0/24,lo
+priority:
+  age: 100
+  max_age: 14d
+  fair_share: 5
+  size: 6
+  queue: 7
+  qos: 8
+  resources: {memory: 9, gpu: 10}
+fair_share:
+  algorithm: classic
+  half_life: never
+  weights: {cores: 0.5, gpu: 4, memory: 0.125}
+qos: {normal: 0, urgent: 100}
 queues:
   - name: short
     nodes: n[01-03]
@@ -113,6 +126,19 @@ queues:
   EXPECT_THAT(config.executor.waivers, ElementsAre(Waiver::CgroupMemory, Waiver::ProcMount));
   EXPECT_TRUE(config.executor.shared_machine);
   EXPECT_EQ(config.mpi.tcp_networks, "10.0.0.0/24,lo");
+  EXPECT_EQ(config.priority, (PriorityConfig{.age = 100,
+                                             .max_age = hours(24 * 14),
+                                             .fair_share = 5,
+                                             .size = 6,
+                                             .queue = 7,
+                                             .qos = 8,
+                                             .resources = {{"gpu", 10}, {"memory", 9}}}));
+  EXPECT_EQ(config.fair_share, (FairShareConfig{.classic = true,
+                                                .half_life = {},
+                                                .core_weight = 0.5,
+                                                .memory_weight = 0.125,
+                                                .named_weights = {{"gpu", 4}}}));
+  EXPECT_THAT(config.qos, ElementsAre(std::pair("normal", 0), std::pair("urgent", 100)));
   ASSERT_EQ(config.queues.size(), 2u);
   const Queue& first = config.queues[0];
   EXPECT_THAT(first.nodes, ElementsAre(NodeName("n01"), NodeName("n02"), NodeName("n03")));
@@ -243,6 +269,9 @@ Config unusual() {
   c.executor.waivers = {Waiver::Seccomp, Waiver::OverlayFs};
   c.executor.shared_machine = true;
   c.mpi.tcp_networks = "10.77.0.0/24";
+  c.priority = {1, hours(3), 2, 3, 4, 5, {{"cores", 6}, {"x", 7}}};
+  c.fair_share = {true, Duration{}, 0.1, 1.0 / 3, {{"gpu", 1e5}}};
+  c.qos = {{"high", 9}, {"low", -3}};
   Queue queue;
   queue.name = QueueName("q");
   queue.nodes = {NodeName("n01"), NodeName("n02"), NodeName("x")};
@@ -291,8 +320,20 @@ TEST(Config, WhatIsWrittenReadsBackTheSame) {
     EXPECT_EQ(again.config.executor.waivers, config.executor.waivers);
     EXPECT_EQ(again.config.executor.shared_machine, config.executor.shared_machine);
     EXPECT_EQ(again.config.mpi.tcp_networks, config.mpi.tcp_networks);
+    EXPECT_EQ(again.config.priority, config.priority);
+    EXPECT_EQ(again.config.fair_share, config.fair_share);
+    EXPECT_EQ(again.config.qos, config.qos);
     EXPECT_EQ(again.config.queues, config.queues);
   }
+}
+
+TEST(Config, FairSharesAndPrioritiesAreCheckedToo) {
+  EXPECT_THAT(errors_of("priority: {age: -1}\n"),
+              ElementsAre("1: age \"-1\": must be a whole number from 0 to 10000000"));
+  EXPECT_THAT(errors_of("fair_share: {weights: {gpu: -2}}\n"),
+              ElementsAre("1: weights: gpu \"-2\": must be a number from 0 to 1000000"));
+  EXPECT_THAT(errors_of("fair_share: {algorithm: best}\n"),
+              ElementsAre("1: algorithm \"best\": must be tree or classic"));
 }
 
 TEST(Config, LoadingNamesTheFileTheLineAndHowManyMoreErrorsThereAre) {
