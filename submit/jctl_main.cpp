@@ -1,8 +1,14 @@
 // jctl: what operators do.
+#include <algorithm>
+
 #include "queues/base/text.hpp"
 #include "queues/config/config.hpp"
+#include "queues/model/account.hpp"
 #include "queues/model/idset.hpp"
+#include "submit/account_tree.hpp"
 #include "submit/console.hpp"
+#include "submit/job_list.hpp"
+#include "submit/job_values.hpp"
 #include "submit/verb.hpp"
 
 namespace gangway::submit {
@@ -13,6 +19,9 @@ constexpr OptionName kOptions[] = {
     {"resume", 0, Takes::Nothing, "", "new jobs again"},
     {"confirm-down", 0, Takes::Nothing, "", "nothing runs there any more"},
     {"reason", 'r', Takes::Value, "TEXT", "why, for jnodes"},
+    {"user", 0, Takes::Value, "NAMES", "these users of the account"},
+    {"parent", 0, Takes::Value, "ACCOUNT", "the account above it"},
+    {"shares", 0, Takes::Value, "N", "its part, among its siblings"},
 };
 
 constexpr Verb kVerb{
@@ -20,11 +29,20 @@ constexpr Verb kVerb{
     R"(usage: jctl node NODES --drain --reason TEXT   no new jobs there; running ones go on
        jctl node NODES --resume                new jobs again
        jctl node NODES --confirm-down          nothing of these silent nodes runs any more
+       jctl accounts [list]                    the tree of accounts, its users and their shares
+       jctl accounts add ACCOUNT               an account; --parent ACCOUNT, --shares N
+       jctl accounts add ACCOUNT --user NAMES  users in it; --shares N
+       jctl accounts set ACCOUNT               other shares, another parent; of users with --user
+       jctl accounts remove ACCOUNT            it and its users, or some of them with --user
        jctl ping                               does the scheduler answer
        jctl check FILE                         all errors of a configuration file, with their lines
 
 --confirm-down is an operator's word: the jobs that wait for a silent node end or run again at once.
 Give it only when the machine is off, or its jobs would run twice.
+
+Shares count among siblings: 50 of 100 are as much as 1 of 2. Without --shares it is 1, without
+--parent the account stands at the top. Users that stand in no account are users of the account root.
+What has jobs that wait or run is not removed. jhist shares shows what has been used.
 
   -r, --reason TEXT  why; shown by jnodes
       --socket PATH  the scheduler's socket; default $GANGWAY_SOCKET
@@ -33,6 +51,8 @@ Give it only when the machine is off, or its jobs would run twice.
 examples:
   jctl node n03 --drain --reason "bad fan"
   jctl node n[01-04] --resume
+  jctl accounts add physics --shares 50
+  jctl accounts add physics --user ann,bob --shares 10
   jctl check /etc/gangway/gangway.yaml
 )",
     kOptions};
@@ -74,6 +94,81 @@ int run_node(const Invocation& invocation) {
   return code;
 }
 
+int list_accounts(const Invocation& invocation) {
+  Client client = invocation.client();
+  const auto rows = list_shares(client);
+  if (!rows) invocation.fail(rows.error());
+  Table table({{"ACCOUNT"}, {"USER"}, {"SHARES", Align::Right}});
+  for (const wire::ShareView& row : *rows) {
+    if (row.depth() == 0) continue;
+    const auto indent = static_cast<std::size_t>(std::clamp(row.depth() - 1, 0, 100));
+    table.add({{cat(std::string(indent, ' '), row.account())}, {row.user()}, {cat(row.shares())}});
+  }
+  finish(kExitOk, table.render({.columns = terminal_columns()}));
+}
+
+int run_accounts(const Invocation& invocation) {
+  const std::vector<std::string>& words = invocation.operands();
+  const std::string verb = words.size() < 2 ? "list" : words[1];
+  if (verb == "list") {
+    if (words.size() > 2) invocation.fail_usage("jctl accounts list takes no account");
+    return list_accounts(invocation);
+  }
+  wire::Request request;
+  wire::AccountCommand& command = *request.mutable_account_command();
+  if (verb == "add") {
+    command.set_verb(wire::AccountCommand::ADD);
+  } else if (verb == "set") {
+    command.set_verb(wire::AccountCommand::SET);
+  } else if (verb == "remove") {
+    command.set_verb(wire::AccountCommand::REMOVE);
+  } else {
+    const std::string near = nearest(verb, {"list", "add", "set", "remove"});
+    invocation.fail_usage(cat("unknown command \"accounts ", verb, "\"",
+                              near.empty() ? std::string("; there are list, add, set and remove")
+                                           : cat("; did you mean ", near, "?")));
+  }
+  if (words.size() != 3) {
+    invocation.fail_usage(cat("which account? for example: jctl accounts ", verb, " physics"));
+  }
+  command.set_account(words[2]);
+  const GivenOption* const shares = invocation.find("shares");
+  const GivenOption* const parent = invocation.find("parent");
+  if (shares != nullptr) {
+    const auto count = parse_count(shares->text(), 0, kMaxShares);
+    if (!count) {
+      invocation.fail_usage(
+          cat("option --shares: \"", shares->text(), "\" is no number from 0 to ", kMaxShares));
+    }
+    command.set_shares(*count);
+  }
+  if (parent != nullptr) command.set_parent(std::string(parent->text()));
+  if (verb == "remove" && (shares != nullptr || parent != nullptr)) {
+    invocation.fail_usage("remove takes neither --shares nor --parent");
+  }
+  if (verb == "set" && shares == nullptr && parent == nullptr) {
+    invocation.fail_usage("set what? give --shares or --parent");
+  }
+  std::vector<std::string> users{""};  // the account itself
+  if (const GivenOption* const given = invocation.find("user")) {
+    users = words_of_list(given->text());
+    if (std::ranges::find(users, "") != users.end()) {
+      invocation.fail_usage("option --user: names of users, separated by commas");
+    }
+  }
+  Client client = invocation.client();
+  int code = kExitOk;
+  for (const std::string& user : users) {
+    command.set_user(user);
+    const Result<wire::Response> response = client.call(request);
+    if (response) continue;
+    const int failed = complain(kVerb.program, response.error());
+    if (code == kExitOk) code = failed;
+    if (response.error().kind() == ErrorKind::Unavailable) return code;
+  }
+  return code;
+}
+
 int run_ping(const Invocation& invocation) {
   wire::Request request;
   request.mutable_ping();
@@ -104,12 +199,14 @@ int run(int argc, char** argv) {
   const Invocation invocation(kVerb, argc, argv);
   const std::string what = invocation.operands().empty() ? "" : invocation.operands().front();
   if (what == "node") return run_node(invocation);
+  if (what == "accounts") return run_accounts(invocation);
   if (what == "ping") return run_ping(invocation);
   if (what == "check") return run_check(invocation);
-  if (what.empty()) invocation.fail_usage("what? node, ping or check; --help shows examples");
-  const std::string near = nearest(what, {"node", "ping", "check"});
+  if (what.empty())
+    invocation.fail_usage("what? node, accounts, ping or check; --help shows examples");
+  const std::string near = nearest(what, {"node", "accounts", "ping", "check"});
   invocation.fail_usage(cat("unknown command \"", what, "\"",
-                            near.empty() ? std::string("; there are node, ping and check")
+                            near.empty() ? std::string("; there are node, accounts, ping and check")
                                          : cat("; did you mean ", near, "?")));
 }
 

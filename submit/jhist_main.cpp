@@ -2,6 +2,7 @@
 #include <algorithm>
 
 #include "queues/base/text.hpp"
+#include "submit/account_tree.hpp"
 #include "submit/console.hpp"
 #include "submit/job_list.hpp"
 #include "submit/job_values.hpp"
@@ -21,12 +22,15 @@ constexpr OptionName kOptions[] = {
     {"limit", 'l', Takes::Value, "N", "at most this many"},
     {"noheader", 0, Takes::Nothing, "", "no line of headings"},
     {"json", 0, Takes::Nothing, "", "JSON"},
+    {"accounts", 'A', Takes::Value, "NAMES", "only these accounts' shares"},
+    {"parsable", 'P', Takes::Nothing, "", "shares separated by |"},
 };
 
 constexpr Verb kVerb{"jhist",
                      R"(usage: jhist [options] [ID...]     jobs (42, 42_7) and workflows (w7)
+       jhist shares [options]      accounts, what they have used and what is due to them
 
-Lists jobs that have ended, the newest end first.
+Lists jobs that have ended, the newest end first; or the tree of accounts in the columns of sshare -l.
 
   -u, --user NAMES     only these users' jobs      --me  only mine
   -j, --jobs IDS       only these jobs
@@ -36,14 +40,19 @@ Lists jobs that have ended, the newest end first.
   -l, --limit N        at most this many; default 100
       --noheader       no line of headings
       --json           JSON
+  -A, --accounts NAMES only these accounts' shares
+  -P, --parsable       shares with | between the columns
       --socket PATH    the scheduler's socket; default $GANGWAY_SOCKET
   -h, --help    -V, --version
 
+RawUsage is what the jobs were allocated times the time they ran, in weighted seconds, halved with each
+half-life; FairShare is the factor of the user's priority, 1 for who is served first.
 EXIT is the exit code and, after the colon, the signal that ended the job.
 
 examples:
   jhist --me --states F
   jhist -j 42 --json
+  jhist shares --user ann
 )",
                      kOptions};
 
@@ -76,8 +85,29 @@ std::string render_history(const std::vector<JobRow>& rows, bool header) {
       {.columns = terminal_columns(), .header = header, .colours = colours_wanted()});
 }
 
+int run_shares(const Invocation& invocation) {
+  if (invocation.operands().size() > 1) {
+    invocation.fail_usage("shares takes no ids; --user and --accounts choose");
+  }
+  const auto list_of = [&](std::string_view option) {
+    const GivenOption* const given = invocation.find(option);
+    return given == nullptr ? std::vector<std::string>() : words_of_list(given->text());
+  };
+  Client client = invocation.client();
+  auto found = list_shares(client);
+  if (!found) invocation.fail(found.error());
+  const auto rows = select_shares(*std::move(found), list_of("user"), list_of("accounts"));
+  const bool header = !invocation.has("noheader");
+  if (invocation.has("json")) finish(kExitOk, render_shares_json(rows));
+  if (invocation.has("parsable")) finish(kExitOk, render_shares_parsable(rows, header));
+  finish(kExitOk, render_shares(rows, {.columns = terminal_columns(), .header = header}));
+}
+
 int run(int argc, char** argv) {
   const Invocation invocation(kVerb, argc, argv);
+  if (!invocation.operands().empty() && invocation.operands().front() == "shares") {
+    return run_shares(invocation);
+  }
   JobFilter filter = make_filter(invocation, "states");
   filter.finished_too = true;
   std::size_t limit = 100;

@@ -52,7 +52,7 @@ struct JobDraft {
   OptionSource source = OptionSource::Default;  // of what is being applied
   Now now;                                      // for --begin
 
-  std::optional<std::string> name, queue, account, output, error, input, chdir, comment, wrap,
+  std::optional<std::string> name, queue, account, qos, output, error, input, chdir, comment, wrap,
       image;
   std::optional<std::string> export_list;
   std::optional<std::int32_t> nodes, tasks, tasks_per_node, cpus_per_task, nice;

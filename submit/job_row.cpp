@@ -73,6 +73,8 @@ JobRow make_row(const wire::JobView& view, Time now) {
   row.tasks = view.tasks();
   row.cores = view.cores();
   row.priority = view.priority();
+  if (view.has_priority_terms()) row.terms = view.priority_terms();
+  row.qos = view.qos();
   row.attempt = state.attempt();
   if (view.has_time_limit_ns()) row.time_limit = Duration{view.time_limit_ns()};
   row.elapsed = elapsed_of(state, now);
@@ -189,6 +191,7 @@ void write_json(const JobRow& row, JsonWriter& json) {
   json.field("user", row.user);
   json.field("uid", std::int64_t{row.uid});
   json.field("account", row.account);
+  json.field("qos", row.qos);
   json.field("queue", row.queue);
   json.field("state", row.state);
   json.field("reason", row.reason);
@@ -197,6 +200,22 @@ void write_json(const JobRow& row, JsonWriter& json) {
   json.field("cores", row.cores);
   json.field("node_list", row.node_list);
   json.field("priority", row.priority);
+  json.key("priority_terms");
+  if (row.terms) {
+    // Whole points, as jqueue --priority shows them.
+    const auto points = [](double p) { return static_cast<std::int64_t>(p); };
+    json.begin_object();
+    json.field("age", points(row.terms->age()));
+    json.field("fair_share", points(row.terms->fair_share()));
+    json.field("size", points(row.terms->size()));
+    json.field("queue", points(row.terms->queue()));
+    json.field("qos", points(row.terms->qos()));
+    json.field("resources", points(row.terms->resources()));
+    json.field("nice", std::int64_t{row.terms->nice()});
+    json.end_object();
+  } else {
+    json.null();
+  }
   json.field("attempt", std::int64_t{row.attempt});
   json.key("time_limit_s");
   if (row.time_limit) {

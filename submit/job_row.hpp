@@ -19,7 +19,7 @@ namespace gangway::submit {
 
 struct JobRow {
   JobKey key;
-  std::string name, user, queue, account, comment, command, image, workdir, out;
+  std::string name, user, queue, account, comment, command, image, qos, workdir, out;
   std::uint32_t uid = 0;
   std::string letters;    // "PD", "R", "CD"
   std::string state;      // "PENDING", "RUNNING", "COMPLETED"
@@ -31,6 +31,7 @@ struct JobRow {
   std::int32_t tasks = 0;
   std::int64_t cores = 0;
   std::int64_t priority = 0;
+  std::optional<wire::PriorityTerms> terms;  // of the priority
   std::uint32_t attempt = 0;
   std::optional<Duration> time_limit;
   Duration elapsed;  // run time so far, or in all

@@ -207,6 +207,7 @@ Result<JobSpec> make_spec(JobDraft& draft, const ProgramText& program, const Sur
   spec.name = draft.name.value_or(program.default_name);
   spec.queue = QueueName(draft.queue.value_or(""));
   spec.account = AccountName(draft.account.value_or(""));
+  spec.qos = draft.qos.value_or("");
   spec.comment = draft.comment.value_or("");
   spec.nice = draft.nice.value_or(0);
   spec.held = draft.hold;

@@ -25,6 +25,7 @@ constexpr OptionName kOptions[] = {
     {"workflow", 'w', Takes::Value, "ID", "one workflow as a tree"},
     {"format", 'o', Takes::Value, "FORMAT", "columns as squeue's: %i %j %t"},
     {"noheader", 'h', Takes::Nothing, "", "no line of headings"},
+    {"priority", 0, Takes::Nothing, "", "the terms of the waiting jobs' priorities"},
     {"json", 0, Takes::Nothing, "", "JSON"},
     {"array", 'r', Takes::Nothing, "", "(accepted: every job has its line anyway)"},
 };
@@ -44,8 +45,10 @@ Lists the jobs that wait or run; a workflow as a tree of its jobs.
   -o, --format FORMAT    columns, as squeue's: %i id, %j name, %t state, %T state in full, %u user,
                          %P queue, %a account, %M time, %l limit, %D nodes, %C cores, %N node list,
                          %R node list or reason, %r reason, %S start, %V submitted, %Q priority,
-                         %k comment, %Z directory, %o command; %.8j is 8 wide, right-aligned
+                         %p that as a part of the highest there can be, %q QOS, %k comment,
+                         %Z directory, %o command; %.8j is 8 wide, right-aligned
   -h, --noheader         no line of headings
+      --priority         the waiting jobs, highest priority first, with the terms of each
       --json             JSON
   -r, --array            accepted: every job has its line anyway
       --socket PATH      the scheduler's socket; default $GANGWAY_SOCKET
@@ -79,6 +82,38 @@ std::string render_queue(const std::vector<JobRow>& rows, bool header) {
   }
   return table.render(
       {.columns = terminal_columns(), .header = header, .colours = colours_wanted()});
+}
+
+// sprio's columns.
+std::string render_priorities(std::vector<JobRow> rows, bool header) {
+  std::erase_if(rows, [](const JobRow& row) { return !row.terms; });
+  std::ranges::stable_sort(rows, std::greater<>{}, &JobRow::priority);
+  Table table({{"JOBID", Align::Right},
+               {"PARTITION", Align::Left, true},
+               {"USER", Align::Left, true},
+               {"PRIORITY", Align::Right},
+               {"AGE", Align::Right},
+               {"FAIRSHARE", Align::Right},
+               {"JOBSIZE", Align::Right},
+               {"PARTITION", Align::Right},
+               {"QOS", Align::Right},
+               {"NICE", Align::Right},
+               {"TRES", Align::Right}});
+  const auto points = [](double p) { return cat(static_cast<std::int64_t>(p)); };
+  for (const JobRow& row : rows) {
+    table.add({{to_string(row.key)},
+               {row.queue},
+               {row.user},
+               {cat(row.priority)},
+               {points(row.terms->age())},
+               {points(row.terms->fair_share())},
+               {points(row.terms->size())},
+               {points(row.terms->queue())},
+               {points(row.terms->qos())},
+               {cat(row.terms->nice())},
+               {points(row.terms->resources())}});
+  }
+  return table.render({.columns = terminal_columns(), .header = header});
 }
 
 int show_workflows(const Invocation& invocation, const std::vector<WorkflowId>& ids) {
@@ -146,6 +181,7 @@ int run(int argc, char** argv) {
     if (!parsed) invocation.fail_usage(cat("option --format: ", parsed.error().message()));
     finish(kExitOk, render_rows(*parsed, list->rows, header));
   }
+  if (invocation.has("priority")) finish(kExitOk, render_priorities(list->rows, header));
   finish(kExitOk, render_queue(list->rows, header));
 }
 

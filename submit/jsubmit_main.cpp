@@ -30,6 +30,7 @@ constexpr std::string_view kHelp =
   -c, --cpus-per-task N    --mem SIZE               --mem-per-cpu SIZE
   -t, --time LIMIT         --gres NAME:N            --gpus-per-node N
   -o, --output FILE        -e, --error FILE         -i, --input FILE
+  -q, --qos NAME           --nice N: higher is later
   -D, --chdir DIR          --export ALL|NONE|NAMES  --exclusive
   -d, --dependency KIND:ID -H, --hold               --begin TIME
       --image PATH[:TAG]   run in this container image (a directory or an archive)

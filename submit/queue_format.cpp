@@ -1,6 +1,8 @@
 #include "submit/queue_format.hpp"
 
 #include <algorithm>
+#include <array>
+#include <cstdio>
 
 #include "queues/base/text.hpp"
 
@@ -10,6 +12,14 @@ namespace {
 
 std::string time_text(const std::optional<Time>& time) {
   return time && time->ns > 0 ? render_local_time(*time) : std::string("N/A");
+}
+
+// As squeue prints it: a part of the highest priority there can be.
+std::string part_of_highest(std::int64_t priority) {
+  std::array<char, 32> text{};
+  const int length = std::snprintf(text.data(), text.size(), "%.14f",
+                                   static_cast<double>(priority) / 4294967295.0);
+  return {text.data(), static_cast<std::size_t>(length)};
 }
 
 struct Letter {
@@ -48,7 +58,8 @@ constexpr Letter kLetters[] = {
     {'e', "END_TIME", [](const JobRow& r) { return time_text(r.ended); }},
     {'V', "SUBMIT_TIME", [](const JobRow& r) { return time_text(r.submitted); }},
     {'Q', "PRIORITY", [](const JobRow& r) { return cat(r.priority); }},
-    {'p', "PRIORITY", [](const JobRow& r) { return cat(r.priority); }},
+    {'p', "PRIORITY", [](const JobRow& r) { return part_of_highest(r.priority); }},
+    {'q', "QOS", [](const JobRow& r) { return r.qos.empty() ? std::string("N/A") : r.qos; }},
     {'k', "COMMENT", [](const JobRow& r) { return r.comment; }},
     {'Z', "WORK_DIR", [](const JobRow& r) { return r.workdir; }},
     {'o', "COMMAND", [](const JobRow& r) { return r.command; }},

@@ -36,6 +36,7 @@ constexpr OptionKey kOptionKeys[] = {
     {"nice", "nice"},
     {"nodes", "nodes"},
     {"output", "output"},
+    {"qos", "qos"},
     {"queue", "partition"},
     {"tasks", "ntasks"},
     {"tasks_per_node", "ntasks-per-node"},

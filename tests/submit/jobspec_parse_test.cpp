@@ -175,9 +175,10 @@ TEST(JobspecParse, ErrorsNamePlaceOptionAndValue) {
 }
 
 TEST(JobspecParse, OptionsWithoutEffectAreNamedOnceInOneLine) {
-  const auto job = script("#SBATCH --mail-type=ALL\n#SBATCH --qos=high --mail-type=END -C knl");
+  const auto job = script("#SBATCH --mail-type=ALL\n#SBATCH --wckey=high --mail-type=END -C knl");
   ASSERT_TRUE(job);
-  EXPECT_EQ(job->warnings, std::vector<std::string>{"without effect here: --mail-type, --qos, -C"});
+  EXPECT_EQ(job->warnings,
+            std::vector<std::string>{"without effect here: --mail-type, --wckey, -C"});
 }
 
 TEST(JobspecParse, OptionsWhoseLossChangesTheJobAreRefused) {

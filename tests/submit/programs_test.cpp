@@ -276,8 +276,9 @@ TEST_F(Accepting, WorkflowIsSubmittedAsOneThing) {
 }
 
 TEST_F(Accepting, WarningsAreSilencedByQuiet) {
-  EXPECT_EQ(run({"jsubmit", "--qos=x", "--", "true"}).err, "jsubmit: without effect here: --qos\n");
-  EXPECT_EQ(run({"jsubmit", "-Q", "--qos=x", "--", "true"}).err, "");
+  EXPECT_EQ(run({"jsubmit", "--wckey=x", "--", "true"}).err,
+            "jsubmit: without effect here: --wckey\n");
+  EXPECT_EQ(run({"jsubmit", "-Q", "--wckey=x", "--", "true"}).err, "");
 }
 
 TEST_F(Accepting, ImageThatIsNotThereEndsTheSubmission) {

@@ -132,6 +132,10 @@ Background Cluster::start_as_user(const std::vector<std::string>& argv,
   return {argv, options_for(::geteuid() == 0 ? std::optional(user_) : std::nullopt, directory)};
 }
 
+Ran Cluster::as(const RunAs& who, const std::vector<std::string>& argv) const {
+  return run(argv, options_for(who, "/tmp"));
+}
+
 Ran Cluster::as_operator(const std::vector<std::string>& argv) const {
   return run(argv, options_for(::geteuid() == 0 ? wishes_.owner : std::nullopt, "/"));
 }

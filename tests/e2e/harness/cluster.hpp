@@ -59,6 +59,8 @@ class Cluster {
                             const std::string& input = {}) const;
   [[nodiscard]] Background start_as_user(const std::vector<std::string>& argv,
                                          const std::string& directory) const;
+  // As yet another user, in /tmp. Requires: we are root.
+  [[nodiscard]] Ran as(const RunAs& who, const std::vector<std::string>& argv) const;
   // As who runs the cluster.
   [[nodiscard]] Ran as_operator(const std::vector<std::string>& argv) const;
 
