@@ -103,12 +103,28 @@ class LayerTest : public testing::Test {
                             const std::string& prefix,
                             bool with_times,
                             std::map<std::string, std::string>& all) {
-    DIR* stream = opendir(directory.c_str());
+    // Trees here are thousands deep: a list of what is left, not a recursion. Names in it end in
+    // "/".
+    std::vector<std::string> left = {""};
+    while (!left.empty()) {
+      const std::string below = std::move(left.back());
+      left.pop_back();
+      describe_one(directory, prefix, below, with_times, all, left);
+    }
+  }
+
+  static void describe_one(const std::string& root,
+                           const std::string& prefix,
+                           const std::string& below,
+                           bool with_times,
+                           std::map<std::string, std::string>& all,
+                           std::vector<std::string>& left) {
+    DIR* stream = opendir((root + "/" + below).c_str());
     if (stream == nullptr) return;
     while (const dirent* entry = readdir(stream)) {
       const std::string name = entry->d_name;
       if (name == "." || name == "..") continue;
-      const std::string path = directory + "/" + name;
+      const std::string path = root + "/" + below + name;
       struct stat status {};
       lstat(path.c_str(), &status);
       char mode[16];
@@ -132,8 +148,8 @@ class LayerTest : public testing::Test {
         what += cat(" xattrs ",
                     static_cast<std::int64_t>(llistxattr(path.c_str(), xattrs, sizeof xattrs)));
       }
-      all[prefix + name] = what;
-      if (S_ISDIR(status.st_mode)) describe_into(path, prefix + name + "/", with_times, all);
+      all[prefix + below + name] = what;
+      if (S_ISDIR(status.st_mode)) left.push_back(below + name + "/");
     }
     closedir(stream);
   }
