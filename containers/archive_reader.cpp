@@ -110,8 +110,7 @@ Compression sniff_compression(std::string_view first_bytes) {
   return Compression::None;
 }
 
-// ---- Decompressor
-// --------------------------------------------------------------------------------
+// ---- Decompressor ------------------------------------------------------------------------------
 
 struct Decompressor::State {
   FileRange range;
@@ -206,8 +205,7 @@ Result<std::string_view> Decompressor::next() {
   }
 }
 
-// ---- TarReader
-// -----------------------------------------------------------------------------------
+// ---- TarReader ---------------------------------------------------------------------------------
 
 struct TarReader::State {
   Source source;
@@ -304,8 +302,7 @@ Result<TarReader::Block> TarReader::next_block() {
   }
 }
 
-// ---- index
-// ---------------------------------------------------------------------------------------
+// ---- index -------------------------------------------------------------------------------------
 
 Result<ArchiveIndex::Place> ArchiveIndex::find(const std::string& name) const {
   std::string wanted = clean_name(name);

@@ -73,8 +73,7 @@ using InitReport = std::variant<SetUp, SetUpFailed, ProgramOver>;
 [[nodiscard]] std::string encode_report(const InitReport& report);
 [[nodiscard]] Result<InitReport> decode_report(std::string_view bytes);
 
-// ---- packets with descriptors (not pure)
-// ---------------------------------------------------------
+// ---- packets with descriptors (not pure) -------------------------------------------------------
 inline constexpr std::size_t kMaxPacketBytes = std::size_t{60} * 1024;
 inline constexpr std::size_t kMaxPacketFds = 250;  // the kernel takes 253
 

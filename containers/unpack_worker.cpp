@@ -38,8 +38,7 @@ enum Op : std::int64_t { kIndex = 1, kManifest, kDockerImages, kConfig, kUnpack,
 
 Error failed(std::string what) { return errno_error(std::move(what), errno); }
 
-// ---- in the worker
-// ---------------------------------------------------------------------------------
+// ---- in the worker -----------------------------------------------------------------------------
 
 // The tree becomes "/", and nothing else is left of the file system. `tree`: a mount that is not
 // attached anywhere.
@@ -268,8 +267,7 @@ int worker_main(const WorkerSetup& setup, const Confinement& how, Fd socket, Fd 
   return Server(std::move(socket), *std::move(root), setup).run();
 }
 
-// ---- in the caller
-// ---------------------------------------------------------------------------------
+// ---- in the caller -----------------------------------------------------------------------------
 
 Result<Descriptor> get_descriptor(ByteReader& in) {
   std::string media_type = in.text();

@@ -87,8 +87,7 @@ std::string printable(const char* text) {
   return result;
 }
 
-// ---- callbacks, on the library's thread
-// ----------------------------------------------------------
+// ---- callbacks, on the library's thread --------------------------------------------------------
 
 pmix_status_t on_connected(
     const pmix_proc_t* proc, void*, pmix_info_t[], size_t, pmix_op_cbfunc_t, void*) {
@@ -197,8 +196,7 @@ pmix_server_module_t callbacks() {
   return module;
 }
 
-// ---- calls, on the owner's thread
-// ----------------------------------------------------------------
+// ---- calls, on the owner's thread --------------------------------------------------------------
 
 Error refused(std::string_view what, pmix_status_t status) {
   return {ErrorKind::Unavailable, cat(what, ": ", PMIx_Error_string(status))};

@@ -21,8 +21,7 @@ Error conflict(std::string message) { return {ErrorKind::Conflict, std::move(mes
 
 }  // namespace
 
-// ---- who pays
-// ------------------------------------------------------------------------------------
+// ---- who pays ----------------------------------------------------------------------------------
 
 bool Controller::Impl::has_accounts() const {
   return std::ranges::any_of(state.associations(),
@@ -104,8 +103,7 @@ UserNumber Controller::Impl::number_of(const AssociationKey& key) {
   return entry->second;
 }
 
-// ---- what has been used
-// --------------------------------------------------------------------------
+// ---- what has been used ------------------------------------------------------------------------
 
 void Controller::Impl::load_usage() {
   for (const auto& [key, association] : state.associations()) {
@@ -136,8 +134,7 @@ void Controller::Impl::charge_runs() {
   }
 }
 
-// ---- shares
-// --------------------------------------------------------------------------------------
+// ---- shares ------------------------------------------------------------------------------------
 
 std::vector<ShareRow> Controller::Impl::shares() const {
   const std::vector<double> used = usage.usages_at(now.wall);
@@ -206,8 +203,7 @@ void Controller::Impl::on_list_shares(io::PeerId from, std::uint32_t stream) {
   reply(from, stream, std::move(response));
 }
 
-// ---- operators' words
-// ----------------------------------------------------------------------------
+// ---- operators' words --------------------------------------------------------------------------
 
 void Controller::Impl::on_account_command(io::PeerId from,
                                           const io::LocalUser& user,

@@ -34,8 +34,7 @@ Controller::Impl::Impl(ControllerConfig c,
   state = ClusterState(std::move(loaded));
 }
 
-// ---- turns
-// ---------------------------------------------------------------------------------------
+// ---- turns -------------------------------------------------------------------------------------
 
 Turn Controller::Impl::finish() {
   follow_ends();
@@ -122,8 +121,7 @@ void Controller::Impl::work_off_agenda() {
   }
 }
 
-// ---- the pass
-// ------------------------------------------------------------------------------------
+// ---- the pass ----------------------------------------------------------------------------------
 
 void Controller::Impl::want_pass() { pass_wanted = true; }
 
@@ -157,8 +155,7 @@ void Controller::Impl::wake_at(std::optional<Time> wake) {
   put_on_agenda(*promise_due);
 }
 
-// ---- start and restart
-// ---------------------------------------------------------------------------
+// ---- start and restart -------------------------------------------------------------------------
 
 void Controller::Impl::start() {
   planner.apply(delta::RulesAre{config.priority});
@@ -201,8 +198,7 @@ void Controller::Impl::start() {
   want_pass();
 }
 
-// ---- small tools
-// ---------------------------------------------------------------------------------
+// ---- small tools -------------------------------------------------------------------------------
 
 void Controller::Impl::reply(io::PeerId to, std::uint32_t stream, wire::Response response) {
   turn.effects.emplace_back(effect::Reply{to, stream, std::move(response)});
@@ -294,8 +290,7 @@ void Controller::Impl::on_client_closed(io::PeerId peer) {
   }
 }
 
-// ---- the face
-// ------------------------------------------------------------------------------------
+// ---- the face ----------------------------------------------------------------------------------
 
 Controller::Controller(ControllerConfig config,
                        Epoch epoch,

@@ -52,8 +52,7 @@ Daemon::Daemon(io::EventLoop& loop,
 
 void Daemon::start() { perform(controller_.start(loop_.now())); }
 
-// ---- from the world
-// ------------------------------------------------------------------------------
+// ---- from the world ----------------------------------------------------------------------------
 
 void Daemon::on_connected(io::PeerId peer, const io::PeerIdentity& identity) {
   if (stopped_) return;
@@ -110,8 +109,7 @@ void Daemon::on_from_node(io::PeerId peer, const wire::Frame& frame) {
   perform(controller_.on_node_message(peer, std::move(message), loop_.now()));
 }
 
-// ---- to the world
-// --------------------------------------------------------------------------------
+// ---- to the world ------------------------------------------------------------------------------
 
 void Daemon::perform(Turn turn) {
   if (stopped_) return;

@@ -32,8 +32,7 @@ void set_key(const Job& job, Message* message) {
 
 }  // namespace
 
-// ---- the way up
-// ----------------------------------------------------------------------------------
+// ---- the way up --------------------------------------------------------------------------------
 
 Controller::Impl::Gang& Controller::Impl::make_gang(const Job& job) {
   Gang gang;
@@ -195,8 +194,7 @@ void Controller::Impl::on_prepare_due(JobKey key, Attempt attempt) {
   end_attempt(key, std::move(outcome), again);
 }
 
-// ---- the way down
-// --------------------------------------------------------------------------------
+// ---- the way down ------------------------------------------------------------------------------
 
 void Controller::Impl::on_step_finished(const NodeName& node, const wire::StepFinished& message) {
   const JobKey key = wire::from_wire(message.key());

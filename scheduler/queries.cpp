@@ -70,8 +70,7 @@ std::string describe_end(const phase::Finished& over) {
 
 }  // namespace
 
-// ---- views
-// ---------------------------------------------------------------------------------------
+// ---- views -------------------------------------------------------------------------------------
 
 void Controller::Impl::fill_view(const Job& job, wire::JobView* out) const {
   const JobSpec& spec = *job.spec;
@@ -323,8 +322,7 @@ void Controller::Impl::on_ping(io::PeerId from, std::uint32_t stream) {
   reply(from, stream, std::move(response));
 }
 
-// ---- waits
-// ---------------------------------------------------------------------------------------
+// ---- waits -------------------------------------------------------------------------------------
 
 void Controller::Impl::on_wait_for(io::PeerId from,
                                    std::uint32_t stream,
@@ -449,8 +447,7 @@ void Controller::Impl::on_wait_due(std::uint64_t ticket) {
   drop_wait(ticket);
 }
 
-// ---- explanations
-// --------------------------------------------------------------------------------
+// ---- explanations ------------------------------------------------------------------------------
 
 void Controller::Impl::on_explain(io::PeerId from,
                                   std::uint32_t stream,

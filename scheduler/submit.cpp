@@ -40,8 +40,7 @@ std::string name_of_job(const std::string& member,
 
 }  // namespace
 
-// ---- parts
-// ---------------------------------------------------------------------------------------
+// ---- parts -------------------------------------------------------------------------------------
 
 void Controller::Impl::on_submit(io::PeerId from,
                                  const io::LocalUser& user,
@@ -227,8 +226,7 @@ std::shared_ptr<const JobSpec> Controller::Impl::intern_spec(Submission& submiss
   return made;
 }
 
-// ---- the whole
-// -----------------------------------------------------------------------------------
+// ---- the whole ---------------------------------------------------------------------------------
 
 void Controller::Impl::finish_submission(io::PeerId from,
                                          std::uint32_t stream,
@@ -375,8 +373,7 @@ void Controller::Impl::accept(io::PeerId from,
   reply(from, stream, std::move(response));
 }
 
-// ---- repeated submissions
-// ------------------------------------------------------------------------
+// ---- repeated submissions ----------------------------------------------------------------------
 
 bool Controller::Impl::answer_repeated(io::PeerId from,
                                        std::uint32_t stream,

@@ -331,7 +331,8 @@ Result<UpReport> bring_up(const ClusterLayout& layout,
   const bool can_go_on = !present.empty() && (!is_root() || network_exists(present_plan));
   if (can_go_on && (alive > 0 || !find_shepherds(layout, present).empty())) {
     GANGWAY_ASSIGN(auto restarted, start_missing(layout, present_plan));
-    UpReport report{.was_running = restarted.empty(),
+    const bool was_running = restarted.empty();
+    UpReport report{.was_running = was_running,
                     .restarted = std::move(restarted),
                     .own_networks = is_root(),
                     .waivers = {},

@@ -115,8 +115,7 @@ TEST(ImageDocument, ConfigMustHaveADiffIdForEachLayer) {
   EXPECT_FALSE(check_config(*parsed, 0, {"linux", "arm64", ""}));
 }
 
-// ---- indexes
-// -------------------------------------------------------------------------------------
+// ---- indexes -----------------------------------------------------------------------------------
 
 std::string index_of(const std::vector<std::string>& descriptors) {
   return cat(R"({"schemaVersion":2,"manifests":[)", join(descriptors, ","), "]}");
@@ -192,8 +191,7 @@ TEST(ImageIndex, DockerImageIsFoundByTag) {
   EXPECT_FALSE(parse_docker_manifest(R"([{"RepoTags":[]}])"));
 }
 
-// ---- names
-// ---------------------------------------------------------------------------------------
+// ---- names -------------------------------------------------------------------------------------
 
 TEST(ImageRef, DigestsAreLowerCaseSha256) {
   EXPECT_TRUE(Digest::parse("sha256:" + kHex));

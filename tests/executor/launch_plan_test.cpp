@@ -236,7 +236,8 @@ TEST(LaunchPlan, RanksYieldWhenTheyAreMoreThanTheCores) {
   EXPECT_TRUE(yields(shared, mpi_order()));
 }
 TEST(LaunchPlan, PlainJobsHaveNothingOfMpi) {
-  for (const std::string& variable : plan_programs(batch_order(), facts(), ready(), {})[0].env) {
+  const auto program = plan_programs(batch_order(), facts(), ready(), {})[0];
+  for (const std::string& variable : program.env) {
     EXPECT_FALSE(variable.starts_with("OMPI_") || variable.starts_with("SLURM_STEP")) << variable;
   }
 }

@@ -155,8 +155,7 @@ TEST(Accounts, SurviveARestart) {
   EXPECT_EQ(row_of(world, "physics", "alice").shares, 7);
 }
 
-// ---- usage
-// ---------------------------------------------------------------------------------------
+// ---- usage -------------------------------------------------------------------------------------
 
 World& without_decay(World& world) {
   world.config.usage.half_life = {};
@@ -247,8 +246,7 @@ TEST(UsageOfJobs, GoesWhereTheJobBeganToBeCharged) {
   EXPECT_DOUBLE_EQ(row_of(world, "physics", "alice").usage, 0);
 }
 
-// ---- what follows
-// --------------------------------------------------------------------------------
+// ---- what follows ------------------------------------------------------------------------------
 
 TEST(FairShareOfJobs, WhoHasUsedLessIsNext) {
   World world;

@@ -35,8 +35,7 @@ std::map<std::string, double> factors(const std::vector<ShareEntry>& entries,
 }
 using Factors = std::map<std::string, double>;
 
-// ---- Fair Tree
-// -----------------------------------------------------------------------------------
+// ---- Fair Tree ---------------------------------------------------------------------------------
 
 TEST(FairTree, UsersAreRankedByWhatIsLeftOfTheirShare) {
   EXPECT_EQ(factors({user("root", "ann", 1, 10), user("root", "bob", 3, 10),
@@ -111,8 +110,7 @@ TEST(FairTree, AnAccountBelowAnUnknownOneStandsBelowTheRoot) {
   EXPECT_EQ(fair_shares({account("a", 1, "gone")})[1].depth, 1);
 }
 
-// ---- classic
-// -------------------------------------------------------------------------------------
+// ---- classic -----------------------------------------------------------------------------------
 
 TEST(ClassicFairShare, IsAHalfForWhoHasTakenExactlyHisShare) {
   const Factors found =
@@ -138,8 +136,7 @@ TEST(ClassicFairShare, AnIdleUserBearsPartOfWhatTheAccountHasTaken) {
   EXPECT_DOUBLE_EQ(found.at("bob"), 0.0625);  // U = 1, S = 1/4: 2^-4
 }
 
-// ---- properties
-// ----------------------------------------------------------------------------------
+// ---- properties --------------------------------------------------------------------------------
 
 std::vector<ShareEntry> random_tree(Rng& rng) {
   std::vector<ShareEntry> out;
@@ -226,8 +223,7 @@ TEST(FairTreeProperty, TheOrderOfEntriesDoesNotMatter) {
   }
 }
 
-// ---- against Slurm
-// -------------------------------------------------------------------------------
+// ---- against Slurm -----------------------------------------------------------------------------
 
 // The columns of `sshare -l -P`.
 std::string render(const ShareRow& row) {
