@@ -4,6 +4,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <climits>
 #include <cstdlib>
@@ -60,6 +61,15 @@ struct Found {
   Digest digest;
   ImageConfig config;
   std::vector<std::int64_t> layer_sizes;
+  std::vector<Descriptor> layers;  // docker-archive: none, it names no digests of what it holds
+};
+
+// An image whose documents have been read, and where its layers are.
+struct OpenImage {
+  ImageSourceKind kind = ImageSourceKind::OciLayout;
+  std::string path;
+  std::unique_ptr<ImageFiles> files;
+  Found found;
 };
 
 Result<Found> find_oci(ImageFiles& files, const std::string& reference) {
@@ -77,7 +87,7 @@ Result<Found> find_oci(ImageFiles& files, const std::string& reference) {
                  read_document(files, parsed.config.digest, parsed.config.size));
   GANGWAY_ASSIGN(ImageConfig config, parse_config(config_text));
   GANGWAY_TRY(check_config(config, parsed.layers.size(), this_platform()));
-  Found found{manifest.digest, std::move(config), {}};
+  Found found{manifest.digest, std::move(config), {}, parsed.layers};
   for (const Descriptor& layer : parsed.layers) found.layer_sizes.push_back(layer.size);
   return found;
 }
@@ -89,7 +99,7 @@ Result<Found> find_docker(ImageFiles& files, const std::string& reference) {
   GANGWAY_ASSIGN(const std::string text, read_named(files, image.config));
   GANGWAY_ASSIGN(ImageConfig config, parse_config(text));
   GANGWAY_TRY(check_config(config, image.layers.size(), this_platform()));
-  Found found{Digest::of_hex(sha256_hex(text)), std::move(config), {}};
+  Found found{Digest::of_hex(sha256_hex(text)), std::move(config), {}, {}};
   for (const std::string& layer : image.layers) {
     GANGWAY_ASSIGN(const ImageFiles::Opened opened, files.open(layer));
     found.layer_sizes.push_back(opened.range.size);
@@ -141,7 +151,9 @@ Result<std::string> read_document(ImageFiles& files,
   return text;
 }
 
-Result<InspectedImage> inspect_image(const std::string& name) {
+namespace {
+
+Result<OpenImage> open_image(const std::string& name) {
   struct stat status {};
   const ImageName split = split_image_name(
       name, [&](const std::string& path) { return stat(path.c_str(), &status) == 0; });
@@ -188,16 +200,65 @@ Result<InspectedImage> inspect_image(const std::string& name) {
                             ? find_docker(*files, split.reference)
                             : find_oci(*files, split.reference);
   if (!found) return found.error().with_context(context);
-  InspectedImage image{{kind, real_path, found->digest}, found->config, {}};
-  for (std::size_t i = 0; i < found->layer_sizes.size(); ++i) {
-    image.layers.push_back({found->config.diff_ids[i], found->layer_sizes[i]});
+  return OpenImage{kind, real_path, std::move(files), *std::move(found)};
+}
+
+Result<std::string> hash_range(const FileRange& range) {
+  Sha256 hash;
+  std::string piece(1 << 20, '\0');
+  for (std::int64_t at = 0; at < range.size;) {
+    const auto wanted = static_cast<std::size_t>(
+        std::min<std::int64_t>(static_cast<std::int64_t>(piece.size()), range.size - at));
+    const ssize_t got = pread(range.fd, piece.data(), wanted, range.offset + at);
+    if (got < 0 && errno == EINTR) continue;
+    if (got < 0) return errno_error("read file", errno);
+    if (got == 0) return Error(ErrorKind::Corrupt, "the file is shorter than it was");
+    hash.update(std::string_view(piece).substr(0, static_cast<std::size_t>(got)));
+    at += got;
+  }
+  return hash.finish_hex();
+}
+
+Result<void> check_layer(ImageFiles& files, const Descriptor& layer, const BlobMemory& memory) {
+  GANGWAY_ASSIGN(const ImageFiles::Opened opened, files.open(blob_name(layer.digest)));
+  if (opened.range.size != layer.size) {
+    return Error(ErrorKind::Corrupt, cat("blob ", layer.digest.text(), " has ", opened.range.size,
+                                         " bytes and not ", layer.size));
+  }
+  if (memory.knows(opened.range, layer.digest)) return {};
+  GANGWAY_ASSIGN(const std::string hex, hash_range(opened.range));
+  if (hex != layer.digest.hex()) {
+    return Error(ErrorKind::Corrupt, cat("blob ", layer.digest.text(), " has another digest"));
+  }
+  memory.remember(opened.range, layer.digest);
+  return {};
+}
+
+}  // namespace
+
+Result<InspectedImage> inspect_image(const std::string& name) {
+  GANGWAY_ASSIGN(const OpenImage opened, open_image(name));
+  const Found& found = opened.found;
+  InspectedImage image{{opened.kind, opened.path, found.digest}, found.config, {}};
+  for (std::size_t i = 0; i < found.layer_sizes.size(); ++i) {
+    image.layers.push_back({found.config.diff_ids[i], found.layer_sizes[i]});
   }
   return image;
 }
 
 Result<ResolvedImage> resolve_image(const std::string& name) {
-  GANGWAY_ASSIGN(InspectedImage image, inspect_image(name));
-  return std::move(image.resolved);
+  GANGWAY_ASSIGN(const OpenImage opened, open_image(name));
+  return ResolvedImage{opened.kind, opened.path, opened.found.digest};
+}
+
+Result<ResolvedImage> resolve_whole_image(const std::string& name, const BlobMemory& memory) {
+  GANGWAY_ASSIGN(const OpenImage opened, open_image(name));
+  const std::vector<Descriptor>& layers = opened.found.layers;
+  for (std::size_t i = 0; i < layers.size(); ++i) {
+    GANGWAY_TRY_CONTEXT(check_layer(*opened.files, layers[i], memory),
+                        cat("image ", opened.path, ": layer ", i + 1, " of ", layers.size()));
+  }
+  return ResolvedImage{opened.kind, opened.path, opened.found.digest};
 }
 
 }  // namespace gangway::containers

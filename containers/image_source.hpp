@@ -12,6 +12,7 @@
 #include <string>
 
 #include "containers/archive_reader.hpp"
+#include "containers/blob_memory.hpp"
 #include "containers/image_document.hpp"
 #include "containers/image_ref.hpp"
 #include "containers/runtime.hpp"
@@ -54,6 +55,10 @@ struct ResolvedImage {
 // What "PATH[:reference]" means, with the rights of the calling process.
 // Errors: NotFound (no such file; no such tag, with those there are), Denied, Invalid (no image).
 [[nodiscard]] Result<ResolvedImage> resolve_image(const std::string& name);
+// The same, and every layer that the manifest names by digest is there, has its size and its
+// digest; what `memory` knows is not read again. Errors also: Corrupt (naming the layer).
+[[nodiscard]] Result<ResolvedImage> resolve_whole_image(const std::string& name,
+                                                        const BlobMemory& memory);
 
 // The same with what people want to know of it.
 struct InspectedImage {

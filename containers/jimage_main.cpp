@@ -58,7 +58,7 @@ int usage(const std::string& message) {
 void print(const std::string& text) { std::fwrite(text.data(), 1, text.size(), stdout); }
 
 int resolve(const std::string& name) {
-  const Result<ResolvedImage> image = resolve_image(name);
+  const Result<ResolvedImage> image = resolve_whole_image(name, BlobMemory::of_this_user());
   if (!image) return fail(image.error());
   print(cat("kind ", to_string(image->kind), "\npath ", image->path, "\ndigest ",
             image->digest.text(), "\n"));

@@ -2,11 +2,14 @@
 // several users and processes at once.
 #include <dirent.h>
 #include <fcntl.h>
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 
 #include <csignal>
+#include <filesystem>
+#include <fstream>
 #include <functional>
 
 #include "containers/image_source.hpp"
@@ -123,6 +126,31 @@ ImageTexts small_image() {
   return make_image({gzip_layer({dir("etc/"), file("etc/hello", "1")}),
                      zstd_layer({file("etc/hello", "2")}), plain_layer({file("last", "3")})},
                     R"("Env":["PATH=/bin","A=b\nc"],"Entrypoint":["/bin/e","x"],"Cmd":["c"])");
+}
+
+TEST_F(ImageEnsure, WholeImageHasEveryLayerThatItNames) {
+  const std::string layout = place_ / "layout";
+  write_oci_layout(layout, small_image());
+  const BlobMemory memory(place_ / "memory");
+  EXPECT_TRUE(resolve_whole_image(layout, memory));
+  EXPECT_TRUE(resolve_whole_image(layout, memory));  // remembered
+  std::string blob;
+  for (const auto& entry : std::filesystem::directory_iterator(layout + "/blobs/sha256")) {
+    const std::string text = read_small_file(entry.path(), 1 << 20).value_or("");
+    if (text.starts_with("\x1f\x8b")) blob = entry.path();
+  }
+  ASSERT_NE(blob, "");
+  const std::string bytes = *read_small_file(blob, 1 << 20);
+  const auto write = [&](const std::string& text) { std::ofstream(blob) << text; };
+  write(bytes.substr(0, bytes.size() - 1) + "?");
+  EXPECT_THAT(resolve_whole_image(layout, memory).error().message(),
+              ::testing::AllOf(::testing::HasSubstr("layer 1 of 3"),
+                               ::testing::HasSubstr("another digest")));
+  write(bytes + "?");
+  EXPECT_THAT(resolve_whole_image(layout, memory).error().message(),
+              ::testing::HasSubstr("bytes and not"));
+  std::filesystem::remove(blob);
+  EXPECT_EQ(resolve_whole_image(layout, memory).error().kind(), ErrorKind::NotFound);
 }
 
 TEST_F(ImageEnsure, EveryKindOfSourceGivesTheSameTree) {

@@ -165,22 +165,52 @@ TEST_F(Refusals, WrongDigestOfAManifest) {
   expect_refused({"jsubmit", "--image", directory() + "/bad", "--", "true"}, 65, "another digest");
 }
 
-// A blob whose bytes are not those its name promises.
-TEST_F(Refusals, WrongDigest) {
+// A node checks what it unpacks, whatever was seen at submission. Before any test that has this
+// image unpacked.
+TEST_F(Refusals, AnImageThatChangesBeforeItsJobRunsIsNotRun) {
   const std::string busybox = find_image("busybox.tar");
   if (busybox.empty()) GTEST_SKIP() << "no build/images: run examples/images/make-images.sh";
-  const Ran made = user({"sh", "-ec",
-                         "mkdir bad && cd bad && tar xf " + busybox +
-                             " && "
-                             "blob=$(ls -S blobs/sha256/* | head -1) && chmod u+w $blob && "
-                             "printf X | dd of=$blob bs=1 seek=100 conv=notrunc 2>/dev/null"});
+  const Ran made = user({"sh", "-ec", "mkdir image && tar xf " + busybox + " -C image"});
   ASSERT_EQ(made.exit_code, 0) << made.err;
-  const Ran ran =
-      user({"jsubmit", "--wait", "--image", directory() + "/bad", "--", "touch", "ran"});
-  EXPECT_NE(ran.exit_code, 0);
-  EXPECT_THAT(ran.err, HasSubstr("image " + directory() + "/bad: layer 1 of 1: "));
-  EXPECT_THAT(ran.err, HasSubstr("digest"));
+  const std::string image = directory() + "/image";
+  const Ran held =
+      user({"jsubmit", "--parsable", "--hold", "--image", image, "--", "touch", "ran"});
+  ASSERT_EQ(held.exit_code, 0) << held.err;
+  const std::string id = held.out.substr(0, held.out.find('\n'));
+  ASSERT_EQ(user({"sh", "-ec",
+                  "blob=$(ls -S image/blobs/sha256/* | head -1) && chmod u+w $blob && "
+                  "printf X | dd of=$blob bs=1 seek=100 conv=notrunc 2>/dev/null"})
+                .exit_code,
+            0);
+  ASSERT_EQ(user({"jrelease", id}).exit_code, 0);
+  const Ran waited = user({"jwait", id});
+  EXPECT_NE(waited.exit_code, 0);
+  EXPECT_THAT(waited.err, HasSubstr("digest"));
   EXPECT_EQ(content(directory() + "/ran"), "");
+}
+
+// A layer whose bytes are not those its name promises: seen at submission, and also if it changes
+// after it has been submitted once.
+TEST_F(Refusals, WrongDigestOfALayer) {
+  const std::string busybox = find_image("busybox.tar");
+  if (busybox.empty()) GTEST_SKIP() << "no build/images: run examples/images/make-images.sh";
+  const std::string image = directory() + "/image";
+  const std::string spoil =
+      "blob=$(ls -S image/blobs/sha256/* | head -1) && chmod u+w $blob && "
+      "printf X | dd of=$blob bs=1 seek=100 conv=notrunc 2>/dev/null";
+  ASSERT_EQ(user({"sh", "-ec", "mkdir image && tar xf " + busybox + " -C image"}).exit_code, 0);
+  EXPECT_EQ(user({"jsubmit", "--wait", "--image", image, "--", "true"}).exit_code, 0);
+  const Ran held =
+      user({"jsubmit", "--parsable", "--hold", "--image", image, "--", "touch", "ran"});
+  ASSERT_EQ(held.exit_code, 0) << held.err;
+  ASSERT_EQ(user({"sh", "-ec", spoil}).exit_code, 0);
+  const Ran refused = user({"jsubmit", "--image", image, "--", "true"});
+  EXPECT_EQ(refused.exit_code, 65);
+  EXPECT_THAT(refused.err, HasSubstr("image " + image + ": layer 1 of 1: "));
+  EXPECT_THAT(refused.err, HasSubstr("another digest"));
+  // The other one was submitted while its image was whole, and its nodes have that one already.
+  const std::string id = held.out.substr(0, held.out.find('\n'));
+  EXPECT_EQ(user({"jcancel", id}).exit_code, 0);
   EXPECT_EQ(user({"jqueue", "--noheader"}).out, "");
 }
 
