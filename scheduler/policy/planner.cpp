@@ -555,6 +555,23 @@ std::optional<PriorityTerms> Planner::priority_of(JobKey key) const {
 
 std::vector<Promise> Planner::kept_promises() const { return impl_->kept_promises(); }
 
+namespace {
+
+// "a node has at most 4 cores, 12G": of the nodes of a queue.
+std::string most_on_a_node(Profile& profile,
+                           Profile::QueueNumber queue,
+                           const std::vector<std::pair<NodeName, Resources>>& nodes) {
+  Resources most;
+  for (const auto& [name, capacity] : nodes) {
+    if (!profile.may_serve(profile.index_of(name), queue, RequestPart{})) continue;
+    most.cores = std::max(most.cores, capacity.cores);
+    most.memory = std::max(most.memory, capacity.memory);
+  }
+  return cat("a node has at most ", most.cores, " cores, ", render_bytes(most.memory));
+}
+
+}  // namespace
+
 Result<void> can_ever_run(const std::vector<Component>& components,
                           const Queue& queue,
                           const std::vector<std::pair<NodeName, Resources>>& nodes) {
@@ -584,8 +601,10 @@ Result<void> can_ever_run(const std::vector<Component>& components,
       if (profile.may_serve(node, number, part)) ++able;
     }
     if (able < part.nodes) {
+      const std::string most = able > 0 ? "" : cat("; ", most_on_a_node(profile, number, nodes));
       return refuse(describe(Request{queue.name, std::nullopt, {part}}, profile.kinds()),
-                    " asked, queue ", queue.name.value, " has ", able, " such", nodes_word(able));
+                    " asked, queue ", queue.name.value, " has ", able == 0 ? "no" : cat(able),
+                    " such", nodes_word(std::max(able, 1)), most);
     }
   }
   return refuse(describe(request, profile.kinds()), " asked, queue ", queue.name.value,

@@ -137,6 +137,12 @@ TEST(CanEverRun, NamesWhatIsAskedAndTheMostThereIs) {
   ASSERT_FALSE(too_large);
   EXPECT_EQ(too_large.error().message(),
             "3 nodes with 4 cores each asked, queue batch has 2 such nodes");
+  const auto impossible = asks(job(1).cores(9));
+  ASSERT_FALSE(impossible);
+  EXPECT_EQ(
+      impossible.error().message(),
+      "1 node with 9 cores asked, queue batch has no such node; a node has at most 4 cores, " +
+          render_bytes(capacity(4).memory));
   EXPECT_FALSE(asks(job(1).only({9})));
   EXPECT_FALSE(asks(job(1).nodes(2).cores(4).and_component().cores(4)));
 }
