@@ -11,10 +11,15 @@
 #
 #   GANGWAY_PREFIX   where programs and images go        [/opt/gangway]
 #   GANGWAY_JOBS     how many compilers at once          [one a core]
+#   GANGWAY_BUILD    a build directory; it is configured if it is new   [build/release]
+#   GANGWAY_CLUSTER  the cluster's directory             [/var/lib/gangway/one-machine]
+#   GANGWAY_WORK     where the results go                [gangway-heat in the user's home]
 set -euo pipefail
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 prefix=${GANGWAY_PREFIX:-/opt/gangway}
 jobs=${GANGWAY_JOBS:-$(nproc)}
+build=${GANGWAY_BUILD:-build/release}
+cluster=${GANGWAY_CLUSTER:-/var/lib/gangway/one-machine}
 images=$prefix/images
 started=$SECONDS
 
@@ -30,10 +35,12 @@ cd "$root"
 step "packages"
 .ci/install-packages.sh build example
 
-step "build (release), installed to $prefix"
-cmake --preset release -DGANGWAY_TESTS=OFF --log-level=WARNING > /dev/null
-cmake --build build/release --parallel "$jobs"
-cmake --install build/release --prefix "$prefix" > /dev/null
+step "build, installed to $prefix"
+if [[ -z ${GANGWAY_BUILD:-} || ! -e $build/build.ninja ]]; then
+  cmake --preset release -B "$build" -DGANGWAY_TESTS=OFF --log-level=WARNING > /dev/null
+fi
+cmake --build "$build" --parallel "$jobs"
+cmake --install "$build" --prefix "$prefix" > /dev/null
 export PATH=$prefix/bin:$PATH
 
 step "images"
@@ -49,8 +56,8 @@ step "what this kernel allows"
 gangway doctor || die "this machine cannot run jobs; see above"
 
 step "a cluster of four nodes"
-gangway up --nodes 4
-export GANGWAY_SOCKET=/var/lib/gangway/one-machine/jschedd.sock
+gangway up --nodes 4 --dir "$cluster"
+export GANGWAY_SOCKET=$cluster/jschedd.sock
 
 user=${SUDO_USER:-gangway-demo}
 [[ $user != root ]] || user=gangway-demo
@@ -59,7 +66,7 @@ if ! id "$user" > /dev/null 2>&1; then
   useradd --create-home --shell /bin/bash --comment "Gangway's quickstart" "$user"
 fi
 home=$(getent passwd "$user" | cut -d: -f6)
-work=$home/gangway-heat
+work=${GANGWAY_WORK:-$home/gangway-heat}
 as_user() {
   runuser -u "$user" -- env -C "$work" PATH="$PATH" GANGWAY_SOCKET="$GANGWAY_SOCKET" HOME="$home" "$@"
 }
@@ -72,6 +79,8 @@ workflow=$(as_user jsubmit --parsable workflow.yaml)
 echo "submitted as $workflow"
 as_user jwait --progress "$workflow"
 
+down_where=
+[[ -z ${GANGWAY_CLUSTER:-} ]] || down_where=" --dir $cluster"
 step "results"
 as_user cat check.txt
 printf '\n  picture  %s\n  table    %s\n' "$work/heat.png" "$work/heat.txt"
@@ -81,5 +90,5 @@ Done in $((SECONDS - started)) s. The cluster is still up:
 
   export PATH=$prefix/bin:\$PATH GANGWAY_SOCKET=$GANGWAY_SOCKET
   jnodes; jqueue --all; jsubmit -- hostname       (as $user or any other ordinary user)
-  gangway down --purge                            (as root: stops it and leaves nothing)
+  gangway down --purge$down_where                            (as root: stops it and leaves nothing)
 END
