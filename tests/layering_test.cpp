@@ -58,7 +58,7 @@ const std::vector<Library> kLibraries = {
     {R"(openssl/.*)", R"(queues/base/digest\.cpp)"},
     {R"(zlib\.h)", R"(scheduler/jsim/trace_file\.cpp)"},
     {R"(seccomp\.h)", R"(containers/.*)"},
-    {R"(yaml-cpp/.*)", R"(queues/config/config\.cpp|submit/workflow_parse\.cpp)"},
+    {R"(yaml-cpp/.*)", R"(queues/config/(config|value)\.cpp|submit/workflow_parse\.cpp)"},
     {R"(boost/asio.*)", R"(queues/io/.*\.cpp)"},
     {R"(boost/graph/.*)", R"(queues/model/dependency_graph\.cpp)"},
     {R"(CLI/.*)", R"([^/]+/[^/]+_main\.cpp)"},

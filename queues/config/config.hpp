@@ -55,7 +55,7 @@ struct MpiConfig {
 // Points for the terms of a job's priority; each is what the largest factor gives.
 struct PriorityConfig {
   std::int64_t age = 1'000;
-  Duration max_age = hours(24 * 7);
+  Duration max_age = hours(168);
   std::int64_t fair_share = 10'000;
   std::int64_t size = 0;
   std::int64_t queue = 1'000;
@@ -67,7 +67,7 @@ struct PriorityConfig {
 
 struct FairShareConfig {
   bool classic = false;                // else Fair Tree
-  Duration half_life = hours(24 * 7);  // 0: usage is never forgotten
+  Duration half_life = hours(168);  // 0: usage is never forgotten
   double core_weight = 1;              // of a core for a second
   double memory_weight = 0;            // of a GiB for a second
   std::vector<std::pair<std::string, double>> named_weights;

@@ -125,4 +125,30 @@ std::string flow_list(const std::vector<std::string>& words) {
   return cat("[", join(parts, ", "), "]");
 }
 
+namespace {
+
+template <typename Amount, typename Render>
+std::string flow_map_of(const std::vector<std::pair<std::string, Amount>>& amounts,
+                        const Render& render) {
+  std::vector<std::string> parts;
+  parts.reserve(amounts.size());
+  for (const auto& [name, amount] : amounts)
+    parts.push_back(cat(quoted(name), ": ", render(amount)));
+  return parts.empty() ? std::string() : cat("{", join(parts, ", "), "}");
+}
+
+}  // namespace
+
+std::string flow_map(const std::vector<std::pair<std::string, std::int64_t>>& amounts) {
+  return flow_map_of(amounts, [](std::int64_t amount) { return cat(amount); });
+}
+
+std::string flow_map(const std::vector<std::pair<std::string, double>>& amounts) {
+  return flow_map_of(amounts, [](double amount) { return render_exactly(amount); });
+}
+
+std::string render_limit(const std::optional<Duration>& limit) {
+  return limit ? render_exactly(*limit) : std::string(kUnlimited);
+}
+
 }  // namespace gangway::config

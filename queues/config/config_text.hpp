@@ -2,8 +2,11 @@
 // they are read back exactly. Pure.
 #pragma once
 
+#include <cstdint>
+#include <optional>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "queues/base/result.hpp"
@@ -11,6 +14,9 @@
 #include "queues/base/units.hpp"
 
 namespace gangway::config {
+
+// Stands where a time limit can be left out.
+inline constexpr std::string_view kUnlimited = "unlimited";
 
 // Errors of all of these: Invalid, a clause that follows the key and its value: "is no time ...".
 
@@ -31,9 +37,15 @@ namespace gangway::config {
 [[nodiscard]] std::string render_exactly(Bytes amount);
 // The shortest text that reads back the same.
 [[nodiscard]] std::string render_exactly(double weight);
+// "unlimited" for none.
+[[nodiscard]] std::string render_limit(const std::optional<Duration>& limit);
 // As a YAML scalar, in quotes where it needs them.
 [[nodiscard]] std::string quoted(std::string_view text);
 // "[a, b]".
 [[nodiscard]] std::string flow_list(const std::vector<std::string>& words);
+// "{gpu: 2, tape: 1}"; nothing for none.
+[[nodiscard]] std::string flow_map(
+    const std::vector<std::pair<std::string, std::int64_t>>& amounts);
+[[nodiscard]] std::string flow_map(const std::vector<std::pair<std::string, double>>& amounts);
 
 }  // namespace gangway::config
