@@ -1,0 +1,111 @@
+// What a Planner is made of, for the files that implement it: planner.cpp (deltas and passes) and
+// explain.cpp.
+#pragma once
+
+#include <cstddef>
+#include <map>
+#include <optional>
+#include <set>
+#include <string>
+#include <unordered_map>
+#include <vector>
+
+#include "scheduler/policy/backfill.hpp"
+#include "scheduler/policy/planner.hpp"
+#include "scheduler/policy/pricing.hpp"
+#include "scheduler/policy/profile.hpp"
+#include "scheduler/policy/request.hpp"
+
+namespace gangway::scheduler {
+
+// Jobs with equal requests.
+struct JobClass {
+  Request request;
+  std::set<Place> line;                            // without those that have a promise
+  std::size_t promised = 0;                        // so many have one
+  PendingReason reason = PendingReason::Priority;  // of all but the first in line of all classes
+  PendingReason told = PendingReason::Priority;
+  std::uint64_t failed_in = 0;  // the memory (Impl::memory_) in which it has failed
+};
+
+using Classes = std::unordered_map<std::string, JobClass>;
+// The first job of each class, in order; a place belongs to one job, so classes never compare.
+using Heads = std::map<Place, JobClass*>;
+// Jobs with a promise, in order.
+struct Kept {
+  JobClass* in;
+  Reserved reserved;
+};
+using Promised = std::map<Place, Kept>;
+
+struct Waiting {
+  Candidate job;
+  Place place;
+  Classes::value_type* in;
+  PendingReason told = PendingReason::None;
+};
+
+// What the last pass found out still holds for those it looked at.
+struct Memory {
+  std::uint64_t number = 1;  // a class that failed in this one need not be tried again
+  bool holds = false;        // it does
+};
+
+struct Planner::Impl {
+  BackfillPolicy policy;
+  Profile profile;
+  Pricing pricing;
+  std::unordered_map<JobKey, Waiting> waiting;  // never walked where an order could show
+  Classes classes;                              // nor this
+  Heads heads;
+  Promised promised;          // empty unless the policy keeps promises
+  std::vector<JobKey> fresh;  // wait since the last pass; nobody was told why
+  std::optional<JobKey> first_reserved;
+  std::optional<Time> first_start;
+  Memory memory;
+  bool freed = true;         // something, so that promises may move
+  bool complete = true;      // the last pass was not cut short
+  bool odd_reasons = false;  // some class has another reason than its priority
+  bool places_are_old = false;
+  Time last_pass;
+
+  // ---- deltas ----
+  void on(const delta::RulesAre& d);
+  void on(const delta::QueuesAre& d);
+  void on(const delta::FairSharesAre& d);
+  void on(const delta::NodeIs& d);
+  void on(const delta::NodeGone& d);
+  void on(const delta::Waits& d);
+  void on(const delta::WaitsNoMore& d);
+  void on(const delta::Started& d);
+  void on(const delta::Ended& d);
+  bool forget(JobKey key);  // says whether it had a promise
+  // What the order depends on has changed. Classes in which nobody's place has are left alone.
+  void line_up_again();
+  template <typename Change>
+  void change_line(JobClass& job_class, Change change) {
+    if (!job_class.line.empty()) heads.erase(*job_class.line.begin());
+    change(job_class.line);
+    if (!job_class.line.empty()) heads.emplace(*job_class.line.begin(), &job_class);
+  }
+
+  // ---- the pass ----
+  PlanDelta pass(Time now, int budget);
+  BackfillResult walk(Time now, int budget, std::vector<JobClass*>& looked_at);
+  void keep(const std::vector<Reserved>& reserved);
+  [[nodiscard]] bool is_first_as_before(const BackfillResult& result) const;
+  std::vector<Reason> changed_reasons(const std::vector<Start>& starts,
+                                      std::optional<JobKey> first,
+                                      std::vector<JobClass*>& looked_at);
+  void forget_odd_reasons(std::vector<JobClass*>& looked_at);
+  [[nodiscard]] std::vector<Promise> kept_promises() const;
+
+  // ---- explanations ----
+  [[nodiscard]] std::optional<Explanation> explain(JobKey key, Time now) const;
+  [[nodiscard]] std::optional<Time> play_forward(const Waiting& job,
+                                                 const std::vector<const Waiting*>& ahead,
+                                                 Time now) const;
+  [[nodiscard]] std::string waits_for(const Waiting& job, const Explanation& why) const;
+};
+
+}  // namespace gangway::scheduler
