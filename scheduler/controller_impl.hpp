@@ -3,6 +3,7 @@
 //   controller.cpp     turns, timers, the pass, start and restart
 //   submit.cpp         submissions: parts, checks, acceptance
 //   eligibility.cpp    what keeps a waiting job besides resources; ends and what follows from them
+//   dag_order.cpp      workflows in the order of the line
 //   gang_protocol.cpp  attempts: prepare, launch, stop, release
 //   node_registry.cpp  executors: register, heartbeats, lost nodes, operators' words
 //   accounts.cpp       who pays, usage, fair shares
@@ -28,6 +29,7 @@
 #include "scheduler/controller.hpp"
 #include "scheduler/dependency_book.hpp"
 #include "scheduler/node_watch.hpp"
+#include "scheduler/policy/dag_line.hpp"
 #include "scheduler/policy/fair_share.hpp"
 #include "scheduler/policy/planner.hpp"
 #include "scheduler/policy/usage.hpp"
@@ -152,16 +154,17 @@ struct Controller::Impl {
     std::optional<BootTime> back_off_until;
     std::string last_failure;  // of its start, for people; not known any more after our restart
     std::optional<BootTime> look_again;  // on the agenda
+    std::optional<Time> turn;            // of a member that stands or stood in line
     bool in_plan = false;
   };
   void begin_waiting(JobKey key, const OldJobs& old);
   void note_dependencies(const Job& job, const OldJobs& old);
   // The members of a workflow by name.
   using MemberIndex = std::unordered_map<std::string, std::size_t>;
-  [[nodiscard]] const MemberIndex& members_by_name(const Workflow& workflow);
+  [[nodiscard]] const MemberIndex& members_by_name(const Workflow& workflow) const;
   void reconsider(JobKey key);
   [[nodiscard]] PendingReason reason_besides_resources(const Job& job, Keeping& keeping);
-  [[nodiscard]] Candidate candidate_of(const Job& job);
+  [[nodiscard]] Candidate candidate_of(const Job& job);  // of one that is in `waiting`
   void take_out_of_plan(JobKey key);
   // Ends a job that has no nodes.
   void end_waiting(JobKey key, Outcome outcome);
@@ -171,6 +174,20 @@ struct Controller::Impl {
   void on_never(JobKey waiter, const Condition& never);
   void on_member_finished(const Job& job);
   void forget_old();
+
+  // ---- dag_order.cpp ----
+  // Of each member the longest path to its workflow's end, in seconds.
+  struct Paths {
+    JobId first;
+    std::unordered_map<JobId, std::size_t> member;  // its number in the workflow
+    std::vector<std::int64_t> to_end;               // by that number
+    std::int64_t longest = 0;
+  };
+  [[nodiscard]] const Paths& paths_of(const Workflow& workflow) const;
+  [[nodiscard]] std::optional<DagPosition> dag_position_of(const Job& job) const;
+  void stand_in_line(const Job& job);
+  void leave_line(JobKey key);
+  [[nodiscard]] std::string describe_path(const Job& job) const;
 
   // ---- gang_protocol.cpp ----
   enum class PartState : std::uint8_t { Asked, Prepared, Launched, Over };
@@ -342,6 +359,7 @@ struct Controller::Impl {
   SecretSource make_secret;
   Planner planner;
   DependencyBook book;
+  DagLine dag_line;
   NodeWatch watch;
 
   Now now;
@@ -374,7 +392,9 @@ struct Controller::Impl {
   std::size_t unfinished_jobs = 0;
   std::map<WorkflowId, std::size_t> open_members;
   std::deque<WorkflowId> finished_workflows;
-  std::pair<WorkflowId, MemberIndex> member_index;  // of the workflow asked for last
+  // What can be had from the workflows again, and is only looked up.
+  mutable std::pair<WorkflowId, MemberIndex> member_index;  // of the workflow asked for last
+  mutable std::map<WorkflowId, Paths> paths;                // of unfinished ones
 
   std::map<std::pair<io::PeerId, std::uint32_t>, Submission> submissions;
   std::unordered_map<std::string, store::SubmissionRecord> remembered;

@@ -87,7 +87,8 @@ void Controller::Impl::note_dependencies(const Job& job, const OldJobs& old) {
 }
 
 // Jobs of a workflow come one after the other, so one index is remembered.
-const Controller::Impl::MemberIndex& Controller::Impl::members_by_name(const Workflow& workflow) {
+const Controller::Impl::MemberIndex& Controller::Impl::members_by_name(
+    const Workflow& workflow) const {
   if (member_index.first != workflow.id) {
     member_index.first = workflow.id;
     member_index.second.clear();
@@ -138,7 +139,7 @@ void Controller::Impl::reconsider(JobKey key) {
   if (!state.get_job(key).eligible) {
     state.record(key, job_event::Eligible{}, now.wall, turn.batch);
   }
-  planner.apply(delta::Waits{candidate_of(state.get_job(key))});
+  stand_in_line(state.get_job(key));
   want_pass();
 }
 
@@ -146,6 +147,7 @@ void Controller::Impl::take_out_of_plan(JobKey key) {
   Keeping& keeping = waiting.at(key);
   if (!keeping.in_plan) return;
   keeping.in_plan = false;
+  leave_line(key);
   planner.apply(delta::WaitsNoMore{key});
   want_pass();  // somebody may come to the front
 }
@@ -157,9 +159,10 @@ Candidate Controller::Impl::candidate_of(const Job& job) {
           .user = payer_number(job),
           .qos = qos_factor(spec),
           .nice = spec.nice,
-          .eligible = job.eligible.value_or(now.wall),
+          .eligible = waiting.at(job.key).turn.value_or(job.eligible.value_or(now.wall)),
           .limit = spec.time_limit,
-          .components = spec.components};
+          .components = spec.components,
+          .dag = dag_position_of(job)};
 }
 
 void Controller::Impl::end_waiting(JobKey key, Outcome outcome) {
@@ -258,6 +261,7 @@ void Controller::Impl::on_member_finished(const Job& job) {
   const auto open = open_members.find(id);
   if (open == open_members.end() || --open->second > 0) return;
   open_members.erase(open);
+  paths.erase(id);
   const Workflow* const workflow = state.find_workflow(id);
   CHECK(workflow != nullptr);
   bool any_failed = false;

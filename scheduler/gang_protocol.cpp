@@ -73,6 +73,7 @@ void Controller::Impl::start_job(const Start& start) {
   const auto entry = waiting.find(start.key);
   CHECK(entry != waiting.end());
   waiting.erase(entry);
+  leave_line(start.key);
   book.remove(start.key);
   const Attempt attempt = state.get_job(start.key).attempt + 1;
   const Job& job = state.record(start.key, job_event::Allocated{attempt, start.allocation},

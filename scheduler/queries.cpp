@@ -537,6 +537,7 @@ std::string Controller::Impl::describe_condition(const Condition& condition) con
 
 void Controller::Impl::explain_waiting(const Job& job, std::vector<std::string>& lines) const {
   constexpr std::size_t kMostConditions = 10;
+  if (job.membership) lines.push_back(cat("  ", describe_path(job)));
   switch (waiting.at(job.key).reason) {
     case PendingReason::JobHeldUser:
       lines.push_back(cat("  it is held; jrelease ", to_string(job.key), " lets it go"));

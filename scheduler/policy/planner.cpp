@@ -144,6 +144,10 @@ std::optional<JobKey> first_of(const BackfillResult& result) {
   return result.reserved.front().key;
 }
 
+bool is_same_request(const Candidate& a, const Candidate& b) {
+  return a.queue == b.queue && a.limit == b.limit && a.components == b.components;
+}
+
 }  // namespace
 
 // ---- deltas ----
@@ -179,6 +183,9 @@ void Planner::Impl::on(const delta::Waits& d) {
   const PendingReason told = known == waiting.end() ? PendingReason::None : known->second.told;
   const Place place = pricing.place_of(job);
   if (known != waiting.end() && known->second.job == job && known->second.place == place) return;
+  if (known != waiting.end() && is_same_request(known->second.job, job)) {
+    return move(known->second, job, place);
+  }
   on(delta::WaitsNoMore{job.key});
   const auto [found, is_new] =
       classes.try_emplace(request_key(job.queue, job.limit, job.components));
@@ -189,6 +196,21 @@ void Planner::Impl::on(const delta::Waits& d) {
   change_line(in->second, [&](std::set<Place>& line) { line.insert(place); });
   waiting.insert_or_assign(job.key, Waiting{job, place, in, told});
   fresh.push_back(job.key);
+}
+void Planner::Impl::move(Waiting& job, const Candidate& to, const Place& place) {
+  JobClass& in = job.in->second;
+  job.job = to;
+  if (auto kept = promised.extract(job.place); !kept.empty()) {
+    kept.key() = place;
+    promised.insert(std::move(kept));
+  } else {
+    change_line(in, [&](std::set<Place>& line) {
+      line.erase(job.place);
+      line.insert(place);
+    });
+  }
+  job.place = place;
+  memory.holds = false;
 }
 void Planner::Impl::on(const delta::WaitsNoMore& d) {
   if (!forget(d.key)) return;

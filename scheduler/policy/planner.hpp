@@ -5,8 +5,9 @@
 // the budget is counted in jobs looked at. A start that pass() returns is not assumed: the caller
 // applies it (or not) and says so with JobStarted.
 //
-// One queue order (priority.hpp, then eligible time, then id), and one backfill over all resources
-// at once whose policy says how many jobs are promised a start (backfill.hpp).
+// One queue order (priority.hpp, then eligible time, then workflow and path, then id), and one
+// backfill over all resources at once whose policy says how many jobs are promised a start
+// (backfill.hpp).
 #pragma once
 
 #include <cstdint>
@@ -36,9 +37,10 @@ struct Candidate {
   UserNumber user = 0;  // whose fair share counts
   double qos = 0;       // its factor, at most 1
   std::int64_t nice = 0;
-  Time eligible;
+  Time eligible;                      // it ages from then on; of a member, its turn (dag_line.hpp)
   std::optional<Duration> limit;      // none: unlimited
   std::vector<Component> components;  // memory filled in from the queue's default
+  std::optional<DagPosition> dag{};   // none: no member of a workflow
   friend bool operator==(const Candidate&, const Candidate&) = default;
 };
 
@@ -65,7 +67,7 @@ struct NodeGone {
 };
 struct Waits {
   Candidate job;
-};  // new, or changed
+};  // new, or changed; one whose request has not changed keeps its promise
 struct WaitsNoMore {
   JobKey key;
 };  // held, cancelled

@@ -80,6 +80,8 @@ struct Planner::Impl {
   void on(const delta::Started& d);
   void on(const delta::Ended& d);
   bool forget(JobKey key);  // says whether it had a promise
+  // To another place of the line, with what it was promised.
+  void move(Waiting& job, const Candidate& to, const Place& place);
   // What the order depends on has changed. Classes in which nobody's place has are left alone.
   void line_up_again();
   template <typename Change>

@@ -56,7 +56,7 @@ PriorityTerms Pricing::terms_of(const Candidate& job, std::optional<Time> now) c
 }
 
 Place Pricing::place_of(const Candidate& job) const {
-  return scheduler::place_of(job.key, job.eligible, terms_of(job), fair_.at, rules_);
+  return scheduler::place_of(job.key, job.eligible, terms_of(job), fair_.at, rules_, job.dag);
 }
 
 }  // namespace gangway::scheduler

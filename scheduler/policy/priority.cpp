@@ -66,7 +66,8 @@ Place place_of(JobKey key,
                Time eligible,
                const PriorityTerms& fixed,
                Time reference,
-               const PriorityRules& rules) {
+               const PriorityRules& rules,
+               const std::optional<DagPosition>& dag) {
   PriorityTerms terms = fixed;
   // The points of age that it would have had in 1970: the same way off for all that still age, so
   // that no clock is needed. Who has aged fully counts as just as old as that.
@@ -74,7 +75,8 @@ Place place_of(JobKey key,
   terms.age = -static_cast<double>(rules.age) *
               (static_cast<double>(since.ns) / static_cast<double>(rules.max_age.ns));
   // Far within what an integer holds: weights and nice are bounded, and max_age from below.
-  return {-static_cast<std::int64_t>(std::llround(terms.sum() * 1000)), eligible, key};
+  return {-static_cast<std::int64_t>(std::llround(terms.sum() * 1000)), eligible,
+          dag ? dag->first : key.job, dag ? -dag->path_length : 0, key};
 }
 
 }  // namespace gangway::scheduler

@@ -19,6 +19,7 @@
 
 #include <compare>
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -76,10 +77,21 @@ struct ClusterSize {
 
 [[nodiscard]] double age_points(Time eligible, Time now, const PriorityRules& rules);
 
+// Where a job stands in the workflow that it is a member of (dag_line.hpp).
+struct DagPosition {
+  JobId first;                   // the workflow's first job; its jobs have consecutive numbers
+  std::int64_t path_length = 0;  // seconds from the job's start to the end of the longest path
+  friend bool operator==(const DagPosition&, const DagPosition&) = default;
+};
+
 // A job's place in the line: smaller is earlier.
 struct Place {
   std::int64_t lateness = 0;  // thousandths of points that it is behind
   Time eligible;
+  // Jobs equal so far go by their numbers, but those of one workflow by their paths, the longest
+  // first: no job of anybody else is passed by that.
+  JobId family;
+  std::int64_t path_behind = 0;
   JobKey key;
   friend constexpr auto operator<=>(const Place&, const Place&) = default;
 };
@@ -89,6 +101,7 @@ struct Place {
                              Time eligible,
                              const PriorityTerms& fixed,
                              Time reference,
-                             const PriorityRules& rules);
+                             const PriorityRules& rules,
+                             const std::optional<DagPosition>& dag = std::nullopt);
 
 }  // namespace gangway::scheduler

@@ -99,8 +99,10 @@ class Replay {
         const Arrival& arrival = workload_.arrivals[next];
         Arrival& known = waiting_[arrival.job.key] = arrival;
         if (users_ > 0) known.job.user = static_cast<UserNumber>(arrival.job.key.job.value) % 5;
+        if (users_ > 0) join_workflow(known.job);
         changes.push_back(delta::Waits{known.job});
       }
+      if (users_ > 0 && rng_.chance(300)) exchange_turns(changes);
       if (users_ > 0 && rng_.chance(300)) {
         fair_shares_ = {now, {}};
         for (int i = 0; i < users_; ++i) {
@@ -124,6 +126,31 @@ class Replay {
     Time expected;
     Time ends;
   };
+
+  // Of ten jobs those that the same user pays for are a workflow.
+  static void join_workflow(Candidate& job) {
+    const std::uint64_t id = job.key.job.value;
+    job.dag = DagPosition{JobId{(id - 1) / 10 * 10 + 1}, static_cast<std::int64_t>(id * 7 % 5)};
+  }
+  // Two waiting jobs of a workflow go on with each other's turns.
+  void exchange_turns(std::vector<Delta>& changes) {
+    std::map<std::pair<JobId, UserNumber>, Arrival*> others;
+    for (auto& [key, arrival] : waiting_) {
+      Arrival*& other = others[{arrival.job.dag->first, arrival.job.user}];
+      if (other != nullptr && arrival.job.eligible != other->job.eligible) {
+        std::swap(other->job.eligible, arrival.job.eligible);
+        // One delta for each job and moment, as their order does not matter.
+        std::erase_if(changes, [&](const Delta& d) {
+          const auto* waits = std::get_if<delta::Waits>(&d);
+          return waits != nullptr && (waits->job.key == key || waits->job.key == other->job.key);
+        });
+        changes.push_back(delta::Waits{other->job});
+        changes.push_back(delta::Waits{arrival.job});
+        return;
+      }
+      other = &arrival;
+    }
+  }
 
   void apply(std::vector<Delta> deltas) {
     for (std::size_t i = deltas.size(); i > 1; --i) {
