@@ -131,6 +131,8 @@ class Ensurer {
     report.cmd = plan.config.cmd;
     report.workdir = plan.config.workdir;
     report.user = plan.config.user;
+    report.entries = counts.entries;
+    report.bytes = counts.bytes;
     return store_.publish(key_, std::move(staging), std::move(report), plan.manifest,
                           plan.config_text);
   }
@@ -180,7 +182,10 @@ class Ensurer {
 
   // While the worker unpacks one layer the next is copied and checked here.
   Result<void> unpack_layers(const ImagePlan& plan) {
+    progress_ = {.layer = 0, .layers = plan.layers.size(), .bytes = 0, .total_bytes = 0};
+    for (const Layer& layer : plan.layers) progress_.total_bytes += layer.size;
     for (std::size_t i = 0; i < plan.layers.size(); ++i) {
+      progress_.layer = i + 1;
       const std::string context =
           cat("image ", request_.path, ": layer ", i + 1, " of ", plan.layers.size());
       Result<Fd> copy = copy_layer(plan.layers[i]);
@@ -221,6 +226,8 @@ class Ensurer {
       if (layer.digest) hash.update(bytes);
       GANGWAY_TRY(write_all(copy.get(), bytes));
       done += got;
+      progress_.bytes += got;
+      if (request_.progress) request_.progress(progress_);
     }
     if (layer.digest && hash.finish_hex() != layer.digest->hex()) {
       return corrupt(cat("blob ", layer.digest->text(), " has another digest"));
@@ -243,6 +250,7 @@ class Ensurer {
 
   const ImageStore& store_;
   const EnsureRequest& request_;
+  EnsureProgress progress_;
   ImageKey key_;
   std::unique_ptr<ImageOpener> opener_;
   std::unique_ptr<ImageFiles> archive_files_;

@@ -9,6 +9,9 @@
 
 #include <sys/types.h>
 
+#include <cstdint>
+#include <functional>
+
 #include "containers/image_ref.hpp"
 #include "containers/image_report.hpp"
 #include "containers/image_store.hpp"
@@ -19,6 +22,13 @@
 
 namespace gangway::containers {
 
+struct EnsureProgress {
+  std::size_t layer = 0;  // that is being read; 1 is the first
+  std::size_t layers = 0;
+  std::int64_t bytes = 0;        // read so far, of all layers
+  std::int64_t total_bytes = 0;  // 0: not known (docker-archive)
+};
+
 struct EnsureRequest {
   ImageSourceKind kind = ImageSourceKind::OciLayout;
   std::string path;
@@ -28,6 +38,8 @@ struct EnsureRequest {
   uid_t worker_uid = 65534;  // owns the tree, if the caller is privileged
   gid_t worker_gid = 65534;
   UnpackLimits limits;
+  // Called often while a new image is copied and unpacked; may be empty.
+  std::function<void(const EnsureProgress&)> progress{};
 };
 
 // Requires: a process with one thread. Errors: NotFound and Denied (the source, for this user),

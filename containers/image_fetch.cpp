@@ -32,6 +32,13 @@ std::vector<std::string> image_helper_argv(const ImageFetchRequest& request) {
                                 "--gid",        cat(request.user.gid),
                                 "--groups",     join(groups, ",")};
   if (request.readable_by_all) argv.emplace_back("--readable-by-all");
+  if (request.bounds.quota) {
+    argv.insert(argv.end(), {"--quota", cat(request.bounds.quota->value)});
+  }
+  if (request.bounds.unused_for) {
+    const std::int64_t whole_seconds = request.bounds.unused_for->ns / 1'000'000'000;
+    argv.insert(argv.end(), {"--unused-for", cat(whole_seconds)});
+  }
   return argv;
 }
 

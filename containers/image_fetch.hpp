@@ -7,6 +7,7 @@
 #include <cstdint>
 #include <string>
 
+#include "containers/image_gc.hpp"
 #include "containers/image_report.hpp"
 #include "containers/privileges.hpp"
 #include "containers/runtime.hpp"
@@ -21,6 +22,7 @@ struct ImageFetchRequest {
   ImageSource source;
   Credentials user;  // who asks; the source is opened with these rights
   bool readable_by_all = false;
+  GcPolicy bounds;  // of the store; kept to after a new image has come
 };
 
 // The helper's command line. Pure.

@@ -10,6 +10,7 @@
 
 #include "containers/image_access.hpp"
 #include "containers/image_fetch.hpp"
+#include "containers/image_store.hpp"
 #include "containers/namespaces.hpp"
 #include "containers/sandbox_run.hpp"
 #include "queues/base/check.hpp"
@@ -17,6 +18,9 @@
 
 namespace gangway::containers {
 namespace {
+
+// An image that is removed again and again between unpack and use.
+constexpr int kMaxRemovals = 5;
 
 // Overlays take layers with mapped owners from this kernel on.
 bool overlay_takes_mapped_layers() {
@@ -50,18 +54,23 @@ Result<Fd> open_tree_for(const ImageReport& image, const Credentials& user, bool
 }  // namespace
 
 struct ImageGetter::Run : std::enable_shared_from_this<Run> {
-  Run(Reactor& the_reactor, std::string the_helper, std::string the_store)
-      : reactor(the_reactor), helper(std::move(the_helper)), store(std::move(the_store)) {}
+  Run(Reactor& the_reactor, std::string the_helper, std::string the_store, GcPolicy the_bounds)
+      : reactor(the_reactor),
+        helper(std::move(the_helper)),
+        store(std::move(the_store)),
+        bounds(the_bounds) {}
 
   Reactor& reactor;
   std::string helper;
   std::string store;
+  GcPolicy bounds;
   ImageSource source;
   Credentials user;
   bool readable_by_all = false;
   std::function<void(Result<ReadyImage>)> done;
   bool given_up = false;
   pid_t checking = -1;
+  int removals = 0;
   std::optional<ImageFetch> fetch;
 
   void answer(Result<ReadyImage> result) {
@@ -96,7 +105,8 @@ struct ImageGetter::Run : std::enable_shared_from_this<Run> {
                                                     .store = store,
                                                     .source = source,
                                                     .user = user,
-                                                    .readable_by_all = readable_by_all});
+                                                    .readable_by_all = readable_by_all,
+                                                    .bounds = bounds});
     if (!started) return answer_later(started.error());
     fetch = *std::move(started);
     fetch->set_watch(reactor.watch_readable(fetch->output(),
@@ -139,10 +149,21 @@ struct ImageGetter::Run : std::enable_shared_from_this<Run> {
     use(*report);
   }
 
+  // It is in the store; but another may remove it before it is pinned.
+  Result<Fd> pin() const {
+    GANGWAY_ASSIGN(const Digest digest, Digest::parse(source.manifest_digest));
+    return ImageStore::at(store).pin({digest, readable_by_all});
+  }
+
   void use(const ImageReport& image) {
     if (!done) return;
+    Result<Fd> pinned = pin();
+    if (!pinned && pinned.error().kind() == ErrorKind::NotFound && ++removals < kMaxRemovals) {
+      return begin_fetch();
+    }
+    if (!pinned) return answer(pinned.error());
     Result<Fd> tree = open_tree_for(image, user, readable_by_all);
-    if (tree) return answer(ReadyImage{image, *std::move(tree)});
+    if (tree) return answer(ReadyImage{image, *std::move(tree), *std::move(pinned)});
     if (tree.error().kind() != ErrorKind::Unsupported || readable_by_all) {
       return answer(tree.error());
     }
@@ -166,8 +187,8 @@ struct ImageGetter::Run : std::enable_shared_from_this<Run> {
   }
 };
 
-ImageGetter::ImageGetter(Reactor& reactor, std::string helper, std::string store)
-    : run_(std::make_shared<Run>(reactor, std::move(helper), std::move(store))) {}
+ImageGetter::ImageGetter(Reactor& reactor, std::string helper, std::string store, GcPolicy bounds)
+    : run_(std::make_shared<Run>(reactor, std::move(helper), std::move(store), bounds)) {}
 
 ImageGetter::~ImageGetter() {
   run_->done = nullptr;

@@ -11,6 +11,7 @@
 #include <string>
 #include <vector>
 
+#include "containers/image_gc.hpp"
 #include "containers/image_report.hpp"
 #include "containers/privileges.hpp"
 #include "containers/reactor.hpp"
@@ -23,11 +24,12 @@ namespace gangway::containers {
 struct ReadyImage {
   ImageReport report;
   Fd tree;  // a mount that is not attached anywhere; none for a rootless executor
+  Fd pin;   // as long as it is open the image stays in the store
 };
 
 class ImageGetter {
  public:
-  ImageGetter(Reactor& reactor, std::string helper, std::string store);
+  ImageGetter(Reactor& reactor, std::string helper, std::string store, GcPolicy bounds);
   ~ImageGetter();  // gives up
   ImageGetter(const ImageGetter&) = delete;
   ImageGetter& operator=(const ImageGetter&) = delete;

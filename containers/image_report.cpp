@@ -44,6 +44,7 @@ std::string render_image_report(const ImageReport& report) {
   for (const std::string& value : report.cmd) text += cat("cmd ", escape(value), "\n");
   if (!report.workdir.empty()) text += cat("workdir ", escape(report.workdir), "\n");
   if (!report.user.empty()) text += cat("user ", escape(report.user), "\n");
+  text += cat("entries ", report.entries, "\nbytes ", report.bytes, "\n");
   return text + "done\n";
 }
 
@@ -81,6 +82,10 @@ Result<ImageReport> parse_image_report(std::string_view text) {
       report.workdir = value;
     } else if (key == "user") {
       report.user = value;
+    } else if (key == "entries") {
+      report.entries = parse_integer<std::int64_t>(value).value_or(0);
+    } else if (key == "bytes") {
+      report.bytes = parse_integer<std::int64_t>(value).value_or(0);
     } else {
       return Error(ErrorKind::Corrupt, cat("image report: unknown line: ", line));
     }

@@ -7,6 +7,7 @@
 
 #include <sys/types.h>
 
+#include <cstdint>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -26,6 +27,8 @@ struct ImageReport {
   std::vector<std::string> cmd;
   std::string workdir;
   std::string user;  // as the image's config has it; not honoured, for people
+  std::int64_t entries = 0;
+  std::int64_t bytes = 0;  // of file contents, unpacked; 0: by an earlier version
   friend bool operator==(const ImageReport&, const ImageReport&) = default;
 };
 

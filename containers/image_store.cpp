@@ -6,10 +6,12 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstdlib>
 
 #include "containers/remove_tree.hpp"
+#include "containers/tree_listing.hpp"
 #include "queues/base/digest.hpp"
 #include "queues/base/log.hpp"
 #include "queues/base/process.hpp"
@@ -71,16 +73,35 @@ std::optional<ImageKey> parse_key(std::string_view name) {
   return key;
 }
 
-Result<Fd> lock_file(const std::string& path, bool wait) {
-  Fd fd(open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600));
-  if (!fd) return failed(cat("open ", path));
+Result<void> lock_fd(int fd, int operation, const std::string& path) {
   int result = -1;
   do {
-    result = flock(fd.get(), LOCK_EX | (wait ? 0 : LOCK_NB));
+    result = flock(fd, operation);
   } while (result != 0 && errno == EINTR);
   if (result != 0) return failed(cat("lock ", path));
-  return fd;
+  return {};
 }
+
+// Whether the file that is open is still the one at `path`.
+bool is_at(int fd, const std::string& path) {
+  struct stat held {};
+  struct stat there {};
+  return fstat(fd, &held) == 0 && stat(path.c_str(), &there) == 0 && held.st_dev == there.st_dev &&
+         held.st_ino == there.st_ino;
+}
+
+Result<Fd> lock_file(const std::string& path, bool wait) {
+  while (true) {
+    Fd fd(open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600));
+    if (!fd) return failed(cat("open ", path));
+    GANGWAY_TRY(lock_fd(fd.get(), LOCK_EX | (wait ? 0 : LOCK_NB), path));
+    // Who removes an image removes its lock too, while others wait for it.
+    if (is_at(fd.get(), path)) return fd;
+  }
+}
+
+constexpr std::size_t kMaxListingBytes = std::size_t{1} << 30;
+constexpr std::size_t kShownDifferences = 5;
 
 }  // namespace
 
@@ -139,23 +160,44 @@ Result<Fd> ImageStore::lock(const ImageKey& key) const {
   return lock_file(cat(path_, "/locks/", key.name()), /*wait=*/true);
 }
 
-void ImageStore::remove_leftovers(const ImageKey& held) const {
+int ImageStore::remove_leftovers() const {
+  int removed = clear_staging(std::nullopt);
+  // Trees that were not on the disk yet when the machine went down.
+  for (const std::string& name : names_in(path_ + "/trees/sha256")) {
+    const std::optional<ImageKey> key = parse_key(name);
+    if (!key || find(*key)) continue;
+    const Result<Fd> held = lock_file(cat(path_, "/locks/", name), /*wait=*/false);
+    if (!held || find(*key)) continue;
+    if (auto gone = remove_tree(tree_path(*key)); gone) {
+      ++removed;
+    } else {
+      log_warning("leftover_stays", {{"path", name}, {"error", gone.error().message()}});
+    }
+  }
+  return removed;
+}
+
+int ImageStore::clear_staging(const std::optional<ImageKey>& held) const {
+  int count = 0;
   for (const std::string& name : names_in(path_ + "/tmp")) {
     const std::string_view image = std::string_view(name).substr(0, name.rfind('.'));
     Result<Fd> lock = Fd();
-    if (image != held.name()) {
+    if (!held || image != held->name()) {
       if (!parse_key(image)) continue;
       lock = lock_file(cat(path_, "/locks/", image), /*wait=*/false);
       if (!lock) continue;  // somebody is at it
     }
     if (auto removed = remove_tree(cat(path_, "/tmp/", name)); !removed) {
       log_warning("leftover_stays", {{"path", name}, {"error", removed.error().message()}});
+    } else {
+      ++count;
     }
   }
+  return count;
 }
 
 Result<Staging> ImageStore::stage(const ImageKey& key, uid_t uid, gid_t gid) const {
-  remove_leftovers(key);
+  [[maybe_unused]] const int cleared = clear_staging(key);
   Staging staging;
   std::string path = cat(path_, "/tmp/", key.name(), ".", to_hex(random_bytes(8)));
   GANGWAY_TRY(make_directory(path));
@@ -192,6 +234,7 @@ Result<ImageReport> ImageStore::publish(const ImageKey& key,
   GANGWAY_TRY(write_file(staging.path() + "/manifest.json", manifest));
   GANGWAY_TRY(write_file(staging.path() + "/config.json", config));
   GANGWAY_TRY(write_file(staging.path() + "/boot", boot_id()));
+  GANGWAY_TRY(write_file(staging.path() + "/pin", ""));
   GANGWAY_TRY(write_file(staging.path() + "/report", render_image_report(report)));
   // What is in the way is of an earlier boot and not whole.
   GANGWAY_TRY(remove_tree(tree));
@@ -205,6 +248,11 @@ Result<void> ImageStore::make_durable(const ImageKey& key) const {
   if (access((tree + "/durable").c_str(), F_OK) == 0) return {};
   const Fd directory(::open(tree.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
   if (!directory) return failed(cat("open ", tree));
+  const Fd rootfs(openat(directory.get(), "rootfs", O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+  if (!rootfs) return failed(cat("open ", tree, "/rootfs"));
+  GANGWAY_ASSIGN(const std::string listing, list_tree(rootfs.get()));
+  GANGWAY_TRY(remove_tree(directory.get(), "listing"));  // of one who was killed here
+  GANGWAY_TRY(write_file(tree + "/listing", listing));
   // The whole file system at once: an fsync of each of ten thousand files takes far longer.
   if (syncfs(directory.get()) != 0) return failed(cat("sync ", tree));
   const Fd mark(openat(directory.get(), "durable", O_WRONLY | O_CREAT | O_CLOEXEC, 0600));
@@ -213,24 +261,73 @@ Result<void> ImageStore::make_durable(const ImageKey& key) const {
   return sync_directory(path_ + "/trees/sha256");
 }
 
+Result<Fd> ImageStore::pin(const ImageKey& key, PinFor purpose) const {
+  const std::string path = tree_path(key) + "/pin";
+  // Trees of earlier versions have none.
+  Fd fd(::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600));
+  if (!fd) return failed(cat("use image ", key.digest.text()));
+  GANGWAY_TRY(lock_fd(fd.get(), LOCK_SH, path));
+  if (!is_at(fd.get(), path)) {
+    return Error(ErrorKind::NotFound, cat("use image ", key.digest.text(), ": just removed"));
+  }
+  if (purpose == PinFor::Use) futimens(fd.get(), nullptr);
+  return fd;
+}
+
 std::vector<StoredImage> ImageStore::list() const {
   std::vector<StoredImage> images;
   for (const std::string& name : names_in(path_ + "/trees/sha256")) {
     const std::optional<ImageKey> key = parse_key(name);
     if (!key) continue;
-    if (auto report = find(*key)) images.push_back({*key, *std::move(report)});
+    auto report = find(*key);
+    if (!report) continue;
+    StoredImage image{*key, *std::move(report), {}, false};
+    const std::string pin = tree_path(*key) + "/pin";
+    const Fd fd(::open(pin.c_str(), O_RDONLY | O_CLOEXEC | O_NOFOLLOW));
+    struct stat status {};
+    if (stat(fd ? pin.c_str() : tree_path(*key).c_str(), &status) == 0) {
+      image.last_used = Time{status.st_mtim.tv_sec * 1'000'000'000 + status.st_mtim.tv_nsec};
+    }
+    // Held for a moment only; who pins it meanwhile waits that long.
+    image.in_use = fd && flock(fd.get(), LOCK_EX | LOCK_NB) != 0;
+    images.push_back(std::move(image));
   }
+  std::ranges::sort(images, {}, &StoredImage::key);
   return images;
+}
+
+Result<ImageCheck> ImageStore::verify(const ImageKey& key) const {
+  if (!find(key)) return Error(ErrorKind::NotFound, cat("no image ", key.digest.text()));
+  GANGWAY_ASSIGN(const Fd held, pin(key, PinFor::Look));
+  ImageCheck check;
+  const std::string tree = tree_path(key);
+  const Result<std::string> listing = read_small_file(tree + "/listing", kMaxListingBytes);
+  if (!listing && listing.error().kind() == ErrorKind::NotFound) return check;
+  if (!listing) return listing.error();
+  check.recorded = true;
+  const Fd rootfs(::open((tree + "/rootfs").c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+  if (!rootfs) return failed(cat("open ", tree, "/rootfs"));
+  GANGWAY_ASSIGN(const std::string now, list_tree(rootfs.get()));
+  check.differences = compare_listings(*listing, now);
+  check.difference_count = static_cast<std::int64_t>(check.differences.size());
+  if (check.differences.size() > kShownDifferences) check.differences.resize(kShownDifferences);
+  return check;
 }
 
 Result<void> ImageStore::remove(const ImageKey& key) const {
   GANGWAY_ASSIGN(const Fd held, lock(key));
   const std::string tree = tree_path(key);
   if (access(tree.c_str(), F_OK) != 0) return failed(cat("image ", key.digest.text()));
+  const Fd pin(::open((tree + "/pin").c_str(), O_RDONLY | O_CLOEXEC | O_NOFOLLOW));
+  if (pin && flock(pin.get(), LOCK_EX | LOCK_NB) != 0) {
+    return Error(ErrorKind::Conflict, cat("image ", key.digest.text(), " is in use"));
+  }
   // Aside first, so that nobody finds half of it.
   const std::string aside = cat(path_, "/tmp/", key.name(), ".", to_hex(random_bytes(8)));
   if (rename(tree.c_str(), aside.c_str()) != 0) return failed(cat("remove ", tree));
-  return remove_tree(aside);
+  GANGWAY_TRY(remove_tree(aside));
+  unlink(cat(path_, "/locks/", key.name()).c_str());
+  return {};
 }
 
 }  // namespace gangway::containers

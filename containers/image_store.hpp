@@ -1,13 +1,15 @@
 // ImageStore: the unpacked images of a node, each under the digest of its manifest.
 //
-//   <store>/trees/sha256/<hex>[.open]/   rootfs/  report  manifest.json  config.json  boot
-//   [durable] <store>/tmp/<hex>[.open].<random>/   an unpack under way, or left behind by a killed
-//   one <store>/locks/<hex>[.open]           held (flock) while one process unpacks that image
+//   <store>/trees/sha256/<hex>[.open]/   rootfs/  report  manifest.json  config.json  boot  pin
+//                                        [listing  durable]
+//   <store>/tmp/<hex>[.open].<random>/   an unpack under way, or left behind by a killed one
+//   <store>/locks/<hex>[.open]           held (flock) while one process unpacks that image
 //
 // ".open" is the variant whose files everybody may read, for nodes that cannot map owners. A tree
 // is complete when it is under trees/: it comes there by rename. Until it is known to be on the
 // disk it is valid only in the boot in which it was made ("boot"), so that nobody has to wait for
-// the disk.
+// the disk; what it holds is written down then too ("listing"), for verify(). Who uses a tree holds
+// a shared lock on "pin", whose time says when it was used last; a pinned tree is not removed.
 //
 // The store is private to the executor's user (mode 0700), because images may be private; jobs see
 // a tree through a mount that the executor makes. Any number of processes use a store at once.
@@ -21,6 +23,7 @@
 #include "containers/image_report.hpp"
 #include "queues/base/fd.hpp"
 #include "queues/base/result.hpp"
+#include "queues/base/time.hpp"
 
 namespace gangway::containers {
 
@@ -51,6 +54,15 @@ class Staging {
 struct StoredImage {
   ImageKey key;
   ImageReport report;
+  Time last_used;
+  bool in_use = false;
+};
+
+// What a tree does not hold as it was unpacked: "etc/passwd: has other contents".
+struct ImageCheck {
+  bool recorded = false;  // false: killed before it was written down, or unpacked long ago
+  std::vector<std::string> differences;  // at most a few
+  std::int64_t difference_count = 0;
 };
 
 class ImageStore {
@@ -76,17 +88,28 @@ class ImageStore {
                                             ImageReport report,
                                             const std::string& manifest,
                                             const std::string& config) const;
-  // Brings it to the disk, so that it outlives this boot. Slow.
+  // Writes down what it holds and brings it to the disk, so that it outlives this boot. Slow: reads
+  // it all.
   Result<void> make_durable(const ImageKey& key) const;
 
+  // It stays until the descriptor and all its copies are closed; a look does not count as a use.
+  // Errors: NotFound.
+  enum class PinFor { Use, Look };
+  [[nodiscard]] Result<Fd> pin(const ImageKey& key, PinFor purpose = PinFor::Use) const;
+
+  // By their keys.
   [[nodiscard]] std::vector<StoredImage> list() const;
-  // Waits for an unpack under way. A tree in use by a sandbox stays there for it.
+  // Reads it all. Errors: NotFound.
+  [[nodiscard]] Result<ImageCheck> verify(const ImageKey& key) const;
+  // Waits for an unpack under way. Errors: NotFound, Conflict (it is in use).
   Result<void> remove(const ImageKey& key) const;
+  // What killed unpacks have left behind, and trees that a power failure has. Returns how many.
+  [[nodiscard]] int remove_leftovers() const;
 
  private:
   explicit ImageStore(std::string path) : path_(std::move(path)) {}
   [[nodiscard]] std::string tree_path(const ImageKey& key) const;
-  void remove_leftovers(const ImageKey& held) const;
+  [[nodiscard]] int clear_staging(const std::optional<ImageKey>& held) const;
 
   std::string path_;
 };

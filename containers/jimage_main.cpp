@@ -5,18 +5,23 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <chrono>
 #include <clocale>
 #include <cstdio>
 #include <optional>
+#include <set>
 #include <string>
 #include <string_view>
 #include <vector>
 
 #include "containers/image_ensure.hpp"
+#include "containers/image_gc.hpp"
 #include "containers/image_source.hpp"
 #include "containers/image_store.hpp"
 #include "queues/base/log.hpp"
 #include "queues/base/text.hpp"
+#include "queues/base/time.hpp"
+#include "queues/base/units.hpp"
 
 namespace gangway::containers {
 namespace {
@@ -26,14 +31,21 @@ constexpr std::string_view kHelp =
     "       jimage inspect PATH[:TAG]        its layers and configuration\n"
     "       jimage import --store DIR PATH[:TAG]  verify and unpack it into a store\n"
     "       jimage list --store DIR          the images of a store\n"
+    "       jimage verify --store DIR [DIGEST...]  compare them with what was unpacked\n"
     "       jimage rm --store DIR DIGEST...  remove images from a store\n"
+    "       jimage gc --store DIR [--unused-for TIME] [--quota SIZE] [--dry-run]\n"
+    "                                        remove what is unused and what was left behind\n"
     "\n"
     "PATH is an OCI layout directory, an archive of one (oci-archive), or what 'docker save' "
     "writes\n"
     "(docker-archive). Without a TAG: the only image in it, or the one tagged 'latest'.\n"
     "A store is a directory with unpacked images, private to the user who owns it.\n"
     "\n"
-    "      --store DIR  made if it is not there\n"
+    "      --store DIR        made if it is not there\n"
+    "      --unused-for TIME  images that no job used for so long: 30d, 12h\n"
+    "      --quota SIZE       those used longest ago, until the rest holds no more: 50G\n"
+    "      --dry-run          say what would go\n"
+    "  -q, --quiet            no progress on the terminal\n"
     "  -h, --help    -V, --version\n"
     "\n"
     "exit codes: 0; 64 usage; 65 not an image, or a bad one; 66 does not exist; 75 try again "
@@ -107,12 +119,42 @@ Credentials own_credentials() {
   return {geteuid(), getegid(), std::move(groups)};
 }
 
-int import_image(const ImageStore& store, const std::string& name) {
+// One line on the terminal that is written over and over, at most ten times a second.
+class ProgressLine {
+ public:
+  void show(const EnsureProgress& progress) {
+    const auto now = std::chrono::steady_clock::now();
+    if (is_shown_ && now - shown_at_ < std::chrono::milliseconds(100)) return;
+    is_shown_ = true;
+    shown_at_ = now;
+    std::string line = cat("layer ", progress.layer, " of ", progress.layers, ", ",
+                           render_bytes(Bytes{progress.bytes}));
+    if (progress.total_bytes > 0) {
+      line += cat(" of ", render_bytes(Bytes{progress.total_bytes}), ", ",
+                  progress.bytes * 100 / progress.total_bytes, " %");
+    }
+    std::fprintf(stderr, "\r\033[K%s", line.c_str());
+  }
+  void clear() const {
+    if (is_shown_) std::fputs("\r\033[K", stderr);
+  }
+
+ private:
+  bool is_shown_ = false;
+  std::chrono::steady_clock::time_point shown_at_;
+};
+
+int import_image(const ImageStore& store, const std::string& name, bool quiet) {
   const Result<ResolvedImage> image = resolve_image(name);
   if (!image) return fail(image.error());
-  const EnsureRequest request{
+  EnsureRequest request{
       .kind = image->kind, .path = image->path, .digest = image->digest, .user = own_credentials()};
+  ProgressLine line;
+  if (!quiet && isatty(2) != 0) {
+    request.progress = [&line](const EnsureProgress& progress) { line.show(progress); };
+  }
   const Result<ImageReport> report = ensure_image(store, request);
+  line.clear();
   if (!report) return fail(report.error());
   if (auto durable = store.make_durable({image->digest, false}); !durable) {
     return fail(durable.error());
@@ -121,11 +163,88 @@ int import_image(const ImageStore& store, const std::string& name) {
   return 0;
 }
 
+// "2026-11-24T03:20:07  1.2G  in use  sha256:...".
+std::string describe(const StoredImage& image) {
+  std::string size = image.report.bytes > 0 ? render_bytes(Bytes{image.report.bytes}) : "-";
+  if (size.size() < 8) size.insert(0, 8 - size.size(), ' ');
+  return cat(render_local_time(image.last_used), "  ", size,
+             image.in_use ? "  in use  " : "  -       ", image.key.digest.text(),
+             image.key.readable_by_all ? " (readable by all)" : "");
+}
+
 int list(const ImageStore& store) {
-  for (const StoredImage& image : store.list()) {
-    print(cat(image.key.digest.text(), image.key.readable_by_all ? " readable-by-all " : " ",
-              image.report.tree, "\n"));
+  const std::vector<StoredImage> images = store.list();
+  if (!images.empty()) print("LAST USED                SIZE  USE     DIGEST\n");
+  for (const StoredImage& image : images) print(describe(image) + "\n");
+  return 0;
+}
+
+// All images of the store, or those that are named.
+Result<std::vector<ImageKey>> choose(const ImageStore& store,
+                                     const std::vector<std::string>& digests) {
+  const std::vector<StoredImage> images = store.list();
+  std::vector<ImageKey> keys;
+  if (digests.empty()) {
+    for (const StoredImage& image : images) keys.push_back(image.key);
   }
+  for (const std::string& text : digests) {
+    GANGWAY_ASSIGN(const Digest digest, Digest::parse(text));
+    const std::size_t before = keys.size();
+    for (const StoredImage& image : images) {
+      if (image.key.digest == digest) keys.push_back(image.key);
+    }
+    if (keys.size() == before) {
+      return Error(ErrorKind::NotFound, cat("no image ", text, " in the store"));
+    }
+  }
+  return keys;
+}
+
+int verify(const ImageStore& store, const std::vector<std::string>& digests) {
+  const Result<std::vector<ImageKey>> keys = choose(store, digests);
+  if (!keys) return fail(keys.error());
+  std::int64_t damaged = 0;
+  for (const ImageKey& key : *keys) {
+    const Result<ImageCheck> check = store.verify(key);
+    if (!check) return fail(check.error());
+    if (!check->recorded) {
+      print(cat("unknown  ", key.digest.text(), "  its unpack was cut short before its record\n"));
+      continue;
+    }
+    print(cat(check->differences.empty() ? "ok       " : "damaged  ", key.digest.text(), "\n"));
+    for (const std::string& difference : check->differences) {
+      print(cat("         ", difference, "\n"));
+    }
+    const auto more =
+        check->difference_count - static_cast<std::int64_t>(check->differences.size());
+    if (more > 0) print(cat("         and ", more, " more\n"));
+    if (!check->differences.empty()) ++damaged;
+  }
+  if (damaged == 0) return 0;
+  return fail(Error(ErrorKind::Corrupt,
+                    cat(damaged, damaged == 1 ? " image is" : " images are",
+                        " not as unpacked; 'jimage rm' removes, the next job unpacks anew")));
+}
+
+int collect(const ImageStore& store, const GcPolicy& policy, bool dry_run) {
+  const Time now = SystemClock().now().wall;
+  GcResult result;
+  if (dry_run) {
+    result.removed = choose_images_to_remove(store.list(), policy, now);
+  } else {
+    Result<GcResult> done = collect_garbage(store, policy, now);
+    if (!done) return fail(done.error());
+    result = *std::move(done);
+  }
+  std::int64_t freed = 0;
+  for (const StoredImage& image : result.removed) {
+    print(describe(image) + "\n");
+    freed += image.report.bytes;
+  }
+  print(cat(result.removed.size(), result.removed.size() == 1 ? " image" : " images",
+            dry_run ? " would be removed, " : " removed, ", render_bytes(Bytes{freed})));
+  if (result.leftovers > 0) print(cat(", and what ", result.leftovers, " cut short left behind"));
+  print("\n");
   return 0;
 }
 
@@ -147,7 +266,74 @@ int remove(const ImageStore& store, const std::vector<std::string>& digests) {
   return 0;
 }
 
-int run(std::vector<std::string> arguments) {
+struct Options {
+  std::string store;
+  GcPolicy policy;
+  bool dry_run = false;
+  bool quiet = false;
+  std::vector<std::string> names;
+};
+
+// What follows the command. Errors: Invalid, for usage().
+Result<Options> parse_options(const std::vector<std::string>& words) {
+  const auto invalid = [](std::string message) {
+    return Error(ErrorKind::Invalid, std::move(message));
+  };
+  Options options;
+  for (std::size_t i = 0; i < words.size(); ++i) {
+    const std::string& word = words[i];
+    if (word == "--") {
+      options.names.insert(options.names.end(), words.begin() + static_cast<std::ptrdiff_t>(i) + 1,
+                           words.end());
+      break;
+    }
+    if (word == "--dry-run") {
+      options.dry_run = true;
+      continue;
+    }
+    if (word == "--quiet" || word == "-q") {
+      options.quiet = true;
+      continue;
+    }
+    if (word == "-" || !word.starts_with('-')) {
+      options.names.push_back(word);
+      continue;
+    }
+    if (word != "--store" && word != "--unused-for" && word != "--quota") {
+      return invalid(cat("unknown option ", word));
+    }
+    if (++i == words.size()) return invalid(cat(word, " needs a value"));
+    const std::string& value = words[i];
+    if (word == "--store") {
+      options.store = value;
+    } else if (word == "--unused-for") {
+      options.policy.unused_for = parse_time_limit(value);
+      if (!options.policy.unused_for) {
+        return invalid(cat(word, " ", value, ": is no time, as 30d or 12h"));
+      }
+    } else {
+      options.policy.quota = parse_bytes(value, Bytes{1});
+      if (!options.policy.quota) return invalid(cat(word, " ", value, ": is no size, as 50G"));
+    }
+  }
+  return options;
+}
+
+int run_in_store(const std::string& command, const Options& options) {
+  if (options.store.empty()) return usage(cat(command, " needs --store"));
+  const Result<ImageStore> store = ImageStore::open(options.store);
+  if (!store) return fail(store.error());
+  const std::vector<std::string>& names = options.names;
+  if (command == "list") return list(*store);
+  if (command == "verify") return verify(*store, names);
+  if (command == "gc") return collect(*store, options.policy, options.dry_run);
+  if (names.empty()) return usage(cat(command, " needs an image"));
+  if (command == "rm") return remove(*store, names);
+  if (names.size() != 1) return usage("import needs one image");
+  return import_image(*store, names[0], options.quiet);
+}
+
+int run(const std::vector<std::string>& arguments) {
   if (arguments.empty() || arguments[0] == "--help" || arguments[0] == "-h") {
     print(std::string(kHelp));
     return arguments.empty() ? 64 : 0;
@@ -156,40 +342,20 @@ int run(std::vector<std::string> arguments) {
     print("jimage " GANGWAY_VERSION "\n");
     return 0;
   }
-  const std::string command = arguments[0];
-  arguments.erase(arguments.begin());
-  std::string store_path;
-  std::vector<std::string> names;
-  bool only_names = false;  // after "--"
-  for (std::size_t i = 0; i < arguments.size(); ++i) {
-    if (only_names) {
-      names.push_back(arguments[i]);
-    } else if (arguments[i] == "--") {
-      only_names = true;
-    } else if (arguments[i] == "--store") {
-      if (++i == arguments.size()) return usage("--store needs a value");
-      store_path = arguments[i];
-    } else if (arguments[i].starts_with("--")) {
-      return usage(cat("unknown option ", arguments[i]));
-    } else {
-      names.push_back(arguments[i]);
-    }
+  const std::string& command = arguments[0];
+  const Result<Options> options = parse_options({arguments.begin() + 1, arguments.end()});
+  if (!options) return usage(options.error().message());
+  if (command != "gc" &&
+      (options->policy.quota || options->policy.unused_for || options->dry_run)) {
+    return usage(cat("--quota, --unused-for and --dry-run belong to gc, not to ", command));
   }
   if (command == "resolve" || command == "inspect") {
-    if (names.size() != 1) return usage(cat(command, " needs one image"));
-    return command == "resolve" ? resolve(names[0]) : inspect(names[0]);
+    if (options->names.size() != 1) return usage(cat(command, " needs one image"));
+    return command == "resolve" ? resolve(options->names[0]) : inspect(options->names[0]);
   }
-  if (command != "import" && command != "list" && command != "rm") {
-    return usage(cat("unknown command ", command));
-  }
-  if (store_path.empty()) return usage(cat(command, " needs --store"));
-  const Result<ImageStore> store = ImageStore::open(store_path);
-  if (!store) return fail(store.error());
-  if (command == "list") return list(*store);
-  if (names.empty()) return usage(cat(command, " needs an image"));
-  if (command == "rm") return remove(*store, names);
-  if (names.size() != 1) return usage("import needs one image");
-  return import_image(*store, names[0]);
+  static const std::set<std::string> kOfStores = {"import", "list", "verify", "rm", "gc"};
+  if (!kOfStores.contains(command)) return usage(cat("unknown command ", command));
+  return run_in_store(command, *options);
 }
 
 }  // namespace

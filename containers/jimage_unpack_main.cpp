@@ -16,6 +16,7 @@
 #include <vector>
 
 #include "containers/image_ensure.hpp"
+#include "containers/image_gc.hpp"
 #include "containers/image_source.hpp"
 #include "queues/base/log.hpp"
 #include "queues/base/text.hpp"
@@ -27,12 +28,14 @@ constexpr std::string_view kHelp =
     "usage: jimage-unpack ensure --store DIR --kind oci-layout|oci-archive|docker-archive\n"
     "         --path PATH --digest sha256:HEX --uid N --gid N [--groups N,N...]\n"
     "         [--readable-by-all] [--worker-uid N] [--worker-gid N] [--seconds N]\n"
-    "         [--max-bytes N] [--max-entries N] [--verbose]\n"
+    "         [--max-bytes N] [--max-entries N] [--quota BYTES] [--unused-for SECONDS]\n"
+    "         [--verbose]\n"
     "\n"
     "Makes sure that the image lies unpacked in the store, and prints its tree, the owner of its\n"
     "files and its configuration, one 'key value' a line, ended by 'done'. PATH is opened with "
     "the\n"
     "rights of the given user. Once per image and node, whatever number of processes ask at once.\n"
+    "With --quota or --unused-for other images make room afterwards, unless they are in use.\n"
     "\n"
     "exit codes: 0 ready; 65 the image is bad or not for this machine; 66 it does not exist;\n"
     "            77 the user may not read it; 75 try again later; 70 internal; 64 usage\n";
@@ -58,11 +61,17 @@ std::optional<std::vector<gid_t>> parse_groups(std::string_view text) {
   return groups;
 }
 
-// The store stands; what is left is that it survives a power failure. Nobody waits for it.
-void finish_in_background(const ImageStore& store, const ImageKey& key) {
+// The store stands; what is left is that it survives a power failure, and that others make room.
+// Nobody waits for it, so jobs go first; but not for ever, because the image counts as used
+// meanwhile.
+void finish_in_background(const ImageStore& store, const ImageKey& key, const GcPolicy& bounds) {
   const Fd null(open("/dev/null", O_RDWR | O_CLOEXEC));
   for (int fd = 0; fd <= 2; ++fd) dup2(null.get(), fd);
-  [[maybe_unused]] const Result<void> done = store.make_durable(key);
+  [[maybe_unused]] const int niceness = nice(10);
+  [[maybe_unused]] const Result<void> durable = store.make_durable(key);
+  if (!bounds.quota && !bounds.unused_for) return;
+  [[maybe_unused]] const Result<GcResult> made_room =
+      collect_garbage(store, bounds, SystemClock().now().wall);
 }
 
 int ensure(const std::map<std::string, std::string>& options) {
@@ -104,14 +113,25 @@ int ensure(const std::map<std::string, std::string>& options) {
   request.limits.max_bytes = *max_bytes;
   request.limits.max_entries = *max_entries;
 
+  GcPolicy bounds;
+  const auto quota = number("--quota", 0);
+  const auto unused_for = number("--unused-for", 0);
+  if (!quota || !unused_for) return usage("--quota, --unused-for: not numbers");
+  if (*quota > 0) bounds.quota = Bytes{*quota};
+  if (*unused_for > 0) bounds.unused_for = gangway::seconds(*unused_for);
+
   const Result<ImageStore> store = ImageStore::open(text("--store"));
   if (!store) return fail(store.error());
   const Result<ImageReport> report = ensure_image(*store, request);
   if (!report) return fail(report.error());
+  // It is in use until somebody else has had the time to say the same.
+  const ImageKey key{request.digest, request.readable_by_all};
+  const Result<Fd> pin = store->pin(key);
+  if (!pin) return fail(pin.error());
   const std::string lines = render_image_report(*report);
   std::fwrite(lines.data(), 1, lines.size(), stdout);
   if (std::fflush(stdout) != 0) return fail(errno_error("write report", errno));
-  finish_in_background(*store, {request.digest, request.readable_by_all});
+  finish_in_background(*store, key, bounds);
   return 0;
 }
 
@@ -129,8 +149,9 @@ int run(const std::vector<std::string>& arguments) {
   for (std::size_t i = 1; i < arguments.size(); ++i) {
     const std::string& name = arguments[i];
     static constexpr std::string_view kNames[] = {
-        "--store",  "--kind",       "--path",       "--digest",  "--uid",       "--gid",
-        "--groups", "--worker-uid", "--worker-gid", "--seconds", "--max-bytes", "--max-entries"};
+        "--store",     "--kind",        "--path",       "--digest",     "--uid",
+        "--gid",       "--groups",      "--worker-uid", "--worker-gid", "--seconds",
+        "--max-bytes", "--max-entries", "--quota",      "--unused-for"};
     if (name == "--verbose") {
       set_log("jimage-unpack", LogLevel::Info);
       continue;

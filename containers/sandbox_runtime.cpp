@@ -74,6 +74,7 @@ struct SandboxRuntime::Impl : std::enable_shared_from_this<Impl> {
 
   std::optional<ImageGetter> images;
   bool getting_image = false;
+  Fd image_pin;
   std::optional<Cgroup> cgroup;
   std::optional<SandboxInit> init;
   Reactor::WatchId init_watch = 0;
@@ -111,7 +112,7 @@ struct SandboxRuntime::Impl : std::enable_shared_from_this<Impl> {
     }
     state = State::Fetching;
     getting_image = true;
-    images.emplace(reactor, settings.image_helper, settings.image_store);
+    images.emplace(reactor, settings.image_helper, settings.image_store, settings.image_bounds);
     images->start(*request.image, credentials(),
                   [weak = weak_from_this()](Result<ReadyImage> image) {
                     if (const auto self = weak.lock()) self->on_image(std::move(image));
@@ -125,6 +126,7 @@ struct SandboxRuntime::Impl : std::enable_shared_from_this<Impl> {
     ready.image_env = image->report.env;
     ready.image_entrypoint = image->report.entrypoint;
     ready.image_cmd = image->report.cmd;
+    image_pin = std::move(image->pin);
     state = State::SettingUp;
     std::vector<Fd> slots;
     if (image->tree) slots.push_back(std::move(image->tree));
@@ -352,6 +354,7 @@ struct SandboxRuntime::Impl : std::enable_shared_from_this<Impl> {
     stop_watching_init();
     init.reset();
     host.reset();
+    image_pin.reset();
     if (!request.directory.empty()) {
       if (auto removed = remove_tree(request.directory); !removed) {
         log_warning("directory_left_behind",

@@ -15,6 +15,7 @@
 #include <string>
 #include <vector>
 
+#include "containers/image_gc.hpp"
 #include "containers/reactor.hpp"
 #include "containers/runtime.hpp"
 #include "queues/base/waiver.hpp"
@@ -24,6 +25,7 @@ namespace gangway::containers {
 struct SandboxSettings {
   std::string image_helper;               // path of jimage-unpack
   std::string image_store;                // directory of the node's unpacked images
+  GcPolicy image_bounds;                  // kept to when a new image has come
   std::string cgroup_parent = "gangway";  // see cgroup.hpp; "": no groups, and no limits
   WaiverSet waivers;                      // what may be missing
   // Device nodes and directories of devices that images see beside the minimal /dev; those that the

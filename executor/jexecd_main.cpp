@@ -98,6 +98,8 @@ wire::ShepherdStart node_part(const config::Config& config,
   start.set_address(address);
   start.set_agent_socket(spool.agent_socket());
   start.set_images(config.executor.images);
+  start.set_image_quota(config.executor.image_quota.value_or(Bytes{}).value);
+  start.set_image_unused_ns(config.executor.image_lifetime.value_or(Duration{}).ns);
   start.set_scratch(config.executor.scratch);
   start.set_cgroup(config.executor.cgroup);
   for (const Waiver waiver : config.executor.waivers) {

@@ -102,6 +102,10 @@ containers::SandboxSettings sandbox_settings(const wire::ShepherdStart& start) {
   containers::SandboxSettings settings;
   settings.image_helper = find_program("jimage-unpack").value_or("jimage-unpack");
   settings.image_store = start.images();
+  if (start.image_quota() > 0) settings.image_bounds.quota = Bytes{start.image_quota()};
+  if (start.image_unused_ns() > 0) {
+    settings.image_bounds.unused_for = Duration{start.image_unused_ns()};
+  }
   if (!start.cgroup().empty()) settings.cgroup_parent = start.cgroup();
   for (const std::string& name : start.waivers()) {
     if (const auto waiver = parse_waiver(name)) settings.waivers.insert(*waiver);

@@ -37,6 +37,8 @@ struct ExecutorConfig {
   std::string scheduler = "127.0.0.1:6810";  // where jschedd listens
   std::string spool = "/var/lib/gangway/executor";
   std::string images;   // image store; empty: <spool>/images
+  std::optional<Bytes> image_quota;        // of the image store; none: unlimited
+  std::optional<Duration> image_lifetime;  // without use, in the image store; none: unlimited
   std::string scratch;  // overlays' upper directories; empty: a tmpfs in each sandbox
   std::string address;  // reachable from the other nodes; empty: as the scheduler sees it
   std::optional<std::int64_t> cores;  // else what the kernel shows

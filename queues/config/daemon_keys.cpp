@@ -109,6 +109,19 @@ const Key<ExecutorConfig> kExecutorKeys[] = {
        v.check(check_path(e.images));
      },
      [](const ExecutorConfig& e) { return e.images.empty() ? std::string() : quoted(e.images); }},
+    {"image_quota", "images used longest ago make room for new ones above this; or unlimited",
+     [](const Value& v, ExecutorConfig& e) {
+       if (v.is_word(kUnlimited)) return e.image_quota.reset();
+       Bytes quota;
+       v.read(quota);
+       if (quota.value > 0) e.image_quota = quota;
+     },
+     [](const ExecutorConfig& e) {
+       return e.image_quota ? render_exactly(*e.image_quota) : std::string(kUnlimited);
+     }},
+    {"image_lifetime", "images that no job used for so long go when new ones come; or unlimited",
+     [](const Value& v, ExecutorConfig& e) { v.read_limit(e.image_lifetime); },
+     [](const ExecutorConfig& e) { return render_limit(e.image_lifetime); }},
     {"scratch", "directory for what jobs write into their images; not set: memory of the job",
      [](const Value& v, ExecutorConfig& e) {
        v.read(e.scratch);

@@ -1,7 +1,10 @@
 // Sandboxes from images on the real kernel. The images are made here, from the machine's busybox.
 #include <fcntl.h>
+#include <gmock/gmock.h>
 #include <sys/stat.h>
 
+#include "containers/image_ensure.hpp"
+#include "containers/image_gc.hpp"
 #include "containers/image_source.hpp"
 #include "tests/containers/image_builder.hpp"
 #include "tests/containers/sandbox_fixture.hpp"
@@ -244,6 +247,45 @@ TEST_P(ImageSandbox, BindOntoKernelFileSystemsIsRefused) {
       sandbox.request.binds = {{"/tmp", destination, false}};
     });
   }
+}
+
+TEST_P(ImageSandbox, ImageStaysInTheStoreUntilTheSandboxIsGone) {
+  each({file("hello", "here\n")}, [](TestSandbox& sandbox) {
+    const ImageStore store = ImageStore::at(sandbox.settings.image_store);
+    const GcPolicy nothing{.unused_for = Duration{}, .quota = Bytes{0}};
+    const Time later = SystemClock().now().wall + hours(1);
+    EXPECT_THAT(collect_garbage(store, nothing, later)->removed, testing::IsEmpty());
+    EXPECT_EQ(sandbox.output_of("cat /hello"), "here\n");
+    sandbox.cleanup();
+    // The helper, too, may hold it for a moment, until it is safely on the disk.
+    EXPECT_TRUE(sandbox.reactor.run_until(
+        [&] { return collect_garbage(store, nothing, later)->removed.size() == 1; },
+        /*outside=*/true));
+  });
+}
+
+TEST_P(ImageSandbox, NewImagesMakeRoomForThemselves) {
+  const ImageTexts old = make_image({plain_layer({file("old", std::string(4096, 'o'))})});
+  with_sandbox(
+      {}, [](TestSandbox& sandbox) { sandbox.settings.image_bounds.quota = Bytes{4096}; },
+      [&](TestSandbox& sandbox) {
+        const Result<ImageStore> store = ImageStore::open(sandbox.settings.image_store);
+        ASSERT_TRUE(store) << store.error().message();
+        const std::string path = sandbox.home / "old";
+        const Digest digest = write_oci_layout(path, old);
+        const EnsureRequest request{.kind = ImageSourceKind::OciLayout,
+                                    .path = path,
+                                    .digest = digest,
+                                    .user = {geteuid(), getegid(), {}}};
+        ASSERT_TRUE(ensure_image(*store, request));
+        const Result<SandboxReady> ready = sandbox.prepare();
+        ASSERT_TRUE(ready) << ready.error().message();
+        // The helper does it after its report.
+        EXPECT_TRUE(
+            sandbox.reactor.run_until([&] { return store->list().size() == 1; }, /*outside=*/true));
+        EXPECT_FALSE(store->find({digest, false}));
+        EXPECT_EQ(sandbox.output_of("echo in"), "in\n");
+      });
 }
 
 TEST(RootImageSandbox, StoredImageIsNotForThoseWhoCannotReadItsSource) {

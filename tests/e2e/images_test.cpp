@@ -98,6 +98,23 @@ TEST_F(Images, ANodeThatCannotPrepareReleasesTheGang) {
   EXPECT_TRUE(std::filesystem::exists(directory() + "/ran"));
 }
 
+TEST_F(Images, AnImageInWhichAJobRunsIsNotTakenFromTheStore) {
+  if (::geteuid() != 0) GTEST_SKIP() << "looks into the executor's store";
+  const std::string store = cluster().layout().directory + "/n03/spool/images";
+  const std::vector<std::string> gc{"jimage", "gc", "--store", store, "--unused-for", "0s"};
+  const std::string id =
+      submit({"-w", "n03", "--image", busybox_, "-o", "out", "--", "sh", "-c",
+              "touch started; while ! test -e go; do sleep 0.05; done; busybox | head -1"});
+  ASSERT_TRUE(becomes_true([&] { return std::filesystem::exists(directory() + "/started"); }));
+  const Ran while_used = cluster().as_operator(gc);
+  EXPECT_EQ(while_used.out, "0 images removed, 0\n") << while_used.err;
+  write_as_user(cluster(), directory() + "/go", "");
+  EXPECT_EQ(user({"jwait", id}).exit_code, 0);
+  EXPECT_THAT(file("out"), HasSubstr("BusyBox"));
+  EXPECT_TRUE(becomes_true(
+      [&] { return cluster().as_operator(gc).out.find("1 image removed") != std::string::npos; }));
+}
+
 TEST_F(Images, TheImageIsUnpackedOncePerNode) {
   if (::geteuid() != 0) GTEST_SKIP() << "looks into the executor's store";
   const auto run_it = [&] {
