@@ -10,7 +10,7 @@ namespace gangway::scheduler {
 namespace {
 
 // A job without a limit counts as longer than any that has a sensible one.
-constexpr Duration kLengthWithoutLimit = hours(24 * 365);
+constexpr Duration kLengthWithoutLimit = hours(8760);  // a year
 
 std::int64_t length_of(const JobSpec& spec) {
   const Duration limit = spec.time_limit.value_or(kLengthWithoutLimit);

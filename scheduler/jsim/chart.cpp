@@ -7,6 +7,7 @@
 
 #include "queues/base/text.hpp"
 #include "scheduler/jsim/report.hpp"
+#include "scheduler/jsim/shares.hpp"
 
 namespace gangway::jsim {
 
@@ -16,6 +17,23 @@ constexpr double kWidth = 1200;
 constexpr double kHeight = 500;
 constexpr double kMargin = 50;
 constexpr std::size_t kSlices = 600;  // of time, in the chart of utilisation
+
+// Also without what XML 1.0 has no way to say.
+std::string in_xml(const std::string& text) {
+  std::string out;
+  for (const char c : text) {
+    if (c == '<') {
+      out += "&lt;";
+    } else if (c == '>') {
+      out += "&gt;";
+    } else if (c == '&') {
+      out += "&amp;";
+    } else {
+      out += static_cast<unsigned char>(c) < 0x20 ? ' ' : c;
+    }
+  }
+  return is_utf8(out) ? out : "?";
+}
 
 // The span of a schedule on paper.
 class Paper {
@@ -64,10 +82,12 @@ std::string render_gantt(const Trace& trace, const Schedule& schedule) {
     const double left = paper.x(paper.second(run.start));
     const double width = std::max(0.05, paper.x(paper.second(run.end)) - left);
     // Neighbouring users get colours that are far from each other.
-    const std::int64_t hue = (job.user + 1) * 137 % 360;
-    out += cat("<g fill=\"hsl(", hue, ",65%,55%)\"><title>job ", job.number, ", user ", job.user,
-               ", ", job.processors, " processors, waited ",
-               with_decimals(to_seconds(run.start - job.submit), 0), " s</title>");
+    const std::int64_t hue =
+        static_cast<std::int64_t>((static_cast<std::uint64_t>(job.user) + 1) * 137 % 360);
+    out += cat("<g fill=\"hsl(", hue, ",65%,55%)\"><title>job ", job.number,
+               job.name.empty() ? "" : cat(" (", in_xml(job.name), ")"), ", user ",
+               in_xml(user_name(trace, job.user)), ", ", job.processors, " processors, waited ",
+               with_decimals(to_seconds(run.start - run.eligible), 0), " s</title>");
     // Runs of neighbouring processors are one rectangle.
     for (std::size_t from = 0; from < run.places.size();) {
       std::size_t to = from + 1;

@@ -33,7 +33,7 @@ Figures figures_of(const Trace& trace, const Schedule& schedule) {
   double used = 0;
   for (std::size_t i = 0; i < out.jobs; ++i) {
     const TraceJob& job = trace.jobs[i];
-    const Duration wait = schedule.runs[i].start - job.submit;
+    const Duration wait = schedule.runs[i].start - schedule.runs[i].eligible;
     const double slowdown = bounded_slowdown(wait, job.run);
     const double area = to_seconds(job.run) * job.processors;
     last = std::max(last, schedule.runs[i].end);

@@ -4,9 +4,13 @@
 #include <charconv>
 #include <cstddef>
 #include <map>
+#include <set>
+#include <utility>
 
 #include "queues/base/check.hpp"
 #include "queues/base/text.hpp"
+#include "scheduler/jsim/workflow_trace.hpp"
+#include "scheduler/policy/fair_share.hpp"
 
 namespace gangway::jsim {
 
@@ -46,7 +50,44 @@ std::string in_seconds(std::int64_t ns) {
                                  : with_decimals(static_cast<double>(ns) / 1e9, 3);
 }
 
-std::string user_name(std::int64_t user) { return user < 0 ? "unknown" : cat(user); }
+// "line 7" without its word, or what the file calls it.
+std::string place_of(const Oddity& odd) { return odd.line != 0 ? cat(odd.line) : odd.where; }
+
+std::string in_csv(const std::string& text) {
+  if (text.find_first_of(",\"\n\r") == std::string::npos) return text;
+  std::string out = "\"";
+  for (const char c : text) out += c == '"' ? "\"\"" : std::string(1, c);
+  return out + '"';
+}
+
+struct Payer {
+  std::string account;  // several: that of the first job
+  double part = 0;      // of the machine, by shares from the root down; of all the user's accounts
+};
+
+std::map<std::int64_t, Payer> payers_of(const Trace& trace, const Shares& shares) {
+  const std::vector<scheduler::ShareRow> rows = scheduler::fair_shares(shares.entries);
+  // Each row's part of the machine: rows come after what they stand below.
+  std::map<AssociationKey, double> parts;
+  std::vector<double> above;
+  for (const scheduler::ShareRow& row : rows) {
+    const auto depth = static_cast<std::size_t>(row.depth);
+    above.resize(depth + 1);
+    above[depth] = depth == 0 ? 1 : above[depth - 1] * row.norm_shares;
+    parts[row.key] = above[depth];
+  }
+  std::map<std::int64_t, Payer> out;
+  std::set<std::pair<std::int64_t, scheduler::UserNumber>> seen;
+  for (std::size_t i = 0; i < trace.jobs.size(); ++i) {
+    const scheduler::UserNumber number = shares.payer[i];
+    if (!seen.emplace(trace.jobs[i].user, number).second) continue;
+    const AssociationKey& key = shares.entries[number].key;
+    const auto [payer, is_new] = out.try_emplace(trace.jobs[i].user);
+    if (is_new) payer->second.account = key.account.value;
+    payer->second.part += parts.at(key);
+  }
+  return out;
+}
 
 }  // namespace
 
@@ -59,27 +100,70 @@ std::string with_decimals(double value, int decimals) {
 }
 
 std::string render_trace(const Trace& trace) {
-  std::string out =
-      cat(trace.jobs.size(), trace.jobs.size() == 1 ? " job of " : " jobs of ", trace.rows,
-          trace.rows == 1 ? " line on " : " lines on ", trace.processors, " processors\n");
+  std::string out;
+  if (trace.workflows.empty()) {
+    out = cat(trace.jobs.size(), trace.jobs.size() == 1 ? " job of " : " jobs of ", trace.rows,
+              trace.rows == 1 ? " line on " : " lines on ", trace.processors, " processors\n");
+  } else {
+    out = cat(trace.workflows.size(),
+              trace.workflows.size() == 1 ? " workflow of " : " workflows of ", trace.jobs.size(),
+              trace.jobs.size() == 1 ? " task on " : " tasks on ", trace.nodes,
+              trace.nodes == 1 ? " node with " : " nodes with ", trace.processors / trace.nodes,
+              " cores\n");
+  }
   for (const std::string& note : trace.notes) out += cat("note: ", note, '\n');
-  std::map<std::string, std::vector<std::size_t>> lines;
-  for (const LeftOut& left_out : trace.left_out) lines[left_out.why].push_back(left_out.line);
-  for (const auto& [why, numbers] : lines) {
-    out += cat("left out: ", numbers.size(), numbers.size() == 1 ? " line, " : " lines, ", why,
-               numbers.size() == 1 ? ": line " : ": lines ");
-    for (std::size_t i = 0; i < numbers.size() && i < kLinesNamed; ++i) {
-      out += cat(i == 0 ? "" : ", ", numbers[i]);
+  std::map<std::pair<bool, std::string>, std::vector<const Oddity*>> by_reason;
+  for (const Oddity& odd : trace.oddities) by_reason[{odd.mended, odd.why}].push_back(&odd);
+  for (const auto& [reason, odd] : by_reason) {
+    const bool lines = odd.front()->line != 0;
+    out += cat(reason.first ? "mended: " : "left out: ", odd.size(), lines ? " line" : " time",
+               odd.size() == 1 ? ", " : "s, ", reason.second,
+               !lines            ? ": "
+               : odd.size() == 1 ? ": line "
+                                 : ": lines ");
+    for (std::size_t i = 0; i < odd.size() && i < kLinesNamed; ++i) {
+      out += cat(i == 0 ? "" : ", ", place_of(*odd[i]));
     }
-    out += numbers.size() > kLinesNamed ? ", ...\n" : "\n";
+    out += odd.size() > kLinesNamed ? ", ...\n" : "\n";
   }
   return out;
 }
 
-std::string render_left_out(const Trace& trace) {
-  std::string out = "line,reason\n";
-  for (const LeftOut& left_out : trace.left_out) out += cat(left_out.line, ',', left_out.why, '\n');
+std::string render_oddities(const Trace& trace) {
+  std::string out = trace.workflows.empty() ? "line,reason\n" : "where,reason\n";
+  for (const Oddity& odd : trace.oddities) {
+    out += cat(in_csv(place_of(odd)), ',', in_csv(odd.why), '\n');
+  }
   return out;
+}
+
+std::string render_workflows(const Trace& trace, const std::vector<PolicyRun>& runs) {
+  std::vector<std::vector<std::string>> rows{
+      {"workflow", "user", "tasks", "core hours", "critical path, s"}};
+  for (const PolicyRun& run : runs) rows[0].push_back("makespan, s, " + run.name);
+  const std::vector<std::int64_t> paths_ms = paths_to_end_ms(trace);
+  std::size_t first = 0;
+  for (const TraceWorkflow& workflow : trace.workflows) {
+    double work = 0;
+    std::int64_t longest = 0;
+    for (std::size_t i = first; i < first + workflow.tasks; ++i) {
+      work += to_seconds(trace.jobs[i].run) * trace.jobs[i].processors;
+      longest = std::max(longest, paths_ms[i]);
+    }
+    std::vector<std::string> row{workflow.file, user_name(trace, workflow.user),
+                                 cat(workflow.tasks), with_decimals(work / 3600, 2),
+                                 with_decimals(static_cast<double>(longest) / 1000, 1)};
+    for (const PolicyRun& run : runs) {
+      Time end = workflow.submit;
+      for (std::size_t i = first; i < first + workflow.tasks; ++i) {
+        end = std::max(end, run.schedule.runs[i].end);
+      }
+      row.push_back(with_decimals(to_seconds(end - workflow.submit), 1));
+    }
+    rows.push_back(std::move(row));
+    first += workflow.tasks;
+  }
+  return render_table(rows);
 }
 
 std::string render_figures(const std::vector<PolicyRun>& runs) {
@@ -103,17 +187,30 @@ std::string render_figures(const std::vector<PolicyRun>& runs) {
   return render_table(rows);
 }
 
-std::string render_users(const std::vector<PolicyRun>& runs) {
+std::string render_users(const Trace& trace,
+                         const std::vector<PolicyRun>& runs,
+                         const Shares* shares) {
   CHECK(!runs.empty());
   std::vector<std::vector<std::string>> rows{{"user", "jobs", "processor hours"}};
+  if (shares != nullptr) rows[0].insert(rows[0].end(), {"account", "share, %", "used, %"});
   for (const PolicyRun& run : runs) {
     rows[0].push_back("wait, s, " + run.name);
     rows[0].push_back("slowdown, " + run.name);
   }
+  const std::map<std::int64_t, Payer> payers =
+      shares != nullptr ? payers_of(trace, *shares) : std::map<std::int64_t, Payer>{};
   const std::vector<UserFigures>& users = runs.front().figures.users;
+  double all = 0;
+  for (const UserFigures& user : users) all += user.processor_seconds;
   for (std::size_t i = 0; i < users.size(); ++i) {
-    std::vector<std::string> row{user_name(users[i].user), cat(users[i].jobs),
+    std::vector<std::string> row{user_name(trace, users[i].user), cat(users[i].jobs),
                                  with_decimals(users[i].processor_seconds / 3600, 1)};
+    if (shares != nullptr) {
+      const Payer& payer = payers.at(users[i].user);
+      row.push_back(payer.account);
+      row.push_back(with_decimals(payer.part * 100, 2));
+      row.push_back(with_decimals(all > 0 ? users[i].processor_seconds / all * 100 : 0, 2));
+    }
     for (const PolicyRun& run : runs) {
       row.push_back(with_decimals(run.figures.users[i].mean_wait_s, 2));
       row.push_back(with_decimals(run.figures.users[i].mean_slowdown, 4));
@@ -152,7 +249,7 @@ std::string render_change(const Trace& trace, const PolicyRun& before, const Pol
   std::vector<std::vector<std::string>> rows{
       {"user", "jobs", "slowdown, " + before.name, "slowdown, " + after.name}};
   const auto add = [&](const Change& change) {
-    rows.push_back({user_name(change.before->user), cat(change.before->jobs),
+    rows.push_back({user_name(trace, change.before->user), cat(change.before->jobs),
                     with_decimals(change.before->mean_slowdown, 4),
                     with_decimals(change.after->mean_slowdown, 4)});
   };
@@ -167,20 +264,32 @@ std::string render_change(const Trace& trace, const PolicyRun& before, const Pol
 }
 
 std::string render_csv(const Trace& trace, const std::vector<PolicyRun>& runs) {
-  std::string out = "job,user,processors,submit,run,estimate";
+  const bool tasks = !trace.workflows.empty();
+  std::string out = tasks ? "job,workflow,task,user,processors,submit,run,estimate"
+                          : "job,user,processors,submit,run,estimate";
   for (const PolicyRun& run : runs) {
     const std::string tail = runs.size() == 1 ? "" : "_" + run.name;
+    if (tasks) out += cat(",eligible", tail);
     out += cat(",start", tail, ",wait", tail, ",slowdown", tail);
   }
   out += '\n';
   for (std::size_t i = 0; i < trace.jobs.size(); ++i) {
     const TraceJob& job = trace.jobs[i];
-    out += cat(job.number, ',', job.user, ',', job.processors, ',', in_seconds(job.submit.ns), ',',
-               in_seconds(job.run.ns), ',', in_seconds(job.estimate.ns));
+    out += cat(job.number, ',');
+    if (tasks) {
+      const TraceWorkflow& workflow = trace.workflows[static_cast<std::size_t>(job.workflow)];
+      out += cat(in_csv(workflow.file), ',', in_csv(job.name), ',',
+                 in_csv(user_name(trace, job.user)));
+    } else {
+      out += cat(job.user);
+    }
+    out += cat(',', job.processors, ',', in_seconds(job.submit.ns), ',', in_seconds(job.run.ns),
+               ',', in_seconds(job.estimate.ns));
     for (const PolicyRun& run : runs) {
-      const Time start = run.schedule.runs[i].start;
-      const Duration wait = start - job.submit;
-      out += cat(',', in_seconds(start.ns), ',', in_seconds(wait.ns), ',',
+      const JobRun& ran = run.schedule.runs[i];
+      const Duration wait = ran.start - ran.eligible;
+      if (tasks) out += cat(',', in_seconds(ran.eligible.ns));
+      out += cat(',', in_seconds(ran.start.ns), ',', in_seconds(wait.ns), ',',
                  with_decimals(bounded_slowdown(wait, job.run), 4));
     }
     out += '\n';

@@ -10,8 +10,9 @@
 
 namespace gangway::jsim {
 
-// Each submission moves by a whole number of seconds, evenly between -by and by, but not before the
-// first one of the trace. Equal seeds give equal traces.
+// Each submission (of a job, or of a workflow as a whole) moves by a whole number of seconds,
+// evenly between -by and by, but not before the first one of the trace. Equal seeds give equal
+// traces.
 [[nodiscard]] Trace shake(const Trace& trace, Duration by, Rng& rng);
 
 }  // namespace gangway::jsim

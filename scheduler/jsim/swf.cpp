@@ -13,7 +13,7 @@ namespace gangway::jsim {
 
 namespace {
 
-// Columns, from 0. What stands behind the user is of no use to us and may be missing.
+// Columns, from 0. What stands behind the group is of no use to us and may be missing.
 enum Column : std::size_t {
   kNumber = 0,
   kSubmit = 1,
@@ -22,7 +22,8 @@ enum Column : std::size_t {
   kRequested = 7,
   kRequestedTime = 8,
   kUser = 11,
-  kColumns = 12,
+  kGroup = 12,
+  kColumns = 13,
 };
 constexpr std::size_t kFewest = kRequestedTime + 1;
 constexpr double kMostSeconds = 5e9;  // some 150 years; the clock counts to 292
@@ -117,7 +118,7 @@ Result<Trace> parse_swf(std::string_view text, const SwfOptions& options) {
     if (row) {
       rows.push_back(*row);
     } else {
-      trace.left_out.push_back({number, "not numbers"});
+      trace.oddities.push_back({number, "", "not numbers"});
     }
   }
 
@@ -147,7 +148,7 @@ Result<Trace> parse_swf(std::string_view text, const SwfOptions& options) {
   for (const Row& row : rows) {
     const std::string_view why = why_left_out(row, trace.processors, any_estimate);
     if (!why.empty()) {
-      trace.left_out.push_back({row.line, std::string(why)});
+      trace.oddities.push_back({row.line, "", std::string(why)});
       continue;
     }
     TraceJob job;
@@ -159,10 +160,11 @@ Result<Trace> parse_swf(std::string_view text, const SwfOptions& options) {
     job.processors =
         static_cast<std::int32_t>(row.of[kRequested] > 0 ? row.of[kRequested] : row.of[kAllocated]);
     job.user = static_cast<std::int64_t>(row.of[kUser]);
+    job.group = static_cast<std::int64_t>(row.of[kGroup]);
     trace.jobs.push_back(job);
   }
-  std::stable_sort(trace.left_out.begin(), trace.left_out.end(),
-                   [](const LeftOut& a, const LeftOut& b) { return a.line < b.line; });
+  std::stable_sort(trace.oddities.begin(), trace.oddities.end(),
+                   [](const Oddity& a, const Oddity& b) { return a.line < b.line; });
   std::stable_sort(trace.jobs.begin(), trace.jobs.end(),
                    [](const TraceJob& a, const TraceJob& b) { return a.submit < b.submit; });
   if (trace.jobs.empty()) {
@@ -170,7 +172,7 @@ Result<Trace> parse_swf(std::string_view text, const SwfOptions& options) {
                  trace.rows == 0
                      ? "no line is a job"
                      : cat("none of ", trace.rows, " lines is a job: line ",
-                           trace.left_out.front().line, ": ", trace.left_out.front().why));
+                           trace.oddities.front().line, ": ", trace.oddities.front().why));
   }
   return trace;
 }

@@ -1,5 +1,7 @@
 #include "scheduler/jsim/trace_file.hpp"
 
+#include <fcntl.h>
+#include <unistd.h>
 #include <zlib.h>
 
 #include <cerrno>
@@ -18,11 +20,21 @@ struct Close {
   void operator()(gzFile_s* file) const { (void)gzclose_r(file); }
 };
 
+gzFile open_file(const std::string& path) {
+  if (path != "-") return gzopen(path.c_str(), "rbe");
+  // A copy, because closing the file closes its descriptor too.
+  const int copy = ::fcntl(STDIN_FILENO, F_DUPFD_CLOEXEC, 3);
+  if (copy < 0) return nullptr;
+  gzFile const file = gzdopen(copy, "rb");
+  if (file == nullptr) (void)::close(copy);
+  return file;
+}
+
 }  // namespace
 
 Result<std::string> read_trace_file(const std::string& path) {
   errno = 0;
-  const std::unique_ptr<gzFile_s, Close> file(gzopen(path.c_str(), "rbe"));
+  const std::unique_ptr<gzFile_s, Close> file(open_file(path));
   if (!file) return errno_error(cat("open ", path), errno == 0 ? ENOMEM : errno);
   (void)gzbuffer(file.get(), kPiece);
   std::string text;

@@ -8,8 +8,8 @@
 
 namespace gangway::jsim {
 
-// Errors: NotFound, Denied; Corrupt, if a compressed file ends early or is damaged; Exhausted
-// beyond 4 GiB of text.
+// `path` "-" is standard input. Errors: NotFound, Denied; Corrupt, if a compressed file ends early
+// or is damaged; Exhausted beyond 4 GiB of text.
 [[nodiscard]] Result<std::string> read_trace_file(const std::string& path);
 
 }  // namespace gangway::jsim

@@ -80,7 +80,7 @@ struct ClusterSize {
 // Where a job stands in the workflow that it is a member of (dag_line.hpp).
 struct DagPosition {
   JobId first;                   // the workflow's first job; its jobs have consecutive numbers
-  std::int64_t path_length = 0;  // seconds from the job's start to the end of the longest path
+  std::int64_t path_length = 0;  // from the job's start to the end, in one unit for all of them
   friend bool operator==(const DagPosition&, const DagPosition&) = default;
 };
 

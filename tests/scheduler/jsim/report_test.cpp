@@ -30,7 +30,7 @@ Trace little() {
   trace.processors = 4;
   trace.rows = 4;
   trace.jobs = {job(1, 0, 100, 100, 3, 1), job(2, 10, 100, 100, 4, 1), job(3, 20, 20, 50, 1, 2)};
-  trace.left_out = {{7, "no run time"}};
+  trace.oddities = {{7, "", "no run time"}};
   return trace;
 }
 
@@ -74,7 +74,7 @@ TEST(Figures, TheMedianOfAnEvenNumberIsBetweenTheTwoInTheMiddle) {
 TEST(Report, LinesLeftOutAreCountedAndNamed) {
   EXPECT_EQ(render_trace(little()),
             "3 jobs of 4 lines on 4 processors\nleft out: 1 line, no run time: line 7\n");
-  EXPECT_EQ(render_left_out(little()), "line,reason\n7,no run time\n");
+  EXPECT_EQ(render_oddities(little()), "line,reason\n7,no run time\n");
 }
 
 TEST(Report, PoliciesStandSideBySide) {

@@ -36,8 +36,8 @@ std::string why(const std::string& bad_row) {
   const auto trace = parse_swf(kMachine + bad_row + row("9", "0", "1", "1", "1", "1"));
   EXPECT_TRUE(trace);
   EXPECT_EQ(trace->jobs.size(), 1u);
-  EXPECT_EQ(trace->left_out.size(), 1u);
-  return trace->left_out.empty() ? "" : trace->left_out[0].why;
+  EXPECT_EQ(trace->oddities.size(), 1u);
+  return trace->oddities.empty() ? "" : trace->oddities[0].why;
 }
 
 TEST(Swf, AJobIsWhatWasRequested) {
@@ -88,9 +88,9 @@ TEST(Swf, LinesAreNumberedFromTheTopOfTheFile) {
       parse_swf("; a\n\n; MaxProcs: 10\nbad\n" + row("9", "0", "1", "1", "1", "1") + "worse");
   ASSERT_TRUE(trace);
   EXPECT_EQ(trace->rows, 3u);
-  ASSERT_EQ(trace->left_out.size(), 2u);
-  EXPECT_EQ(trace->left_out[0].line, 4u);
-  EXPECT_EQ(trace->left_out[1].line, 6u);
+  ASSERT_EQ(trace->oddities.size(), 2u);
+  EXPECT_EQ(trace->oddities[0].line, 4u);
+  EXPECT_EQ(trace->oddities[1].line, 6u);
 }
 
 TEST(Swf, JobsComeByTheirSubmitTimeAndAsTheyStoodWhereItIsEqual) {
@@ -147,7 +147,7 @@ TEST(Swf, LogsOfOthersAreReadAndTheirBadLinesCounted) {
     ASSERT_TRUE(trace) << log.file;
     EXPECT_EQ(trace->rows, log.rows) << log.file;
     EXPECT_EQ(trace->jobs.size(), log.jobs) << log.file;
-    EXPECT_EQ(trace->jobs.size() + trace->left_out.size(), log.rows) << log.file;
+    EXPECT_EQ(trace->jobs.size() + trace->oddities.size(), log.rows) << log.file;
     EXPECT_EQ(trace->processors, log.processors) << log.file;
   }
 }

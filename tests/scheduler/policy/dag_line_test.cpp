@@ -110,7 +110,10 @@ TEST(DagLine, RandomStepsKeepTurnsAndOrder) {
 
 // ---- in the planner ----
 
-Candidate member(std::uint64_t id, std::uint64_t first, std::int64_t path, CandidateBuilder b) {
+Candidate member(std::uint64_t id,
+                 std::uint64_t first,
+                 std::int64_t path,
+                 const CandidateBuilder& b) {
   Candidate out = b;
   out.key = key(id);
   out.dag = DagPosition{JobId{first}, path};
