@@ -12,6 +12,9 @@
 
 #include <cerrno>
 #include <functional>
+#include <string_view>
+#include <utility>
+#include <vector>
 
 #include "containers/cgroup.hpp"
 #include "containers/cgroup_layout.hpp"
@@ -26,6 +29,17 @@
 
 namespace gangway::containers {
 namespace {
+
+// "6.1.0-18-amd64" -> {6, 1}; {0, 0} if it does not begin with two numbers.
+std::pair<int, int> release_numbers(std::string_view release) {
+  const std::vector<std::string_view> parts = split(release, '.');
+  if (parts.size() < 2) return {0, 0};
+  const auto major = parse_integer<int>(parts[0]);
+  const auto minor =
+      parse_integer<int>(parts[1].substr(0, parts[1].find_first_not_of("0123456789")));
+  if (!major || !minor) return {0, 0};
+  return {*major, *minor};
+}
 
 constexpr uid_t kOrdinaryUid = 65534;
 
@@ -219,10 +233,8 @@ void probe_cgroups(KernelFeatures& features) {
       layout.find("freezer") != nullptr ? probe("freezer") : Feature{true, "cgroup.freeze"};
   // The root group has no cgroup.kill; its existence came with Linux 5.14.
   const std::string own = unified->mount + unified->own_group + "/cgroup.kill";
-  int major = 0;
-  int minor = 0;
-  if (sscanf(features.release.c_str(), "%d.%d", &major, &minor) != 2) major = 0;
-  const bool kill = access(own.c_str(), F_OK) == 0 || major > 5 || (major == 5 && minor >= 14);
+  const bool kill =
+      access(own.c_str(), F_OK) == 0 || release_numbers(features.release) >= std::pair(5, 14);
   features.cgroup_kill = {kill, kill ? "" : "needs Linux 5.14"};
   features.clone_into_cgroup = from(try_clone_into_cgroup(*unified));
 }

@@ -168,7 +168,7 @@ Result<void> unpack_layer(const FileRange& layer,
                           const UnpackLimits& limits,
                           TreeWriter& writer) {
   GANGWAY_ASSIGN(Feeder feeder, Feeder::start(layer, limits));
-  const Result<void> applied = apply_all(feeder, writer);
+  Result<void> applied = apply_all(feeder, writer);
   if (!applied) {
     // A tar that breaks off is only the consequence of a stream that broke off.
     if (applied.error().kind() == ErrorKind::Corrupt) {

@@ -36,6 +36,7 @@ Result<void> pin_to(const std::vector<int>& cores) {
   CPU_FREE(set);
   if (result == 0) return {};
   std::vector<std::string> numbers;
+  numbers.reserve(cores.size());
   for (const int core : cores) numbers.push_back(cat(core));
   return errno_error(cat("pin to cores ", join(numbers, ",")), error);
 }

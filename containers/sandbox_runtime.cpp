@@ -190,6 +190,7 @@ struct SandboxRuntime::Impl : std::enable_shared_from_this<Impl> {
 
   static std::vector<Fd> share(const std::vector<Fd>& slots) {
     std::vector<Fd> copies;
+    copies.reserve(slots.size());
     for (const Fd& slot : slots) copies.emplace_back(fcntl(slot.get(), F_DUPFD_CLOEXEC, 3));
     return copies;
   }
@@ -223,7 +224,7 @@ struct SandboxRuntime::Impl : std::enable_shared_from_this<Impl> {
       files.push_back(
           {output.path, output.truncate ? UserFile::Mode::Truncate : UserFile::Mode::Append});
     }
-    open_files(files, 022, [](Impl& self, Result<std::vector<Fd>> opened) {
+    open_files(files, 022, [](Impl& self, const Result<std::vector<Fd>>& opened) {
       if (self.state != State::MakingOutputs) return;
       if (!opened) return self.fail(opened.error());
       self.state = State::Up;
@@ -506,19 +507,21 @@ struct SandboxRuntime::Impl : std::enable_shared_from_this<Impl> {
           opener ? Result<std::vector<Fd>>(std::vector<Fd>{}) : opener.error();
       // std::function wants copyable captures; descriptors are not.
       auto shared = std::make_shared<Result<std::vector<Fd>>>(std::move(answer));
-      reactor.post(later([shared, then](Impl& self) { then(self, std::move(*shared)); }));
+      reactor.post(
+          later([shared, then = std::move(then)](Impl& self) { then(self, std::move(*shared)); }));
       return;
     }
     watch(opener->pid);
     auto opening =
         std::make_shared<Opening>(Opening{*std::move(opener), OpenedFiles(files.size()), 0});
     opening->watch = reactor.watch_readable(
-        opening->opener.socket.get(), [weak = weak_from_this(), &loop = reactor, opening, then] {
+        opening->opener.socket.get(),
+        [weak = weak_from_this(), &loop = reactor, opening, then = std::move(then)] {
           const auto self = weak.lock();
           if (!self) return loop.unwatch(opening->watch);
           // Copies, because unwatch() may destroy this very function.
-          const auto kept = opening;
-          const auto next = then;
+          const auto kept = opening;  // NOLINT(performance-unnecessary-copy-initialization)
+          const auto next = then;     // NOLINT(performance-unnecessary-copy-initialization)
           Result<bool> complete = kept->files.take(kept->opener.socket.get());
           if (complete && !*complete) return;
           self->reactor.unwatch(kept->watch);

@@ -10,7 +10,7 @@ namespace gangway::executor {
 
 AgentDaemon::AgentDaemon(AgentWorld world,
                          AgentConfig config,
-                         std::vector<RecoveredAttempt> recovered,
+                         const std::vector<RecoveredAttempt>& recovered,
                          std::uint64_t highest_epoch,
                          std::uint32_t own_uid)
     : world_(std::move(world)),

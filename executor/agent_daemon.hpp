@@ -38,7 +38,7 @@ class AgentDaemon final {
   // in `world` outlives the daemon.
   AgentDaemon(AgentWorld world,
               AgentConfig config,
-              std::vector<RecoveredAttempt> recovered,
+              const std::vector<RecoveredAttempt>& recovered,
               std::uint64_t highest_epoch,
               std::uint32_t own_uid);
   ~AgentDaemon();

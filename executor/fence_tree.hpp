@@ -68,7 +68,7 @@ class FenceTree {
   FenceTree(std::uint32_t self, std::vector<RankRange> nodes, std::uint32_t fan_out = 8);
 
   // This node's ranks have arrived. Answered by a FenceComplete with the same id, now or later.
-  [[nodiscard]] FenceActions on_local(const wire::PmixFence& fence);
+  [[nodiscard]] FenceActions on_local(const wire::PmixFence& message);
   // FenceUp and FenceDown; others are ignored, as is what belongs to no fence under way.
   [[nodiscard]] FenceActions on_peer(std::uint32_t from, const wire::Peer& message);
   // Every fence that it takes part in fails, under way or later.

@@ -36,7 +36,7 @@ TellPeer answer_to_peer(std::uint32_t node,
 }  // namespace
 
 GangExchange::GangExchange(std::uint32_t self, std::vector<RankRange> nodes)
-    : self_(self), fences_(self, nodes), lost_(nodes.size(), false) {}
+    : self_(self), lost_(nodes.size(), false), fences_(self, std::move(nodes)) {}
 
 ExchangeActions GangExchange::on_pmix(const wire::FromPmix& message) {
   ExchangeActions actions;

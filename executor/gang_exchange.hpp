@@ -53,8 +53,8 @@ class GangExchange {
   void serve(std::uint32_t from, const wire::ModexAsk& question, ExchangeActions& actions);
 
   std::uint32_t self_;
+  std::vector<bool> lost_;  // by node
   FenceTree fences_;
-  std::vector<bool> lost_;
   std::map<std::uint64_t, Question> asked_;   // by our server's number
   std::map<std::uint64_t, Question> served_;  // by the number we gave to our server
   std::uint64_t next_served_ = 1;

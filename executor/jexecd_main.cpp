@@ -180,7 +180,7 @@ int run(const Options& options, LauncherProcess launcher) {
                     .clean_leftovers = clean_leftovers},
                    std::move(launcher.socket),
                    [&](const Error& why) { end_with(kUnavailable, why); });
-  std::vector<RecoveredAttempt> recovered = host.recover();
+  const std::vector<RecoveredAttempt> recovered = host.recover();
   io::SocketTransport transport(loop, greeting, static_cast<std::uint64_t>(::getpid()));
   SocketAgentPorts ports(transport, *scheduler, agent.node, *key);
   AgentDaemon daemon({.loop = loop,
@@ -188,7 +188,7 @@ int run(const Options& options, LauncherProcess launcher) {
                       .ports = ports,
                       .host = host,
                       .on_fatal = [&](const Error& why) { end_with(kOsError, why); }},
-                     agent, std::move(recovered), *epoch, ::geteuid());
+                     agent, recovered, *epoch, ::geteuid());
   io::ListenOptions listen;
   listen.handler = &daemon.shepherds();
   listen.socket_mode = 0600;
@@ -206,12 +206,7 @@ int run(const Options& options, LauncherProcess launcher) {
   return 0;
 }
 
-}  // namespace
-}  // namespace gangway::executor
-
-int main(int argc, char** argv) {
-  using namespace gangway;
-  using namespace gangway::executor;
+int run(int argc, char** argv) {
   Options options;
   CLI::App app("Runs jobs on this node, as the scheduler orders.", "jexecd");
   app.set_version_flag("-V,--version", "jexecd " GANGWAY_VERSION);
@@ -228,17 +223,25 @@ int main(int argc, char** argv) {
   } catch (const CLI::ParseError& e) {
     return app.exit(e) == 0 ? 0 : 64;
   }
+  set_log("jexecd", options.verbose ? LogLevel::Debug : LogLevel::Info);
+  // First of all, while this process is small and has one thread.
+  Result<LauncherProcess> launcher = fork_launcher();
+  if (!launcher) return fail(kOsError, launcher.error());
+  const pid_t launcher_pid = launcher->pid;
+  const int code = run(options, *std::move(launcher));
+  // It ends with our end of its socket.
+  ::waitpid(launcher_pid, nullptr, 0);
+  return code;
+}
+
+}  // namespace
+}  // namespace gangway::executor
+
+int main(int argc, char** argv) {
+  using namespace gangway;
   try {
-    set_log("jexecd", options.verbose ? LogLevel::Debug : LogLevel::Info);
-    // First of all, while this process is small and has one thread.
-    Result<LauncherProcess> launcher = fork_launcher();
-    if (!launcher) return fail(kOsError, launcher.error());
-    const pid_t launcher_pid = launcher->pid;
-    const int code = run(options, *std::move(launcher));
-    // It ends with our end of its socket.
-    ::waitpid(launcher_pid, nullptr, 0);
-    return code;
+    return executor::run(argc, argv);
   } catch (const std::exception& e) {
-    return fail(kInternal, Error(ErrorKind::Internal, e.what()));
+    return executor::fail(executor::kInternal, Error(ErrorKind::Internal, e.what()));
   }
 }

@@ -601,6 +601,7 @@ void line(std::string& out, std::string_view name, std::string_view value) {
 }
 std::string list(const std::vector<int>& numbers) {
   std::vector<std::string> parts;
+  parts.reserve(numbers.size());
   for (const int each : numbers) parts.push_back(cat(each));
   return join(parts, ",");
 }

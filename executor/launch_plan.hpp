@@ -40,7 +40,7 @@ struct LaunchFacts {
 };
 
 // Errors: Corrupt, naming the field.
-[[nodiscard]] Result<StepOrder> read_order(const wire::Prepare& order);
+[[nodiscard]] Result<StepOrder> read_order(const wire::Prepare& m);
 [[nodiscard]] containers::UserIdentity read_user(const wire::ShepherdStart& start);
 
 // The directory that each program starts in, and the name of the script in it and in the sandbox.

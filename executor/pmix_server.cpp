@@ -64,15 +64,18 @@ struct Callee {
 };
 Callee callee;
 
+// Through the pipe go pointers to events, as they lie in memory.
+constexpr std::size_t kPointerBytes = sizeof(void*);
+
 // Hands an event to the owner's thread. Blocks while the pipe is full: ranks that make noise wait
 // for their server.
 void post(std::unique_ptr<Event> event) {
   Event* const pointer = event.get();
   ssize_t written = 0;
   do {
-    written = ::write(callee.events_in, &pointer, sizeof pointer);
+    written = ::write(callee.events_in, &pointer, kPointerBytes);
   } while (written < 0 && errno == EINTR);
-  if (written == sizeof pointer) (void)event.release();
+  if (written == kPointerBytes) (void)event.release();
 }
 
 bool is_ours(const pmix_proc_t& proc) { return callee.name_space == proc.nspace; }
@@ -385,9 +388,9 @@ std::optional<wire::FromPmix> PmixServer::next() {
   Event* pointer = nullptr;
   ssize_t got = 0;
   do {
-    got = ::read(fd(), &pointer, sizeof pointer);
+    got = ::read(fd(), &pointer, kPointerBytes);
   } while (got < 0 && errno == EINTR);
-  if (got != sizeof pointer) return std::nullopt;
+  if (got != kPointerBytes) return std::nullopt;
   const std::unique_ptr<Event> event(pointer);
   const Waiting waiting{event->answer, event->answer_data};
   if (event->message.has_fence()) {

@@ -184,14 +184,15 @@ void Shepherd::start_pmix(const std::vector<PeerAddress>& peers) {
   for_pmix_.clear();
   std::vector<containers::ProgramRequest> programs;
   programs.push_back(plan_pmix_server(order, facts_, pmix_server_end_.get()));
-  world_.runtime.start(std::move(programs), [this, alive = alive_](containers::ProgramEnd end) {
-    if (*alive) on_program_end(end);
-  });
+  world_.runtime.start(std::move(programs),
+                       [this, alive = alive_](const containers::ProgramEnd& end) {
+                         if (*alive) on_program_end(end);
+                       });
 }
 
 void Shepherd::start_programs(const std::vector<RankEnvironment>& ranks) {
   world_.runtime.start(plan_programs(machine_.order(), facts_, sandbox_, ranks),
-                       [this, alive = alive_](containers::ProgramEnd end) {
+                       [this, alive = alive_](const containers::ProgramEnd& end) {
                          if (*alive) on_program_end(end);
                        });
 }

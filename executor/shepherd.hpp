@@ -118,7 +118,7 @@ class Shepherd final {
   void exchange(ExchangeActions actions, std::uint32_t with);
   void tell_pmix(const wire::ToPmix& message);
   void tell_peer(std::uint32_t node, const wire::Peer& message);
-  void link_open(std::uint32_t node, io::PeerId peer);
+  void link_open(std::uint32_t node, io::PeerId link);
   void lose_peer(std::uint32_t node);
   void on_program_end(const containers::ProgramEnd& end);
   [[nodiscard]] bool is_ending() const;

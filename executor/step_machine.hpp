@@ -222,7 +222,7 @@ class StepMachine {
   StepActions kill_programs(Now now);
   StepActions on_lease_over(Now now);
   void note_failed(const step_event::ProgramEnded& e);
-  StepActions unexpected(std::string_view what) const;
+  [[nodiscard]] StepActions unexpected(std::string_view what) const;
   [[nodiscard]] bool ends_with_first_failure() const;
   [[nodiscard]] Outcome outcome_of_programs() const;
   [[nodiscard]] std::uint32_t programs_here() const;

@@ -79,7 +79,7 @@ double Controller::Impl::qos_factor(const JobSpec& spec) const {
 }
 
 AssociationKey Controller::Impl::payer_of(const Job& job) const {
-  const AssociationKey named{job.spec->account, job.owner.user};
+  AssociationKey named{job.spec->account, job.owner.user};
   if (!named.account.empty() && state.find_association(named) != nullptr) return named;
   return {kRoot, job.owner.user};
 }

@@ -311,7 +311,7 @@ Turn Controller::start(Now now) {
 Turn Controller::on_client_request(io::PeerId from,
                                    const io::LocalUser& user,
                                    std::uint32_t stream,
-                                   wire::Request request,
+                                   const wire::Request& request,
                                    Now now) {
   impl_->begin(now);
   impl_->on_client_request(from, user, stream, request);
@@ -330,7 +330,7 @@ Turn Controller::on_node_connected(io::PeerId peer, const NodeName& node, Now no
   return impl_->finish();
 }
 
-Turn Controller::on_node_message(io::PeerId from, wire::FromNode message, Now now) {
+Turn Controller::on_node_message(io::PeerId from, const wire::FromNode& message, Now now) {
   impl_->begin(now);
   impl_->on_node_message(from, message);
   return impl_->finish();
@@ -348,7 +348,7 @@ Turn Controller::on_timer(std::uint64_t token, Now now) {
   return impl_->finish();
 }
 
-Turn Controller::on_history(std::uint64_t ticket, History history, Now now) {
+Turn Controller::on_history(std::uint64_t ticket, const History& history, Now now) {
   impl_->begin(now);
   impl_->on_history(ticket, history);
   return impl_->finish();

@@ -83,15 +83,15 @@ class Controller {
   [[nodiscard]] Turn on_client_request(io::PeerId from,
                                        const io::LocalUser& user,
                                        std::uint32_t stream,
-                                       wire::Request request,
+                                       const wire::Request& request,
                                        Now now);
   [[nodiscard]] Turn on_client_closed(io::PeerId peer, Now now);
   [[nodiscard]] Turn on_node_connected(io::PeerId peer, const NodeName& node, Now now);
-  [[nodiscard]] Turn on_node_message(io::PeerId from, wire::FromNode message, Now now);
+  [[nodiscard]] Turn on_node_message(io::PeerId from, const wire::FromNode& message, Now now);
   [[nodiscard]] Turn on_node_closed(io::PeerId peer, Now now);
   [[nodiscard]] Turn on_timer(std::uint64_t token, Now now);
   // The answer to effect::AskHistory.
-  [[nodiscard]] Turn on_history(std::uint64_t ticket, History history, Now now);
+  [[nodiscard]] Turn on_history(std::uint64_t ticket, const History& history, Now now);
 
   // For invariants and tests.
   [[nodiscard]] const ClusterState& state() const;

@@ -57,12 +57,12 @@ inline constexpr std::size_t kMaxRememberedKeys = 2'000'000;
 inline constexpr std::int32_t kTryAgainCode = 75;
 
 struct Controller::Impl {
-  Impl(ControllerConfig config,
-       Epoch epoch,
+  Impl(ControllerConfig c,
+       Epoch e,
        store::LiveState loaded,
-       const UserDirectory& users,
-       SecretSource make_secret,
-       Now now);
+       const UserDirectory& u,
+       SecretSource secrets,
+       Now at);
 
   // ---- controller.cpp ----
   enum Token : std::uint64_t { kPassToken = 1, kWatchToken = 2, kAgendaToken = 3 };
@@ -236,7 +236,7 @@ struct Controller::Impl {
                                                         const Gang& gang,
                                                         std::size_t newest) const;
   [[nodiscard]] bool is_to_be_requeued(const Job& job, const Outcome& outcome) const;
-  void end_attempt(JobKey key, Outcome outcome, bool requeue, bool at_once = false);
+  void end_attempt(JobKey key, Outcome outcome, bool again, bool at_once = false);
   void settle_if_cleaned(JobKey key);
   void wake_at(std::optional<Time> wake);
   void tell_planner_of_claims();
@@ -252,13 +252,13 @@ struct Controller::Impl {
   void on_node_message(io::PeerId from, const wire::FromNode& message);
   void on_node_connected(io::PeerId peer, const NodeName& node);
   void on_node_closed(io::PeerId peer);
-  void on_register(io::PeerId from, const NodeName& node, const wire::Register& message);
+  void on_register(io::PeerId from, const NodeName& name, const wire::Register& message);
   void reconcile(const NodeName& node, const wire::Register& message);
   void on_heartbeat(io::PeerId from, const NodeName& node, const wire::Heartbeat& message);
-  void set_contact(const NodeName& node, Contact contact);
-  void on_lost(const NodeName& node);
+  void set_contact(const NodeName& name, Contact contact);
+  void on_lost(const NodeName& name);
   void end_parts_on(const NodeName& node, std::string_view why, bool also_unleased);
-  void tell_planner_of(const NodeName& node);
+  void tell_planner_of(const NodeName& name);
   void send_node(const NodeName& node, wire::ToNode message);
   void on_node_command(io::PeerId from,
                        const io::LocalUser& user,

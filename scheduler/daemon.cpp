@@ -95,7 +95,7 @@ void Daemon::on_request(io::PeerId peer, const io::LocalUser& user, const wire::
     send(peer, wire::FrameType::Response, frame.stream, response.SerializeAsString());
     return;
   }
-  perform(controller_.on_client_request(peer, user, frame.stream, std::move(request), loop_.now()));
+  perform(controller_.on_client_request(peer, user, frame.stream, request, loop_.now()));
 }
 
 void Daemon::on_from_node(io::PeerId peer, const wire::Frame& frame) {
@@ -106,7 +106,7 @@ void Daemon::on_from_node(io::PeerId peer, const wire::Frame& frame) {
     transport_.close(peer);
     return;
   }
-  perform(controller_.on_node_message(peer, std::move(message), loop_.now()));
+  perform(controller_.on_node_message(peer, message, loop_.now()));
 }
 
 // ---- to the world ------------------------------------------------------------------------------
@@ -221,7 +221,7 @@ void Daemon::ask_store(const effect::AskHistory& question) {
     history.jobs.clear();
     history.workflows.clear();
   }
-  perform(controller_.on_history(question.ticket, std::move(history), loop_.now()));
+  perform(controller_.on_history(question.ticket, history, loop_.now()));
 }
 
 }  // namespace gangway::scheduler

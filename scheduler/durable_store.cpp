@@ -51,9 +51,9 @@ struct DurableStore::Writer {
     CommitEnd end = CommitEnd::Durable;
   };
 
-  Writer(std::unique_ptr<SqliteStore> store_, DurableStoreOptions options_)
-      : store(std::move(store_)),
-        options(options_),
+  Writer(std::unique_ptr<SqliteStore> opened, DurableStoreOptions chosen)
+      : store(std::move(opened)),
+        options(chosen),
         wake_loop(::eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC)) {}
 
   ~Writer() {

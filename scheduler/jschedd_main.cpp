@@ -258,11 +258,7 @@ int run(const std::string& config_path) {
   return code;
 }
 
-}  // namespace
-}  // namespace gangway::scheduler
-
-int main(int argc, char** argv) {
-  using namespace gangway;
+int run(int argc, char** argv) {
   std::string config_path(config::kDefaultConfigPath);
   bool verbose = false;
   bool only_check = false;
@@ -280,10 +276,18 @@ int main(int argc, char** argv) {
   } catch (const CLI::ParseError& e) {
     return app.exit(e) == 0 ? 0 : 64;
   }
+  set_log("jschedd", verbose ? LogLevel::Debug : LogLevel::Info);
+  if (only_config) return check_config(config_path);
+  return only_check ? check_store(config_path) : run(config_path);
+}
+
+}  // namespace
+}  // namespace gangway::scheduler
+
+int main(int argc, char** argv) {
+  using namespace gangway;
   try {
-    set_log("jschedd", verbose ? LogLevel::Debug : LogLevel::Info);
-    if (only_config) return scheduler::check_config(config_path);
-    return only_check ? scheduler::check_store(config_path) : scheduler::run(config_path);
+    return scheduler::run(argc, argv);
   } catch (const std::exception& e) {
     return scheduler::fail(scheduler::kInternal, Error(ErrorKind::Internal, e.what()));
   }

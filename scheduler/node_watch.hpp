@@ -32,16 +32,16 @@ class NodeWatch {
   };
 
   // A sign of life, or the beginning of the watch.
-  void heard(const NodeName& node, BootTime now);
+  void heard(const NodeName& name, BootTime now);
   // Its connection has closed: suspect at once, lost when its time is over.
-  void closed(const NodeName& node);
-  void forget(const NodeName& node);
+  void closed(const NodeName& name);
+  void forget(const NodeName& name);
   // Those that have become Suspect or Lost by `now`, in the order of their names; each once.
   [[nodiscard]] std::vector<Change> due(BootTime now);
   // When due() has something to say next.
   [[nodiscard]] std::optional<BootTime> next_due() const;
   // nullopt: not watched.
-  [[nodiscard]] std::optional<Duration> silence(const NodeName& node, BootTime now) const;
+  [[nodiscard]] std::optional<Duration> silence(const NodeName& name, BootTime now) const;
 
  private:
   struct Watched {

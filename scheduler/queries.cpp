@@ -174,7 +174,8 @@ void Controller::Impl::send_jobs(io::PeerId to,
 void Controller::Impl::on_list_jobs(io::PeerId from,
                                     std::uint32_t stream,
                                     const wire::ListJobs& request) {
-  if (static_cast<std::size_t>(request.keys_size() + request.workflows_size()) >
+  if (static_cast<std::size_t>(request.keys_size()) +
+          static_cast<std::size_t>(request.workflows_size()) >
       kMaxKeysInRequest) {
     return reply_error(from, stream, Error(ErrorKind::Exhausted, "too many jobs are named"));
   }
@@ -235,6 +236,7 @@ void Controller::Impl::on_list_jobs(io::PeerId from,
                       if (is_wanted(job)) all[key] = &job;
                     }
                     std::vector<const Job*> found;
+                    found.reserve(all.size());
                     for (const auto& [key, job] : all) found.push_back(job);
                     send_jobs(from, stream, found, limit, history.jobs.size() >= from_store);
                   });

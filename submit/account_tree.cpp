@@ -75,6 +75,7 @@ std::vector<wire::ShareView> select_shares(std::vector<wire::ShareView> rows,
 
 std::string render_shares(const std::vector<wire::ShareView>& rows, const TableStyle& style) {
   std::vector<Column> columns;
+  columns.reserve(std::size(kHeadings));
   for (const std::string_view heading : kHeadings) {
     columns.push_back(
         {std::string(heading), columns.size() < 2 ? Align::Left : Align::Right, false});

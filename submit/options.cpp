@@ -38,8 +38,8 @@ class Parser {
   }
 
  private:
-  Error error(std::string message) const {
-    return Error(ErrorKind::Invalid, prefix_of(place_) + message);
+  [[nodiscard]] Error error(std::string_view message) const {
+    return Error(ErrorKind::Invalid, cat(prefix_of(place_), message));
   }
 
   Result<std::size_t> find_long(std::string_view name) const {
@@ -56,6 +56,7 @@ class Parser {
     }
     if (candidates.size() > 1 && !name.empty()) {
       std::vector<std::string> names;
+      names.reserve(candidates.size());
       for (const std::size_t i : candidates) names.push_back(cat("--", table_[i].name));
       return error(cat("option --", name, " is ambiguous: it could be ", join(names, ", ")));
     }

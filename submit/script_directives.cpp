@@ -61,7 +61,7 @@ class WordSplitter {
     at_ = close + 1;
   }
 
-  std::size_t find_close(char quote) const {
+  [[nodiscard]] std::size_t find_close(char quote) const {
     for (std::size_t i = at_ + 1; i < text_.size(); ++i) {
       if (quote == '"' && text_[i] == '\\') {
         ++i;

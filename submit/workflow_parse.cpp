@@ -108,7 +108,7 @@ class Reader {
     fail(line, std::string(message));
   }
 
-  std::string default_name() const {
+  [[nodiscard]] std::string default_name() const {
     std::string_view name = input_.file;
     if (const std::size_t slash = name.rfind('/'); slash != name.npos)
       name.remove_prefix(slash + 1);

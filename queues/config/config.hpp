@@ -68,10 +68,10 @@ struct PriorityConfig {
 };
 
 struct FairShareConfig {
-  bool classic = false;                // else Fair Tree
+  bool classic = false;             // else Fair Tree
   Duration half_life = hours(168);  // 0: usage is never forgotten
-  double core_weight = 1;              // of a core for a second
-  double memory_weight = 0;            // of a GiB for a second
+  double core_weight = 1;           // of a core for a second
+  double memory_weight = 0;         // of a GiB for a second
   std::vector<std::pair<std::string, double>> named_weights;
   friend bool operator==(const FairShareConfig&, const FairShareConfig&) = default;
 };

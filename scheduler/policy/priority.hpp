@@ -40,7 +40,7 @@ struct PriorityRules {
   std::int64_t queue = 1'000;
   std::int64_t qos = 1'000;
   std::vector<std::pair<std::string, std::int64_t>> resources;  // "cores", "memory", "gpu"
-  Duration max_age = hours(24 * 7);                             // at least a minute
+  Duration max_age = hours(168);                                // at least a minute
   friend bool operator==(const PriorityRules&, const PriorityRules&) = default;
 };
 

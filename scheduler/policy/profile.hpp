@@ -72,9 +72,9 @@ class Profile {
   [[nodiscard]] bool is_claimed_by(JobKey key) const { return holders_.contains(key); }
 
   // ---- what is free ----
-  // Whether `node` may serve `part` at all: it is there, usable if asked so, allowed by the part,
-  // in the queue, and large enough.
-  [[nodiscard]] bool may_serve(NodeIndex node,
+  // Whether node `number` may serve `part` at all: it is there, usable if asked so, allowed by the
+  // part, in the queue, and large enough.
+  [[nodiscard]] bool may_serve(NodeIndex number,
                                QueueNumber queue,
                                const RequestPart& part,
                                bool even_if_unusable = false) const;
@@ -149,13 +149,13 @@ class Profile {
   };
 
   void refresh_queues(Node& node) const;
-  [[nodiscard]] Fit fit_of(NodeIndex node) const;
-  void index(NodeIndex node);
-  void unindex(NodeIndex node);
+  [[nodiscard]] Fit fit_of(NodeIndex number) const;
+  void index(NodeIndex number);
+  void unindex(NodeIndex number);
   void hold(const Holder& holder);
   void let_go(const Holder& holder);
   // Takes the cores of all that run on the node out of its free ones again.
-  void retake_cores(NodeIndex node);
+  void retake_cores(NodeIndex number);
 
   Kinds kinds_;
   std::vector<Node> nodes_;

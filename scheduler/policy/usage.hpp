@@ -36,7 +36,7 @@ struct UsageWeights {
 };
 
 struct UsageRules {
-  Duration half_life = hours(24 * 7);  // 0: nothing is ever forgotten
+  Duration half_life = hours(168);  // 0: nothing is ever forgotten
   UsageWeights weights;
   friend bool operator==(const UsageRules&, const UsageRules&) = default;
 };

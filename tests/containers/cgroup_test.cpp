@@ -67,7 +67,7 @@ class FakeV2 : public testing::Test {
     const Fd fd(open((place_ / name).c_str(), O_WRONLY | O_CREAT | O_TRUNC, 0644));
     EXPECT_EQ(write(fd.get(), text.data(), text.size()), static_cast<ssize_t>(text.size()));
   }
-  CgroupLayout layout() const {
+  [[nodiscard]] CgroupLayout layout() const {
     return {{{.version = 2,
               .mount = place_.path(),
               .controllers = {"memory", "pids", "cpuset", "cpu"},

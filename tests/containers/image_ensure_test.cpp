@@ -36,11 +36,11 @@ class ImageEnsure : public testing::Test {
  protected:
   ImageEnsure() { chmod(place_.path().c_str(), 0755); }
 
-  std::vector<std::string> command(ImageSourceKind kind,
-                                   const std::string& path,
-                                   const std::string& digest,
-                                   uid_t uid) const {
-    return {GANGWAY_BINARY_DIR "/bin/jimage-unpack",
+  [[nodiscard]] std::vector<std::string> command(ImageSourceKind kind,
+                                                 const std::string& path,
+                                                 const std::string& digest,
+                                                 uid_t uid) const {
+    return {(GANGWAY_BINARY_DIR "/bin/jimage-unpack"),
             "ensure",
             "--store",
             place_ / "store",

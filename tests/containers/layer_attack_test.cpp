@@ -202,7 +202,8 @@ TEST_F(LayerAttack, AttributesWithAMeaningAreDropped) {
   char names[4096];
   const ssize_t length = listxattr(in_root("f").c_str(), names, sizeof names);
   if (length < 0 && errno == ENOTSUP) GTEST_SKIP() << "no extended attributes here";
-  EXPECT_EQ(std::string(names, static_cast<std::size_t>(length)), std::string("user.comment", 13));
+  EXPECT_EQ(std::string(names, static_cast<std::size_t>(length)),
+            std::string("user.comment\0", 13));
   EXPECT_EQ(writer_->counts().xattrs_dropped, 12);
 }
 

@@ -128,7 +128,7 @@ class TestSandbox {
   void start(std::vector<ProgramRequest> programs) {
     runtime->start(std::move(programs), [this](ProgramEnd end) { ends.push_back(std::move(end)); });
   }
-  std::optional<ProgramEnd> find_end(std::uint32_t id) const {
+  [[nodiscard]] std::optional<ProgramEnd> find_end(std::uint32_t id) const {
     for (const ProgramEnd& end : ends) {
       if (end.id == id) return end;
     }

@@ -360,7 +360,7 @@ TEST_P(HostSandbox, ProgramWithTheNodesFilesSharesNamespacesButNotMounts) {
     const std::string inside =
         sandbox.output_of("for n in user pid ipc uts mnt; do readlink /proc/self/ns/$n; done");
     const auto own = split(inside, '\n');
-    for (int i = 0; i < 4; ++i) EXPECT_EQ(lines[i], own[i]);
+    for (std::size_t i = 0; i < 4; ++i) EXPECT_EQ(lines[i], own[i]);
     EXPECT_NE(lines[4], own[4]);
     char mounts[64] = {};
     ASSERT_GT(readlink("/proc/self/ns/mnt", mounts, sizeof mounts - 1), 0);

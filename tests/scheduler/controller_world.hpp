@@ -175,7 +175,7 @@ class World {
     node_peers.clear();
     connected.clear();
     controller = std::make_unique<Controller>(
-        config, Epoch{epoch}, std::move(loaded), users,
+        config, Epoch{epoch}, std::move(loaded), kUsers,
         [](JobKey key, Attempt attempt) { return cat("secret of ", to_string(key), '.', attempt); },
         now);
     perform(controller->start(now));
@@ -230,7 +230,7 @@ class World {
       for (const WorkflowId id : question.workflows) {
         if (workflow_rows.contains(id)) history.workflows.push_back(workflow_rows.at(id));
       }
-      perform(controller->on_history(question.ticket, std::move(history), now));
+      perform(controller->on_history(question.ticket, history, now));
     }
   }
   // Fires what is due now, until nothing is.
@@ -279,7 +279,7 @@ class World {
   // ---- people ----
   wire::Response ask(std::uint32_t uid, wire::Request request) {
     const std::uint32_t stream = ++last_stream;
-    perform(controller->on_client_request(client, {uid, uid, 1}, stream, std::move(request), now));
+    perform(controller->on_client_request(client, {uid, uid, 1}, stream, request, now));
     settle();
     const auto& answers = replies[{client, stream}];
     EXPECT_FALSE(answers.empty());
@@ -288,7 +288,7 @@ class World {
   // Without waiting for an answer.
   std::uint32_t ask_later(std::uint32_t uid, wire::Request request) {
     const std::uint32_t stream = ++last_stream;
-    perform(controller->on_client_request(client, {uid, uid, 1}, stream, std::move(request), now));
+    perform(controller->on_client_request(client, {uid, uid, 1}, stream, request, now));
     settle();
     return stream;
   }
@@ -353,7 +353,7 @@ class World {
     return peer;
   }
   void say(const char* node, wire::FromNode message) {
-    perform(controller->on_node_message(node_peers.at(node), std::move(message), now));
+    perform(controller->on_node_message(node_peers.at(node), message, now));
     settle();
   }
   using Held = std::vector<std::tuple<std::uint64_t, Attempt, wire::HeldAttempt::State>>;
@@ -474,16 +474,16 @@ class World {
   }
   // Of the last message of its kind to that node.
   [[nodiscard]] const wire::ToNode& last_sent(const char* node, wire::ToNode::WhatCase what) const {
-    static const wire::ToNode kNone;
+    static const wire::ToNode none;
     for (auto at = sent.rbegin(); at != sent.rend(); ++at) {
       if (at->first == node_peers.at(node) && at->second.what_case() == what) return at->second;
     }
     ADD_FAILURE() << "nothing of the kind was sent to " << node;
-    return kNone;
+    return none;
   }
 
   ControllerConfig config;
-  static inline const NamedUsers users{};
+  static inline const NamedUsers kUsers{};
   Now now{Time{seconds(1'700'000'000).ns}, BootTime{seconds(1000).ns}};
   std::unique_ptr<Controller> controller;
   std::uint64_t epoch = 0;

@@ -127,7 +127,7 @@ queues:
   EXPECT_TRUE(config.executor.shared_machine);
   EXPECT_EQ(config.mpi.tcp_networks, "10.0.0.0/24,lo");
   EXPECT_EQ(config.priority, (PriorityConfig{.age = 100,
-                                             .max_age = hours(24 * 14),
+                                             .max_age = hours(336),
                                              .fair_share = 5,
                                              .size = 6,
                                              .queue = 7,

@@ -276,7 +276,7 @@ constexpr Booked kBooked[] = {
 
 std::vector<ShareEntry> slurm_tree(bool later) {
   std::vector<ShareEntry> entries{account("a", 50), account("b", 30), account("c", 20)};
-  constexpr Duration kHalfLife = hours(24 * 7);
+  constexpr Duration kHalfLife = hours(168);
   for (const Booked& b : kBooked) {
     const auto age = [](double s) { return Duration{static_cast<std::int64_t>(s * 1e9)}; };
     double usage = decayed(b.amount, age(b.age_s), kHalfLife);

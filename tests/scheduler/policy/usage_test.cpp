@@ -47,7 +47,7 @@ TEST(Usage, AClockThatGoesBackwardsGivesNothingAndTakesNothing) {
 }
 
 TEST(Usage, AShortRunCostsItsRateTimesItsTime) {
-  EXPECT_NEAR(accrued(4, milliseconds(1), hours(24 * 7)), 0.004, 1e-11);
+  EXPECT_NEAR(accrued(4, milliseconds(1), hours(168)), 0.004, 1e-11);
 }
 
 TEST(Usage, AnEndlessRunComesToARestAtHalfLifeOverLn2) {
