@@ -109,7 +109,7 @@ std::string render_trace(const Trace& trace) {
               trace.workflows.size() == 1 ? " workflow of " : " workflows of ", trace.jobs.size(),
               trace.jobs.size() == 1 ? " task on " : " tasks on ", trace.nodes,
               trace.nodes == 1 ? " node with " : " nodes with ", trace.processors / trace.nodes,
-              " cores\n");
+              trace.processors == trace.nodes ? " core\n" : " cores\n");
   }
   for (const std::string& note : trace.notes) out += cat("note: ", note, '\n');
   std::map<std::pair<bool, std::string>, std::vector<const Oddity*>> by_reason;
@@ -244,8 +244,9 @@ std::string render_change(const Trace& trace, const PolicyRun& before, const Pol
                    [](const Change& a, const Change& b) { return a.by() < b.by(); });
 
   std::string out =
-      cat(after.name, " instead of ", before.name, ": ", earlier, " jobs start earlier, ", later,
-          " later; ", gain, " users gain, ", lose, " lose\n");
+      cat(after.name, " instead of ", before.name, ": ", earlier,
+          earlier == 1 ? " job starts earlier, " : " jobs start earlier, ", later, " later; ", gain,
+          gain == 1 ? " user gains, " : " users gain, ", lose, lose == 1 ? " loses\n" : " lose\n");
   std::vector<std::vector<std::string>> rows{
       {"user", "jobs", "slowdown, " + before.name, "slowdown, " + after.name}};
   const auto add = [&](const Change& change) {

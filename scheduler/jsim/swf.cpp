@@ -2,10 +2,10 @@
 
 #include <algorithm>
 #include <array>
+#include <cctype>
 #include <charconv>
 #include <cmath>
 #include <cstdint>
-#include <limits>
 
 #include "queues/base/text.hpp"
 
@@ -21,13 +21,15 @@ enum Column : std::size_t {
   kAllocated = 4,
   kRequested = 7,
   kRequestedTime = 8,
+  kStatus = 10,
   kUser = 11,
   kGroup = 12,
   kColumns = 13,
 };
 constexpr std::size_t kFewest = kRequestedTime + 1;
 constexpr double kMostSeconds = 5e9;  // some 150 years; the clock counts to 292
-constexpr double kMostProcessors = std::numeric_limits<std::int32_t>::max();
+constexpr double kMostProcessors = 10e6;
+constexpr double kMostNumber = 9e15;  // exact in a double, and far within an integer
 
 struct Row {
   std::size_t line = 0;
@@ -37,19 +39,21 @@ struct Row {
 
 bool is_space(char c) { return c == ' ' || c == '\t' || c == '\r' || c == '\f' || c == '\v'; }
 
-// nullopt: a word is not a number.
+// nullopt: a word is not a number. What stands behind a ';' is a comment.
 std::optional<Row> read_row(std::string_view line, std::size_t number) {
   Row row;
   row.line = number;
   row.of.fill(-1);
+  line = line.substr(0, line.find(';'));
   const char* at = line.data();
   const char* const end = at + line.size();
   while (row.columns < kColumns) {
     while (at != end && is_space(*at)) ++at;
     if (at == end) break;
-    const auto [after, error] = std::from_chars(at, end, row.of[row.columns]);
-    if (error != std::errc{} || (after != end && !is_space(*after)) ||
-        !std::isfinite(row.of[row.columns])) {
+    if (*at == '+' && end - at > 1 && at[1] != '-') ++at;  // from_chars() knows no plus
+    double& value = row.of[row.columns];
+    const auto [after, error] = std::from_chars(at, end, value);
+    if (error != std::errc{} || (after != end && !is_space(*after)) || !std::isfinite(value)) {
       return std::nullopt;
     }
     at = after;
@@ -62,17 +66,30 @@ Duration to_duration(double s) {
   return Duration{static_cast<std::int64_t>(std::llround(s * 1e9))};
 }
 
-// "; MaxProcs: 100" says 100 of "MaxProcs".
+// A number that is a name: -1 if it is no whole one, or beyond all bounds.
+std::int64_t to_number(double value) {
+  return std::abs(value) <= kMostNumber ? static_cast<std::int64_t>(value) : -1;
+}
+
+// "; MaxProcs: 1,152 in all" says 1152 of "MaxProcs", in any case of letters.
 std::optional<std::int32_t> header_number(std::string_view comment, std::string_view name) {
-  comment.remove_prefix(1);
-  comment = trim(comment);
-  if (!comment.starts_with(name)) return std::nullopt;
+  comment = trim(comment.substr(std::min(comment.find_first_not_of(";#"), comment.size())));
+  const auto is_same = [](char a, char b) {
+    return std::tolower(static_cast<unsigned char>(a)) ==
+           std::tolower(static_cast<unsigned char>(b));
+  };
+  if (comment.size() < name.size() ||
+      !std::equal(name.begin(), name.end(), comment.begin(), is_same)) {
+    return std::nullopt;
+  }
   comment = trim(comment.substr(name.size()));
-  if (!comment.starts_with(':')) return std::nullopt;
+  if (!comment.starts_with(':') && !comment.starts_with('=')) return std::nullopt;
   comment = trim(comment.substr(1));
-  comment = comment.substr(0, comment.find_first_of(" \t;,"));
-  const auto number = parse_integer<std::int32_t>(comment);
-  return number && *number > 0 ? number : std::nullopt;
+  comment = comment.substr(0, comment.find_first_not_of("0123456789,"));
+  std::string digits(comment);
+  std::erase(digits, ',');
+  const auto number = parse_integer<std::int32_t>(digits);
+  return number && *number > 0 && *number <= kMostProcessors ? number : std::nullopt;
 }
 
 // Why the row is no job; empty: it is one.
@@ -97,6 +114,8 @@ std::string_view why_left_out(const Row& row, double machine, bool needs_estimat
 }  // namespace
 
 Result<Trace> parse_swf(std::string_view text, const SwfOptions& options) {
+  constexpr std::string_view kByteOrderMark = "\xef\xbb\xbf";
+  if (text.starts_with(kByteOrderMark)) text.remove_prefix(kByteOrderMark.size());
   Trace trace;
   std::vector<Row> rows;
   std::optional<std::int32_t> processors;
@@ -122,10 +141,12 @@ Result<Trace> parse_swf(std::string_view text, const SwfOptions& options) {
     }
   }
 
-  double largest = 0;
+  double largest = 1;
   bool any_estimate = false;
   for (const Row& row : rows) {
-    largest = std::max({largest, row.of[kRequested], row.of[kAllocated]});
+    for (const double asked : {row.of[kRequested], row.of[kAllocated]}) {
+      if (asked <= kMostProcessors) largest = std::max(largest, asked);
+    }
     any_estimate |= row.of[kRequestedTime] > 0;
   }
   if (options.processors) {
@@ -136,7 +157,7 @@ Result<Trace> parse_swf(std::string_view text, const SwfOptions& options) {
     trace.processors = *nodes;
     trace.notes.push_back(cat("the log names no MaxProcs; its MaxNodes, ", *nodes, ", is taken"));
   } else {
-    trace.processors = static_cast<std::int32_t>(std::min(largest, kMostProcessors));
+    trace.processors = static_cast<std::int32_t>(std::ceil(largest));
     trace.notes.push_back(
         cat("the log names no MaxProcs; its largest job's ", trace.processors, " are taken"));
   }
@@ -145,6 +166,7 @@ Result<Trace> parse_swf(std::string_view text, const SwfOptions& options) {
     trace.notes.push_back("the log has no requested times; the run times are taken");
   }
 
+  std::size_t partial = 0;
   for (const Row& row : rows) {
     const std::string_view why = why_left_out(row, trace.processors, any_estimate);
     if (!why.empty()) {
@@ -152,16 +174,22 @@ Result<Trace> parse_swf(std::string_view text, const SwfOptions& options) {
       continue;
     }
     TraceJob job;
-    job.number = static_cast<std::int64_t>(row.of[kNumber]);
+    job.number = to_number(row.of[kNumber]);
     job.submit = Time{to_duration(row.of[kSubmit]).ns};
     job.run = to_duration(row.of[kRun]);
     if (any_estimate) job.run = std::min(job.run, to_duration(row.of[kRequestedTime]));
     job.estimate = perfect ? job.run : to_duration(row.of[kRequestedTime]);
     job.processors =
         static_cast<std::int32_t>(row.of[kRequested] > 0 ? row.of[kRequested] : row.of[kAllocated]);
-    job.user = static_cast<std::int64_t>(row.of[kUser]);
-    job.group = static_cast<std::int64_t>(row.of[kGroup]);
+    job.user = to_number(row.of[kUser]);
+    job.group = to_number(row.of[kGroup]);
+    // 2 to 4: a job's parts, from one checkpoint to the next, beside a line for the whole.
+    partial += row.of[kStatus] >= 2 && row.of[kStatus] <= 4 ? 1U : 0U;
     trace.jobs.push_back(job);
+  }
+  if (partial > 0) {
+    trace.notes.push_back(cat(partial, " of the jobs ", partial == 1 ? "is a part" : "are parts",
+                              " of a job, by status (2 to 4)"));
   }
   std::stable_sort(trace.oddities.begin(), trace.oddities.end(),
                    [](const Oddity& a, const Oddity& b) { return a.line < b.line; });

@@ -87,7 +87,7 @@ TEST(Report, PoliciesStandSideBySide) {
 TEST(Report, SaysWhoGainsAndWhoLoses) {
   const Trace trace = little();
   const std::string text = render_change(trace, run(trace, "fcfs"), run(trace, "easy"));
-  EXPECT_THAT(text, HasSubstr("easy instead of fcfs: 1 jobs start earlier, 0 later; 1 users gain, "
+  EXPECT_THAT(text, HasSubstr("easy instead of fcfs: 1 job starts earlier, 0 later; 1 user gains, "
                               "0 lose\n"));
 }
 

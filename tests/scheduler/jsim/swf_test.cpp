@@ -119,6 +119,100 @@ TEST(Swf, ALogWithoutRequestedTimesHasRunTimesInstead) {
   EXPECT_EQ(trace->notes.size(), 1u);
 }
 
+// All of it: version 2.2 of the format, and what logs in circulation make of it.
+TEST(Swf, HeadersOfEveryKindAreComments) {
+  const auto trace = parse_swf(
+      "; Version: 2.2\n; Computer: IBM SP2\n; Installation: somewhere\n; Acknowledge: somebody\n"
+      "; Information: http://www.example.org/\n;              http://www.example.com/\n"
+      "; Conversion: by hand\n; MaxJobs: 2\n; MaxRecords: 2\n; Preemption: No\n"
+      "; UnixStartTime: 843480031\n; TimeZone: 3600\n; TimeZoneString: Europe/Stockholm\n"
+      "; StartTime: Mon Sep 23 14:00:31 CEST 1996\n; EndTime:   Fri Aug 29 10:55:01 CEST 1997\n"
+      "; MaxNodes: 5\n; MaxProcs: 10\n; MaxRuntime: 64800\n; MaxMemory: 1\n"
+      "; AllowOveruse: false\n; MaxQueues: 1\n; Queues: 0 interactive\n; Queue: 1 batch\n"
+      "; MaxPartitions: 1\n; Partitions: 1\n; Partition: 1 all\n; Note: MaxProcs: 99\n;\n" +
+      row("1", "0", "60", "4", "4", "100"));
+  ASSERT_TRUE(trace);
+  EXPECT_EQ(trace->processors, 10);
+  EXPECT_EQ(trace->rows, 1U);
+  EXPECT_TRUE(trace->notes.empty());
+  EXPECT_TRUE(trace->oddities.empty());
+}
+
+TEST(Swf, TheMachineIsFoundHoweverItIsWritten) {
+  const std::string job = row("1", "0", "60", "4", "4", "100");
+  for (const char* header :
+       {";MaxProcs:1152\n", ";\tMaxProcs :  1152\n", "; maxprocs: 1152\n", "; MaxProcs: 1,152\n",
+        "; MaxProcs: 1152 (in 144 nodes)\n", ";; MaxProcs: 1152;\n", "# MaxProcs = 1152\r\n",
+        "; MaxProcs: -1\n; MaxProcs: 1152\n; MaxProcs: 7\n"}) {
+    const auto trace = parse_swf(header + job);
+    ASSERT_TRUE(trace) << header;
+    EXPECT_EQ(trace->processors, 1152) << header;
+  }
+  for (const char* header : {"; MaxProcs: many\n", "; MaxProcs: 0\n", "; MaxProcs: 99999999999\n",
+                             "; MaxProcsPerJob: 3\n", "; MaxProcs\n"}) {
+    const auto trace = parse_swf(header + job);
+    ASSERT_TRUE(trace) << header;
+    EXPECT_EQ(trace->processors, 4) << header;
+  }
+}
+
+TEST(Swf, LinesMayEndAsOnWindowsAndBeginWithAMark) {
+  const auto trace = parse_swf(
+      "\xef\xbb\xbf; MaxProcs: 10\r\n\r\n"
+      "1\t0 -1  60 4 -1 -1 4 100 -1 1 7 3 -1 -1 -1 -1 -1\r\n");
+  ASSERT_TRUE(trace);
+  EXPECT_EQ(trace->processors, 10);
+  ASSERT_EQ(trace->jobs.size(), 1U);
+  EXPECT_EQ(trace->jobs[0].user, 7);
+  EXPECT_EQ(trace->jobs[0].group, 3);
+  EXPECT_TRUE(trace->oddities.empty());
+}
+
+TEST(Swf, CommentsMayStandAnywhere) {
+  const auto trace =
+      parse_swf(row("1", "0", "1", "1", "1", "1") + "; MaxProcs: 10\n" +
+                "2 5 -1 1 1 -1 -1 1 1 -1 1 7 -1 -1 -1 -1 -1 -1 ; the last\n   ; the end\n");
+  ASSERT_TRUE(trace);
+  EXPECT_EQ(trace->processors, 10);
+  EXPECT_EQ(trace->jobs.size(), 2U);
+  EXPECT_TRUE(trace->oddities.empty());
+}
+
+TEST(Swf, WhatIsMissingBehindTheRequestedTimeIsNotKnown) {
+  const TraceJob job = only_job(kMachine + "1 0 -1 60 4 -1 -1 -1 100\n");
+  EXPECT_EQ(job.user, -1);
+  EXPECT_EQ(job.group, -1);
+  EXPECT_EQ(only_job(kMachine + "1 0 -1 60 4 -1 -1 -1 100 -1 1 7 3 -1 -1 -1 -1 -1 88 99\n").user,
+            7);
+}
+
+TEST(Swf, NumbersAreReadAsOthersWriteThem) {
+  const TraceJob job = only_job(kMachine + "+1 1.5e1 -1 60.0 4.0 -1 -1 +4 1e2 -1 1 1e300 7\n");
+  EXPECT_EQ(job.submit, Time{seconds(15).ns});
+  EXPECT_EQ(job.estimate, seconds(100));
+  EXPECT_EQ(job.user, -1);
+  EXPECT_EQ(why("1 0 -1 60 4 -1 -1 4 +-100 -1 1\n"), "not numbers");
+  EXPECT_EQ(why("1 0 -1 60 4.5 -1 -1 -1 100 -1 1\n"), "part of a processor");
+}
+
+TEST(Swf, ARowBeyondAllBoundsDoesNotMakeTheMachine) {
+  const auto trace =
+      parse_swf(row("1", "0", "60", "4", "4", "100") + row("2", "0", "60", "1e300", "-1", "100") +
+                row("3", "0", "60", "-1", "2000000000", "100"));
+  ASSERT_TRUE(trace);
+  EXPECT_EQ(trace->processors, 4);
+  EXPECT_EQ(trace->oddities.size(), 2U);
+}
+
+TEST(Swf, PartialExecutionsAreSaid) {
+  const auto trace = parse_swf(kMachine + "1 0 -1 60 4 -1 -1 4 100 -1 2 7\n" +
+                               row("2", "0", "60", "4", "4", "100"));
+  ASSERT_TRUE(trace);
+  EXPECT_EQ(trace->jobs.size(), 2U);
+  EXPECT_EQ(trace->notes,
+            std::vector<std::string>{"1 of the jobs is a part of a job, by status (2 to 4)"});
+}
+
 TEST(Swf, ALogWithoutJobsIsAnError) {
   EXPECT_FALSE(parse_swf(""));
   EXPECT_FALSE(parse_swf("; MaxProcs: 10\n"));
