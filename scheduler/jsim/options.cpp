@@ -51,52 +51,52 @@ constexpr std::string_view kHelp =
     "77 not allowed\n";
 
 enum Option : int {
-  OptionTrace = 1000,
-  OptionWorkflow,
-  OptionPolicy,
-  OptionBound,
-  OptionOrder,
-  OptionEstimates,
-  OptionProcessors,
-  OptionNodes,
-  OptionCores,
-  OptionApart,
-  OptionDagOrder,
-  OptionFairShare,
-  OptionHalfLife,
-  OptionShake,
-  OptionShakeBy,
-  OptionSeed,
-  OptionUsers,
-  OptionCsv,
-  OptionGantt,
-  OptionUtilisation,
-  OptionLeftOut,
-  OptionQuiet
+  kTrace = 1000,
+  kWorkflow,
+  kPolicy,
+  kBound,
+  kOrder,
+  kEstimates,
+  kProcessors,
+  kNodes,
+  kCores,
+  kApart,
+  kDagOrder,
+  kFairShare,
+  kHalfLife,
+  kShake,
+  kShakeBy,
+  kSeed,
+  kUsers,
+  kCsv,
+  kGantt,
+  kUtilisation,
+  kLeftOut,
+  kQuiet
 };
 
-const option kKnown[] = {{"trace", required_argument, nullptr, OptionTrace},
-                         {"workflow", required_argument, nullptr, OptionWorkflow},
-                         {"policy", required_argument, nullptr, OptionPolicy},
-                         {"starvation-bound", required_argument, nullptr, OptionBound},
-                         {"order", required_argument, nullptr, OptionOrder},
-                         {"estimates", required_argument, nullptr, OptionEstimates},
-                         {"processors", required_argument, nullptr, OptionProcessors},
-                         {"nodes", required_argument, nullptr, OptionNodes},
-                         {"cores", required_argument, nullptr, OptionCores},
-                         {"apart", required_argument, nullptr, OptionApart},
-                         {"dag-order", required_argument, nullptr, OptionDagOrder},
-                         {"fair-share", required_argument, nullptr, OptionFairShare},
-                         {"half-life", required_argument, nullptr, OptionHalfLife},
-                         {"shake", required_argument, nullptr, OptionShake},
-                         {"shake-by", required_argument, nullptr, OptionShakeBy},
-                         {"seed", required_argument, nullptr, OptionSeed},
-                         {"users", no_argument, nullptr, OptionUsers},
-                         {"csv", required_argument, nullptr, OptionCsv},
-                         {"gantt", required_argument, nullptr, OptionGantt},
-                         {"utilisation", required_argument, nullptr, OptionUtilisation},
-                         {"left-out", required_argument, nullptr, OptionLeftOut},
-                         {"quiet", no_argument, nullptr, OptionQuiet},
+const option kKnown[] = {{"trace", required_argument, nullptr, kTrace},
+                         {"workflow", required_argument, nullptr, kWorkflow},
+                         {"policy", required_argument, nullptr, kPolicy},
+                         {"starvation-bound", required_argument, nullptr, kBound},
+                         {"order", required_argument, nullptr, kOrder},
+                         {"estimates", required_argument, nullptr, kEstimates},
+                         {"processors", required_argument, nullptr, kProcessors},
+                         {"nodes", required_argument, nullptr, kNodes},
+                         {"cores", required_argument, nullptr, kCores},
+                         {"apart", required_argument, nullptr, kApart},
+                         {"dag-order", required_argument, nullptr, kDagOrder},
+                         {"fair-share", required_argument, nullptr, kFairShare},
+                         {"half-life", required_argument, nullptr, kHalfLife},
+                         {"shake", required_argument, nullptr, kShake},
+                         {"shake-by", required_argument, nullptr, kShakeBy},
+                         {"seed", required_argument, nullptr, kSeed},
+                         {"users", no_argument, nullptr, kUsers},
+                         {"csv", required_argument, nullptr, kCsv},
+                         {"gantt", required_argument, nullptr, kGantt},
+                         {"utilisation", required_argument, nullptr, kUtilisation},
+                         {"left-out", required_argument, nullptr, kLeftOut},
+                         {"quiet", no_argument, nullptr, kQuiet},
                          {}};
 
 Error invalid(std::string why) { return {ErrorKind::Invalid, std::move(why)}; }
@@ -132,78 +132,78 @@ Result<void> put(T& into, Result<Parsed> parsed) {
 
 Result<void> take(Options& out, int which, const std::string& value) {
   switch (which) {
-    case OptionTrace:
+    case kTrace:
       out.trace = value;
       return {};
-    case OptionWorkflow:
+    case kWorkflow:
       out.workflows.push_back(parse_workflow_argument(value));
       if (out.workflows.back().file.empty()) return invalid(cat("--workflow ", value, ": no file"));
       return {};
-    case OptionPolicy: {
+    case kPolicy: {
       const auto policy = parse_backfill_policy(value);
       if (!policy) return invalid(cat("--policy: ", policy.error().message()));
       out.policies.push_back(*policy);
       return {};
     }
-    case OptionOrder:
+    case kOrder:
       if (value != "batch" && value != "evt")
         return invalid(cat("--order ", value, ": batch or evt"));
       out.order = value == "evt" ? EventOrder::Evt : EventOrder::Batch;
       return {};
-    case OptionEstimates:
+    case kEstimates:
       if (value != "requested" && value != "perfect") {
         return invalid(cat("--estimates ", value, ": requested or perfect"));
       }
       out.swf.estimates = value == "perfect" ? Estimates::Perfect : Estimates::Requested;
       return {};
-    case OptionProcessors:
+    case kProcessors:
       return put(out.swf.processors, count("processors", value));
-    case OptionNodes:
+    case kNodes:
       return put(out.machine.nodes, count("nodes", value));
-    case OptionCores:
+    case kCores:
       return put(out.machine.cores, count("cores", value));
-    case OptionApart:
+    case kApart:
       return put(out.apart, time("apart", value, {}));
-    case OptionDagOrder:
+    case kDagOrder:
       if (value != "plain" && value != "critical-path") {
         return invalid(cat("--dag-order ", value, ": critical-path or plain"));
       }
       out.dag_orders.push_back(value == "plain" ? DagOrder::Plain : DagOrder::CriticalPath);
       return {};
-    case OptionFairShare:
+    case kFairShare:
       if (value.empty()) return invalid("--fair-share: users, groups or a file");
       out.fair_share = value;
       return {};
-    case OptionHalfLife:
+    case kHalfLife:
       return put(out.half_life, time("half-life", value, {}));
-    case OptionShake: {
+    case kShake: {
       const auto runs = parse_integer<int>(value);
       if (!runs || *runs < 1 || *runs > 10'000)
         return invalid(cat("--shake ", value, ": 1 to 10000"));
       out.shakes = *runs;
       return {};
     }
-    case OptionShakeBy:
+    case kShakeBy:
       return put(out.shake_by, time("shake-by", value, seconds(1)));
-    case OptionSeed: {
+    case kSeed: {
       const auto seed = parse_integer<std::uint64_t>(value);
       if (!seed) return invalid(cat("--seed ", value, ": a number"));
       out.seed = *seed;
       return {};
     }
-    case OptionUsers:
+    case kUsers:
       out.users = true;
       return {};
-    case OptionCsv:
+    case kCsv:
       out.csv = value;
       return {};
-    case OptionGantt:
+    case kGantt:
       out.gantt = value;
       return {};
-    case OptionUtilisation:
+    case kUtilisation:
       out.utilisation = value;
       return {};
-    case OptionLeftOut:
+    case kLeftOut:
       out.left_out = value;
       return {};
     default:
@@ -240,8 +240,8 @@ Result<void> check_together(const Options& options, const std::set<int>& given) 
     return invalid("--trace and --workflow do not go together");
   }
   const bool is_log = !options.trace.empty();
-  const std::set<int> of_logs{OptionEstimates, OptionProcessors};
-  const std::set<int> of_workflows{OptionNodes, OptionCores, OptionApart, OptionDagOrder};
+  const std::set<int> of_logs{kEstimates, kProcessors};
+  const std::set<int> of_workflows{kNodes, kCores, kApart, kDagOrder};
   for (const option* known = kKnown; known->name != nullptr; ++known) {
     if (!given.contains(known->val)) continue;
     if (!is_log && of_logs.contains(known->val)) {
@@ -277,9 +277,9 @@ Result<Options> parse_options(int argc, char** argv) {
   for (int c = 0; (c = getopt_long(argc, argv, ":", kKnown, nullptr)) != -1;) {
     const std::string value = optarg == nullptr ? "" : optarg;
     if (c == ':') return invalid(cat(argv[optind - 1], " needs a value"));
-    if (c < OptionTrace) return invalid(unknown(argv[optind - 1]));
+    if (c < kTrace) return invalid(unknown(argv[optind - 1]));
     given.insert(c);
-    if (c == OptionBound) {
+    if (c == kBound) {
       GANGWAY_TRY(put(bound, time("starvation-bound", value, {})));
     } else {
       GANGWAY_TRY(take(out, c, value));
