@@ -163,9 +163,12 @@ void add_value(CLI::App& app,
       meaning);
 }
 
+// Less holds a sandbox and a shell at best.
+constexpr Bytes kLeastMemory = mebibytes(64);
+
 std::optional<Bytes> parse_memory(std::string_view text) {
   const auto amount = parse_bytes(text, mebibytes(1));
-  return amount && amount->value > 0 ? amount : std::nullopt;
+  return amount && *amount >= kLeastMemory ? amount : std::nullopt;
 }
 
 std::optional<Duration> parse_positive(std::string_view text) {
@@ -188,8 +191,8 @@ void describe(CLI::App& app, Options& options) {
       ->check(CLI::Range(1, kMaxNodes));
   up->add_option("--cores", options.wishes.cores, "Cores of each node [an equal part, at least 2]")
       ->check(CLI::Range(std::int64_t{1}, std::int64_t{4096}));
-  add_value(*up, "--memory", options.wishes.memory, &parse_memory, "a size such as 4G",
-            "Memory of each node [an equal part]");
+  add_value(*up, "--memory", options.wishes.memory, &parse_memory,
+            "a size of at least 64M, such as 4G", "Memory of each node [an equal part]");
   add_value(*up, "--lease", options.wishes.lease, &parse_positive, "a time such as 10m",
             "How long a silent node keeps its jobs [10m]");
   add_value(*up, "--heartbeat", options.wishes.heartbeat, &parse_positive, "a time such as 5s",

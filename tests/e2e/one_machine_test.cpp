@@ -119,6 +119,13 @@ TEST(OneMachineEnd, UpAfterDownKeepsTheIdsGoing) {
             "2\n");
 }
 
+TEST(OneMachineEnd, NodesInWhichNothingCouldRunAreRefused) {
+  const Ran ran = run({"gangway", "up", "--memory", "1", "--dir", "/nonexistent/cluster"},
+                      {.env = {{"PATH", std::string(GANGWAY_BINARY_DIR) + "/bin"}}});
+  EXPECT_EQ(ran.exit_code, 64);
+  EXPECT_THAT(ran.err, HasSubstr("'1' is not a size of at least 64M"));
+}
+
 TEST(OneMachineEnd, StatusOfNothingSaysHowToStart) {
   const Ran ran = run({"gangway", "status", "--dir", "/nonexistent/cluster"},
                       {.env = {{"PATH", std::string(GANGWAY_BINARY_DIR) + "/bin"}}});
