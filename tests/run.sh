@@ -2,7 +2,8 @@
 # Installs what is missing, builds, and runs every test through ctest: unit, sim, e2e.
 #
 #   tests/run.sh          at most 15 minutes on 2 cores
-#   tests/run.sh --all    and the long ones: sanitizers, seeds by the hundred, benchmarks
+#   tests/run.sh --all    and the long ones: clang-tidy, sanitizers, fuzzers, seeds by the hundred,
+#                         benchmarks; some hours
 #   tests/run.sh -R name  further arguments go to ctest
 #
 # Run it as root to have missing Debian packages installed and the tests of network namespaces run;
@@ -28,10 +29,12 @@ say "packages"
 "$root/.ci/install-packages.sh" build test
 [[ $all == no ]] || "$root/.ci/install-packages.sh" lint
 
-build() {  # preset
-  say "build ($1)"
-  cmake --preset "$1" --log-level=WARNING
-  cmake --build "build/$1" --parallel "$jobs"
+build() {  # preset, further arguments of the build
+  local preset=$1
+  shift
+  say "build ($preset)"
+  cmake --preset "$preset" --log-level=WARNING
+  cmake --build "build/$preset" --parallel "$jobs" "$@"
 }
 
 run_tests() {  # preset, further arguments of ctest
@@ -52,9 +55,16 @@ if [[ $all == yes ]]; then
   run_tests ci --no-tests=error "${ctest_args[@]}" || failed+=(ci)
   say "clang-tidy"
   .ci/tidy.sh || failed+=(clang-tidy)
-  for preset in asan tsan; do
-    build "$preset"
-    run_tests "$preset" -L 'unit|sim' "${ctest_args[@]}" || failed+=("$preset")
+  # With real daemons as well; the quickstart would only do the same once more.
+  build asan
+  run_tests asan -E '^e2e\.quickstart$' "${ctest_args[@]}" || failed+=(asan)
+  # Only these have threads (CONTRIBUTING.md).
+  build tsan
+  run_tests tsan -L 'unit|sim' "${ctest_args[@]}" || failed+=(tsan)
+  build fuzz --target fuzzers
+  for fuzzer in build/fuzz/bin/*_fuzz; do
+    say "a minute of ${fuzzer##*/}"
+    "$fuzzer" -max_total_time=60 -verbosity=0 -artifact_prefix=build/fuzz/ || failed+=("$fuzzer")
   done
   say "400 seeds of the simulated cluster"
   build/ci/bin/sim_main --seed=1000 --count=400 || failed+=(seeds)

@@ -9,11 +9,11 @@
 
 #include "queues/base/text.hpp"
 #include "tests/e2e/harness/cluster.hpp"
+#include "tests/e2e/harness/promises.hpp"
 
 namespace gangway::e2e {
 namespace {
 
-using testing::HasSubstr;
 using testing::StartsWith;
 namespace om = one_machine;
 namespace fs = std::filesystem;
@@ -88,27 +88,12 @@ TEST_F(Installed, AScriptRuns) {
 }
 
 TEST_F(Installed, AWorkflowRunsInAnImage) {
-  const std::string image = find_image("busybox.tar");
-  if (image.empty()) GTEST_SKIP() << "no build/images: run examples/images/make-images.sh";
-  write_as_user(cluster(), directory() + "/flow.yaml",
-                cat("version: 1\ndefaults: {image: ", image,
-                    "}\njobs:\n"
-                    "  first: {command: [sh, -c, \"busybox | head -1 > order\"]}\n"
-                    "  last: {needs: [first], command: [sh, -c, \"echo last >> order\"]}\n"));
-  const Ran ran = jsubmit({"--wait", "flow.yaml"});
-  ASSERT_EQ(ran.exit_code, 0) << ran.err;
-  EXPECT_THAT(file("order"), StartsWith("BusyBox"));
-  EXPECT_THAT(file("order"), HasSubstr("\nlast\n"));
+  expect_workflow_in_image(cluster(), directory(),
+                           [&](const auto& words) { return jsubmit(words); });
 }
 
 TEST_F(Installed, MpiRunsInAnImageOnFourNodes) {
-  const std::string image = find_image("mpi.tar");
-  if (image.empty()) GTEST_SKIP() << "no build/images: run examples/images/make-images.sh";
-  const Ran ran = user({"jsubmit", "--wait", "-N", "4", "-n", "8", "-t", "2m", "-o", "out", "-e",
-                        "err", "--image", image, "--", "/opt/mpi_ring/mpi_ring"});
-  ASSERT_EQ(ran.exit_code, 0) << ran.err << file("out") << file("err");
-  EXPECT_EQ(file("err"), "");
-  EXPECT_THAT(file("out"), HasSubstr("ring of 8 ranks, 1048576 bytes, 1 rounds: right"));
+  expect_mpi_in_image(directory(), [&](const auto& words) { return jsubmit(words); });
 }
 
 }  // namespace

@@ -9,14 +9,13 @@
 
 #include "queues/base/text.hpp"
 #include "tests/e2e/harness/cluster.hpp"
+#include "tests/e2e/harness/promises.hpp"
 
 namespace gangway::e2e {
 namespace {
 
-using testing::AnyOf;
 using testing::HasSubstr;
 using testing::IsEmpty;
-using testing::Not;
 namespace om = one_machine;
 namespace fs = std::filesystem;
 
@@ -26,6 +25,10 @@ class OrdinaryUser : public OnCluster<OrdinaryUser> {
 
  protected:
   std::string file(const std::string& name) { return content(directory() + "/" + name); }
+  Ran jsubmit(std::vector<std::string> words) {
+    words.insert(words.begin(), "jsubmit");
+    return user(words);
+  }
 };
 
 TEST_F(OrdinaryUser, JobsRunOnNodesOfTheirOwnNames) {
@@ -39,28 +42,12 @@ TEST_F(OrdinaryUser, JobsRunOnNodesOfTheirOwnNames) {
 }
 
 TEST_F(OrdinaryUser, AWorkflowRunsInAnImage) {
-  const std::string image = find_image("busybox.tar");
-  if (image.empty()) GTEST_SKIP() << "no build/images: run examples/images/make-images.sh";
-  write_as_user(cluster(), directory() + "/flow.yaml",
-                cat("version: 1\ndefaults: {image: ", image,
-                    "}\njobs:\n"
-                    "  first: {command: [sh, -c, \"busybox | head -1 > order\"]}\n"
-                    "  last: {needs: [first], command: [sh, -c, \"echo last >> order\"]}\n"));
-  const Ran ran = user({"jsubmit", "--wait", "flow.yaml"});
-  ASSERT_EQ(ran.exit_code, 0) << ran.err;
-  EXPECT_THAT(file("order"), HasSubstr("BusyBox"));
-  EXPECT_THAT(file("order"), HasSubstr("\nlast\n"));
+  expect_workflow_in_image(cluster(), directory(),
+                           [&](const auto& words) { return jsubmit(words); });
 }
 
 TEST_F(OrdinaryUser, MpiRunsOverNodesThatShareOneHost) {
-  const std::string image = find_image("mpi.tar");
-  if (image.empty()) GTEST_SKIP() << "no build/images: run examples/images/make-images.sh";
-  const Ran ran = user({"jsubmit", "--wait", "-N", "4", "-n", "8", "-t", "2m", "-o", "out", "-e",
-                        "err", "--image", image, "--", "/opt/mpi_ring/mpi_ring"});
-  ASSERT_EQ(ran.exit_code, 0) << ran.err << file("out") << file("err");
-  EXPECT_EQ(file("err"), "");
-  EXPECT_THAT(file("out"), HasSubstr("rank 7 of 8 on n04, local rank 1 of 2, sum 36 right"));
-  EXPECT_THAT(file("out"), HasSubstr("ring of 8 ranks, 1048576 bytes, 1 rounds: right"));
+  expect_mpi_in_image(directory(), [&](const auto& words) { return jsubmit(words); });
 }
 
 TEST_F(OrdinaryUser, ALimitInTimeHoldsWithoutControlGroups) {

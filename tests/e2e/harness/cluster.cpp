@@ -201,7 +201,7 @@ std::string Cluster::logs() const {
 }
 
 bool becomes_true(const std::function<bool()>& condition, Duration limit) {
-  const BootTime until = SystemClock().now().boot + limit;
+  const BootTime until = SystemClock().now().boot + limit * kSlowness;
   while (!condition()) {
     if (SystemClock().now().boot > until) return false;
     std::this_thread::sleep_for(std::chrono::milliseconds(20));

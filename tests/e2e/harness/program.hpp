@@ -13,6 +13,13 @@
 
 namespace gangway::e2e {
 
+// Sanitizers make programs slower; all patience is multiplied by this.
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+inline constexpr std::int64_t kSlowness = 5;
+#else
+inline constexpr std::int64_t kSlowness = 1;
+#endif
+
 struct RunAs {
   uid_t uid = 0;
   gid_t gid = 0;
@@ -23,7 +30,7 @@ struct RunOptions {
   std::map<std::string, std::string> env;  // beside PATH; nothing else is inherited
   std::string directory = "/";
   std::string input;
-  Duration limit = seconds(120);  // then it is killed
+  Duration limit = seconds(120) * kSlowness;  // then it is killed
 };
 
 struct Ran {
