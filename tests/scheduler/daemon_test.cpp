@@ -106,7 +106,7 @@ class DaemonTest : public ::testing::Test {
     daemon->on_frame(io::PeerId{1},
                      {wire::FrameType::Request, stream, request.SerializeAsString()});
   }
-  std::vector<std::uint32_t> answered() const {
+  [[nodiscard]] std::vector<std::uint32_t> answered() const {
     std::vector<std::uint32_t> out;
     for (const auto& [peer, frame] : outbox.sent) out.push_back(frame.stream);
     return out;

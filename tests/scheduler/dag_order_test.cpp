@@ -113,7 +113,7 @@ TEST(DagOrder, IsExplained) {
 
 TEST(DagOrder, AJobWithoutALimitIsLongerThanAnyOther) {
   World world = one_core();
-  world.submit_workflow({member("limited", lasting(hours(24 * 300))), member("unlimited")});
+  world.submit_workflow({member("limited", lasting(hours(7200))), member("unlimited")});
   EXPECT_EQ(world.phase(2), "Starting");
   EXPECT_NE(why(world, 1).find("of no limit of workflow w1\n"), std::string::npos);
 }

@@ -244,7 +244,7 @@ TEST(Handshake, EndsAtItsDeadlineOnBothSides) {
 TEST(Keepalive, SilentPeerIsAskedThreeTimesAndThenDead) {
   Keepalive keepalive(seconds(2), 3, kStart);
   EXPECT_EQ(keepalive.on_time(kStart + seconds(1)), Keepalive::Verdict::Fine);
-  for (int i = 1; i <= 3; ++i) {
+  for (std::int64_t i = 1; i <= 3; ++i) {
     EXPECT_EQ(keepalive.next(), kStart + seconds(2 * i));
     EXPECT_EQ(keepalive.on_time(keepalive.next()), Keepalive::Verdict::Ask);
   }

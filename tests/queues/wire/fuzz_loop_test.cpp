@@ -19,7 +19,7 @@ void mutate(Rng& rng, std::string& bytes) {
         bytes[at] = static_cast<char>(rng.between(-128, 127));
         break;
       case 1:
-        bytes[at] ^= static_cast<char>(1 << rng.between(0, 7));
+        bytes[at] = static_cast<char>(bytes[at] ^ (1 << rng.between(0, 7)));
         break;
       case 2:
         bytes.erase(at, static_cast<std::size_t>(rng.between(1, 8)));
