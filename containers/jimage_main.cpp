@@ -353,8 +353,8 @@ int run(const std::vector<std::string>& arguments) {
     if (options->names.size() != 1) return usage(cat(command, " needs one image"));
     return command == "resolve" ? resolve(options->names[0]) : inspect(options->names[0]);
   }
-  static const std::set<std::string> kOfStores = {"import", "list", "verify", "rm", "gc"};
-  if (!kOfStores.contains(command)) return usage(cat("unknown command ", command));
+  static const std::set<std::string> of_stores = {"import", "list", "verify", "rm", "gc"};
+  if (!of_stores.contains(command)) return usage(cat("unknown command ", command));
   return run_in_store(command, *options);
 }
 

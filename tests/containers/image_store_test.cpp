@@ -197,7 +197,7 @@ class ImageTool : public Store {
     std::string out;
     std::string err;
   };
-  Ran jimage(const std::vector<std::string>& arguments) const {
+  [[nodiscard]] Ran jimage(const std::vector<std::string>& arguments) const {
     std::string line = GANGWAY_BINARY_DIR "/bin/jimage";
     for (const std::string& argument : arguments) line += cat(" '", argument, "'");
     const int status = std::system(cat(line, " >", place_ / "out", " 2>", place_ / "err").c_str());
