@@ -73,6 +73,7 @@ struct SandboxRequest {
   UserIdentity user;
   std::string hostname;
   std::vector<BindMount> binds;
+  bool read_only_root = false;  // of an image: only mounts can be written
   std::string workdir;  // the directory programs start in; with an image: made visible inside by
                         // a bind of its own unless a bind covers it
   SandboxLimits limits;
@@ -87,6 +88,7 @@ struct SandboxReady {
   std::vector<std::string>
       image_entrypoint;  // Entrypoint, then Cmd is used if the caller has no argv
   std::vector<std::string> image_cmd;
+  std::string image_workdir;         // "" if the image says nothing
   std::vector<std::string> waivers;  // what could not be enforced and was allowed to be missing
   std::string files_directory;       // where SandboxRequest::files are, as seen inside
 };

@@ -181,6 +181,7 @@ class Planner {
     add(EnterRoot{});
     for (const char* path : kMasked) add(Mask{path});
     for (const char* path : kProtected) add(Protect{path});
+    if (request_.read_only_root) add(RemountReadOnly{"/"});
   }
 
   void add_host_root() {

@@ -126,6 +126,7 @@ struct SandboxRuntime::Impl : std::enable_shared_from_this<Impl> {
     ready.image_env = image->report.env;
     ready.image_entrypoint = image->report.entrypoint;
     ready.image_cmd = image->report.cmd;
+    ready.image_workdir = image->report.workdir;
     image_pin = std::move(image->pin);
     state = State::SettingUp;
     std::vector<Fd> slots;

@@ -197,7 +197,6 @@ void set_job_variables(Environment& env, const StepOrder& order, const LaunchFac
   const std::string cpus_per_task = number(component_of(order).cpus_per_task);
 
   env.set("HOSTNAME", facts.node.value);
-  env.set("PWD", order.spec.workdir);
 
   env.set("JOB_ID", id);
   env.set("SLURM_JOB_ID", id);
@@ -296,6 +295,7 @@ Environment node_environment(const StepOrder& order,
     of_job.drop_if(is_bound_to_host);
     env.set_all(sandbox.image_env);
     env.set_all(of_job.strings());
+    env.set_all(order.spec.container.env);
   } else {
     env.set_all(order.spec.env);
   }
@@ -324,14 +324,29 @@ std::vector<std::string> plan_argv(const StepOrder& order,
     if (!spec.script.starts_with("#!")) argv.push_back("/bin/sh");
     argv.push_back(path);
   } else if (spec.image) {
-    // As Docker: the image's entry point stands before the command, or before its own default.
-    argv = sandbox.image_entrypoint;
-    if (spec.argv.empty()) {
+    // As Docker: the image's entry point stands before the command, or before its own default;
+    // with another entry point the default has lost its meaning.
+    const std::optional<std::string>& entrypoint = spec.container.entrypoint;
+    if (!entrypoint) {
+      argv = sandbox.image_entrypoint;
+    } else if (!entrypoint->empty()) {
+      argv.push_back(*entrypoint);
+    }
+    if (spec.argv.empty() && !entrypoint) {
       argv.insert(argv.end(), sandbox.image_cmd.begin(), sandbox.image_cmd.end());
     }
   }
   argv.insert(argv.end(), spec.argv.begin(), spec.argv.end());
   return argv;
+}
+
+// The image's own command may name files where the image starts it; any other starts where the job
+// was submitted.
+std::string program_directory(const StepOrder& order, const containers::SandboxReady& sandbox) {
+  const ContainerSpec& container = order.spec.container;
+  if (!container.workdir.empty()) return container.workdir;
+  if (container.own_command && !sandbox.image_workdir.empty()) return sandbox.image_workdir;
+  return order.spec.workdir;
 }
 
 containers::ImageSource image_source(const ImageSpec& image) {
@@ -427,6 +442,7 @@ containers::SandboxRequest plan_sandbox(const StepOrder& order, const LaunchFact
     request.binds.push_back({bind.source, bind.destination, bind.read_only});
   }
   request.workdir = order.spec.workdir;
+  request.read_only_root = order.spec.container.read_only;
   if (!facts.shared_machine) {
     for (const std::int32_t core : share.cores) {
       if (facts.usable_cores.empty() ||
@@ -453,7 +469,9 @@ std::vector<containers::ProgramRequest> plan_programs(const StepOrder& order,
                                                       const LaunchFacts& facts,
                                                       const containers::SandboxReady& sandbox,
                                                       const std::vector<RankEnvironment>& ranks) {
-  const Environment common = node_environment(order, facts, sandbox);
+  const std::string directory = program_directory(order, sandbox);
+  Environment common = node_environment(order, facts, sandbox);
+  common.set("PWD", directory);
   const std::vector<std::string> argv = plan_argv(order, sandbox);
   std::vector<containers::ProgramRequest> programs;
   for (std::int32_t local = 0; local < programs_here(order); ++local) {
@@ -469,7 +487,7 @@ std::vector<containers::ProgramRequest> plan_programs(const StepOrder& order,
     program.id = static_cast<std::uint32_t>(local);
     program.argv = argv;
     program.env = env.strings();
-    program.workdir = order.spec.workdir;
+    program.workdir = directory;
     program.stdin_path = paths.in;
     program.out = {.path = paths.out, .truncate = false};  // made while preparing
     if (!paths.err.empty()) {

@@ -138,6 +138,9 @@ Result<void> Controller::Impl::add_job(Submission& submission, const wire::NewJo
     spec.script = other->script;
   }
   GANGWAY_TRY(validate(spec));
+  if (!spec.image && spec.container != ContainerSpec{}) {
+    return Error(ErrorKind::Invalid, "what is asked of a container needs an image");
+  }
   GANGWAY_TRY(fill_defaults(spec, users.name_of(submission.user.uid)));
   GANGWAY_TRY(check_cluster(submission, spec));
 

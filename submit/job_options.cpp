@@ -216,6 +216,14 @@ Applied add_binds(Draft& draft, const Given& given) {
   return {};
 }
 
+Applied add_variable(Draft& draft, const Given& given) {
+  const std::string_view text = given.text();
+  if (text.empty() || text.front() == '=')
+    return bad(given, "a variable; it is written NAME=VALUE");
+  draft.env.emplace_back(text);
+  return {};
+}
+
 Applied set_kill_on_invalid(Draft& draft, const Given& given) {
   const std::optional<bool> yes = parse_yes_no(given.text());
   if (!yes) return bad(given, "yes or no");
@@ -290,6 +298,13 @@ constexpr auto kOptions = std::to_array<JobOption>({
     // How it runs.
     {{"image", 0, kValue, "PATH[:TAG]", "container image to run in"}, set_word<&Draft::image>},
     {{"bind", 0, kValue, "SRC[:DST[:ro]]", "show a host directory inside"}, add_binds},
+    {{"env", 0, kValue, "NAME[=VALUE]", "set this variable, or pass it on"}, add_variable},
+    {{"entrypoint", 0, kValue, "PROGRAM", "instead of the image's entry point; \"\": none"},
+     set_text<&Draft::entrypoint>},
+    {{"workdir", 0, kValue, "DIR", "start here inside the image; without one as --chdir"},
+     set_word<&Draft::workdir>},
+    {{"read-only", 0, kFlag, "", "nothing of the image can be written"},
+     set_flag<&Draft::read_only>},
     {{"mpi", 0, kValue, "pmix|none", "how tasks find each other"}, set_mpi},
     {{"output", 'o', kValue, "FILE", "standard output; default job-%j.out"},
      set_word<&Draft::output>},
@@ -300,7 +315,6 @@ constexpr auto kOptions = std::to_array<JobOption>({
      set_open_mode},
     {{"chdir", 'D', kValue, "DIR", "directory to run in; default: this one"},
      set_word<&Draft::chdir>},
-    {{"workdir", 0, kValue, "DIR", "", "chdir"}, set_word<&Draft::chdir>},
     {{"export", 0, kValue, "ALL|NONE|NAMES", "variables it gets; default ALL"},
      set_text<&Draft::export_list>},
     // When it runs.

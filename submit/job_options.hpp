@@ -53,7 +53,7 @@ struct JobDraft {
   Now now;                                      // for --begin
 
   std::optional<std::string> name, queue, account, qos, output, error, input, chdir, comment, wrap,
-      image;
+      image, entrypoint, workdir;
   std::optional<std::string> export_list;
   std::optional<std::int32_t> nodes, tasks, tasks_per_node, cpus_per_task, nice;
   std::optional<std::int64_t> gpus, gpus_per_node, gpus_per_task;
@@ -65,12 +65,15 @@ struct JobDraft {
   std::vector<NodeName> only_nodes, not_nodes;
   std::vector<Dependency> dependencies;
   std::vector<BindSpec> binds;
+  std::vector<std::string> env;  // --env: "NAME=value", or "NAME" for the value it has here
   std::optional<MpiMode> mpi;
   bool hold = false;
   bool exclusive = false;
   bool requeue = true;
   bool append = false;
   bool kill_on_invalid_dependency = false;
+  bool read_only = false;
+  bool from_sbatch = false;  // the script speaks Slurm's language
   bool from_pbs = false;     // the script speaks PBS: it reads the variables of PBS, too
   bool join_output = false;  // PBS -j oe: errors go with the output whatever -e says
 

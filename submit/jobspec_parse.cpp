@@ -65,35 +65,83 @@ Result<Bytes> count_memory(const MemoryRequest& request, const Component& compon
   return Bytes{total};
 }
 
-// The variables that --export lets through.
-std::vector<std::string> exported(const JobDraft& draft, const std::vector<std::string>& all) {
-  const std::string_view list = draft.export_list ? std::string_view(*draft.export_list) : "ALL";
-  std::vector<std::string> chosen;
-  std::vector<std::string_view> names;
-  std::vector<std::string_view> assignments;
+std::string_view name_of(std::string_view variable) {
+  return variable.substr(0, variable.find('='));
+}
+
+// Puts "NAME=value" in the place of what has that name.
+void set_variable(std::vector<std::string>& variables, std::string_view assignment) {
+  std::erase_if(variables, [&](const std::string& v) { return name_of(v) == name_of(assignment); });
+  variables.emplace_back(assignment);
+}
+
+// What the job gets of the environment: by "ALL", and by name.
+struct Exported {
+  std::vector<std::string> all;
+  std::vector<std::string> named;
+};
+
+// Slurm's --export: words of a list, of which ALL, NONE and NIL are not names. Without it
+// everything goes along, except into an image: its own environment is right there, and what a
+// script for Slurm expects.
+Exported exported(const JobDraft& draft, const std::vector<std::string>& environment) {
+  const bool into_image = draft.image && !draft.from_sbatch && !draft.from_pbs;
+  const std::string_view list = draft.export_list ? std::string_view(*draft.export_list)
+                                : into_image      ? "NONE"
+                                                  : "ALL";
   bool everything = list.empty();
+  std::vector<std::string_view> names;
   for (const std::string_view item : split(list, ',')) {
     if (item == "ALL" || item == "all") {
       everything = true;
-    } else if (item == "NONE" || item == "none" || item == "NIL" || item == "nil") {
-      // nothing by this name
-    } else if (item.find('=') != std::string_view::npos) {
-      assignments.push_back(item);
-    } else if (!item.empty()) {
+    } else if (item != "NONE" && item != "none" && item != "NIL" && item != "nil" &&
+               !item.empty()) {
       names.push_back(item);
     }
   }
-  const auto name_of = [](std::string_view entry) { return entry.substr(0, entry.find('=')); };
-  for (const std::string& entry : all) {
-    const std::string_view name = name_of(entry);
-    if (name.empty() || name.size() == entry.size()) continue;
-    const bool assigned =
-        std::ranges::any_of(assignments, [&](std::string_view a) { return name_of(a) == name; });
-    const bool wanted = everything || std::ranges::find(names, name) != names.end();
-    if (wanted && !assigned) chosen.push_back(entry);
+  names.insert(names.end(), draft.env.begin(), draft.env.end());
+  const auto is_named = [&](const std::string& variable) {
+    return std::ranges::any_of(names,
+                               [&](std::string_view n) { return name_of(n) == name_of(variable); });
+  };
+  Exported out;
+  for (const std::string& variable : environment) {
+    if (name_of(variable).empty() || variable.find('=') == variable.npos) continue;
+    if (everything && !is_named(variable)) out.all.push_back(variable);
   }
-  for (const std::string_view assignment : assignments) chosen.emplace_back(assignment);
-  return chosen;
+  for (const std::string_view name : names) {
+    if (name.find('=') != name.npos) {
+      set_variable(out.named, name);
+      continue;
+    }
+    for (const std::string& variable : environment) {
+      if (name_of(variable) == name && variable.size() > name.size()) {
+        set_variable(out.named, variable);
+      }
+    }
+  }
+  return out;
+}
+
+// What is said of an image's container. Errors: Invalid, where there is no image.
+Result<ContainerSpec> make_container(const JobDraft& draft,
+                                     const ProgramText& program,
+                                     std::vector<std::string> named) {
+  ContainerSpec container;
+  if (!draft.image) {
+    if (!draft.entrypoint && !draft.read_only) return container;
+    return invalid(cat(draft.entrypoint ? "--entrypoint" : "--read-only",
+                       ": it is for a container image, and there is no --image"));
+  }
+  container.own_command = program.script.empty() && program.argv.empty();
+  container.entrypoint = draft.entrypoint;
+  container.env = std::move(named);
+  container.workdir = draft.workdir.value_or("");
+  container.read_only = draft.read_only;
+  if (container.own_command && draft.entrypoint && draft.entrypoint->empty()) {
+    return invalid("--entrypoint: without an entry point there is nothing to run; give a command");
+  }
+  return container;
 }
 
 // Half of all PBS scripts begin with: cd $PBS_O_WORKDIR. What is known only when the job runs, as
@@ -185,6 +233,7 @@ Result<void> apply_script(JobDraft& draft, std::string_view script, const std::s
   }
   for (const Directive& directive : found.directives) {
     const Place place{.file = name, .line = directive.line};
+    draft.from_sbatch = draft.from_sbatch || directive.dialect == Dialect::Sbatch;
     if (directive.dialect == Dialect::Pbs) {
       draft.from_pbs = true;
       GANGWAY_TRY(apply_pbs(draft, directive.words, place));
@@ -228,9 +277,16 @@ Result<JobSpec> make_spec(JobDraft& draft, const ProgramText& program, const Sur
   }
   spec.components.push_back(std::move(component));
 
-  spec.env = exported(draft, around.environment);
+  Exported variables = exported(draft, around.environment);
+  spec.env = std::move(variables.all);
+  if (!draft.image) {
+    for (const std::string& variable : variables.named) set_variable(spec.env, variable);
+  }
+  GANGWAY_ASSIGN(spec.container, make_container(draft, program, std::move(variables.named)));
   set_pbs_variables(spec.env, draft.from_pbs, around.directory);
-  spec.workdir = absolute_path(draft.chdir.value_or(""), around.directory);
+  const std::optional<std::string>& directory =
+      draft.chdir || draft.image ? draft.chdir : draft.workdir;
+  spec.workdir = absolute_path(directory.value_or(""), around.directory);
   set_submit_directory(spec.env, spec.workdir, around.directory);
   spec.umask = draft.umask.value_or(around.umask);
   spec.stdio.out = draft.output.value_or("");

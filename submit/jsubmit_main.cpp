@@ -21,6 +21,7 @@ constexpr std::string_view kProgram = "jsubmit";
 constexpr std::string_view kHelp =
     R"(usage: jsubmit [options] SCRIPT [arguments]      a job script (with #JOB, #SBATCH or #PBS lines)
        jsubmit [options] -- COMMAND [arguments]  a command; with -n, as every task
+       jsubmit [options] --image IMAGE --         the image's own command
        jsubmit [options] --wrap 'SHELL COMMAND'
        jsubmit [options] WORKFLOW.yaml           a workflow of jobs (docs/workflow.md)
        ... | jsubmit [options]                   a job script from standard input
@@ -34,7 +35,10 @@ constexpr std::string_view kHelp =
   -D, --chdir DIR          --export ALL|NONE|NAMES  --exclusive
   -d, --dependency KIND:ID -H, --hold               --begin TIME
       --image PATH[:TAG]   run in this container image (a directory or an archive)
-      --bind SRC[:DST]     show a host directory inside the container
+      --bind SRC[:DST[:ro]]  show a host directory inside the container
+      --env NAME[=VALUE]   set this variable, or pass it on
+      --entrypoint PROG    instead of the image's entry point
+      --workdir DIR        start here inside the image     --read-only
       --mpi pmix|none      how tasks find each other; default pmix for more than one
   -W, --wait               wait for the end and exit with the job's code
       --parsable           print the id alone
@@ -102,6 +106,12 @@ Result<Program> find_what_to_run(const ParsedOptions& parsed, const JobDraft& gl
   if (parsed.saw_dashes && parsed.operands_before_dashes == 0 && !parsed.operands.empty()) {
     program.text.argv = parsed.operands;
     program.text.default_name = base_name(parsed.operands.front());
+    return program;
+  }
+  // The image's own command, as docker run does.
+  if (glance.image && parsed.operands.empty() &&
+      (parsed.saw_dashes || ::isatty(STDIN_FILENO) != 0)) {
+    program.text.default_name = base_name(*glance.image);
     return program;
   }
   const std::string file = parsed.operands.empty() ? std::string("-") : parsed.operands.front();

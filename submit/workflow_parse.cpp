@@ -23,12 +23,14 @@ constexpr OptionKey kOptionKeys[] = {
     {"account", "account"},
     {"comment", "comment"},
     {"cpus_per_task", "cpus-per-task"},
+    {"entrypoint", "entrypoint"},
     {"error", "error"},
     {"export", "export"},
     {"gpus", "gpus"},
     {"gpus_per_node", "gpus-per-node"},
     {"gres", "gres"},
     {"image", "image"},
+    {"image_workdir", "workdir"},
     {"input", "input"},
     {"memory", "mem"},
     {"memory_per_cpu", "mem-per-cpu"},
@@ -43,8 +45,8 @@ constexpr OptionKey kOptionKeys[] = {
     {"time", "time"},
     {"workdir", "chdir"},
 };
-constexpr std::string_view kOtherKeys[] = {"arguments", "binds", "command", "env",
-                                           "exclusive", "needs", "requeue", "script"};
+constexpr std::string_view kOtherKeys[] = {
+    "arguments", "binds", "command", "env", "exclusive", "needs", "read_only", "requeue", "script"};
 constexpr std::string_view kNotInDefaults[] = {"arguments", "command", "needs", "script"};
 constexpr std::string_view kTopKeys[] = {"version", "name", "defaults", "jobs"};
 
@@ -274,14 +276,14 @@ class Reader {
           keys.env[name] = *found;
         }
       });
-    } else if (key == "exclusive" || key == "requeue") {
+    } else if (key == "exclusive" || key == "read_only" || key == "requeue") {
       const auto text = text_of(value, key);
       const std::optional<bool> yes = text ? parse_yes_no(*text) : std::nullopt;
       if (text && !yes) fail(line, cat(key, ": \"", *text, "\" is not true or false"));
       if (yes && key == "requeue") {
         keys.options.push_back({*yes ? "requeue" : "no-requeue", key, "", line});
       } else if (yes && *yes) {
-        keys.options.push_back({"exclusive", key, "", line});
+        keys.options.push_back({key == "exclusive" ? "exclusive" : "read-only", key, "", line});
       }
     } else {
       read_needs(value, keys);
@@ -400,6 +402,7 @@ class Reader {
       fail(keys.command_line, "arguments: they are for a script; a command is a list already");
     }
     good = apply_keys(draft, keys, OptionSource::Script, &job.image_line) && good;
+    add_environment(keys, draft);
     draft.source = OptionSource::CommandLine;
     const Result<void> applied = apply_options(draft, input_.command_line);
     if (!applied) return;  // reported by the program, which has looked at its options before
@@ -414,7 +417,6 @@ class Reader {
     }
     job.spec = *std::move(spec);
     job.spec.name = job.name;
-    add_environment(keys, job.spec);
     if (draft.image) job.image = absolute_path(*draft.image, input_.directory);
     file_.choices = draft.choices;
     for (const std::string& warning : draft.warnings) add_warning(warning);
@@ -428,14 +430,10 @@ class Reader {
   }
 
   // The defaults' variables, then the job's, over what is exported.
-  void add_environment(const JobKeys& keys, JobSpec& spec) const {
+  void add_environment(const JobKeys& keys, JobDraft& draft) const {
     std::map<std::string, std::string> added = defaults_.env;
     for (const auto& [name, value] : keys.env) added[name] = value;
-    if (added.empty()) return;
-    std::erase_if(spec.env, [&](const std::string& entry) {
-      return added.contains(entry.substr(0, entry.find('=')));
-    });
-    for (const auto& [name, value] : added) spec.env.push_back(cat(name, "=", value));
+    for (const auto& [name, value] : added) draft.env.push_back(cat(name, "=", value));
   }
 
   bool read_script(const JobKeys& keys, int job_line, JobDraft& draft, ProgramText& program) {

@@ -196,11 +196,26 @@ Result<void> check_strings(std::string_view what,
   return {};
 }
 
+Result<void> check_variables(std::string_view option, const std::vector<std::string>& variables) {
+  for (const auto& variable : variables) {
+    const auto equals = variable.find('=');
+    if (equals == std::string::npos || equals == 0) {
+      return invalid(cat(option, ": ", shown(variable), " is not NAME=value"));
+    }
+  }
+  return {};
+}
+
 Result<void> check_program(const JobSpec& spec) {
-  if (spec.script.empty() && spec.argv.empty()) {
+  if (spec.container.own_command) {
+    if (!spec.script.empty() || !spec.argv.empty()) {
+      return invalid("a script or a command, or the image's own command: one of them runs");
+    }
+  } else if (spec.script.empty() && spec.argv.empty()) {
     return invalid("nothing to run: neither a script nor a command");
   }
-  if (spec.script.empty() && spec.argv.front().empty()) return invalid("the command is empty");
+  if (!spec.argv.empty() && spec.script.empty() && spec.argv.front().empty())
+    return invalid("the command is empty");
   if (!spec.script.empty()) {
     if (trim(spec.script).empty()) return invalid("the script is empty");
     if (spec.script.size() > kMaxScriptBytes) {
@@ -217,13 +232,7 @@ Result<void> check_program(const JobSpec& spec) {
   }
   GANGWAY_TRY(check_strings("command", spec.argv, kMaxArgvBytes));
   GANGWAY_TRY(check_strings("--export", spec.env, kMaxEnvBytes));
-  for (const auto& variable : spec.env) {
-    const auto equals = variable.find('=');
-    if (equals == std::string::npos || equals == 0) {
-      return invalid(cat("--export: ", shown(variable), " is not NAME=value"));
-    }
-  }
-  return {};
+  return check_variables("--export", spec.env);
 }
 
 Result<void> check_files(const JobSpec& spec) {
@@ -239,6 +248,15 @@ bool is_sha256(std::string_view digest) {
   constexpr std::string_view kPrefix = "sha256:";
   return digest.size() == kPrefix.size() + 64 && digest.starts_with(kPrefix) &&
          digest.find_first_not_of("0123456789abcdef", kPrefix.size()) == std::string_view::npos;
+}
+
+Result<void> check_container(const ContainerSpec& container) {
+  GANGWAY_TRY(check_strings("--env", container.env, kMaxEnvBytes));
+  GANGWAY_TRY(check_variables("--env", container.env));
+  if (!container.workdir.empty()) GANGWAY_TRY(check_absolute("--workdir", container.workdir));
+  if (!container.entrypoint) return {};
+  const std::vector<std::string> words{*container.entrypoint};
+  return check_strings("--entrypoint", words, kMaxArgvBytes);
 }
 
 Result<void> check_image(const ImageSpec& image) {
@@ -312,6 +330,7 @@ Result<void> validate(const JobSpec& spec) {
   GANGWAY_TRY(check_files(spec));
   GANGWAY_TRY(check_times(spec));
   if (spec.image) GANGWAY_TRY(check_image(*spec.image));
+  GANGWAY_TRY(check_container(spec.container));
   if (spec.binds.size() > kMaxBinds) {
     return invalid(
         cat("--bind: ", spec.binds.size(), " of them, at most ", kMaxBinds, " are possible"));

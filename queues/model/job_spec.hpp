@@ -64,6 +64,18 @@ struct ImageSpec {
   friend bool operator==(const ImageSpec&, const ImageSpec&) = default;
 };
 
+// How the image's container is started, where that is not as the image and the job say.
+struct ContainerSpec {
+  bool own_command = false;               // no command was given: the image's own runs
+  std::optional<std::string> entrypoint;  // instead of the image's, whose default command then goes
+                                          // too; empty: none
+  std::vector<std::string> env;           // "NAME=value", named one by one: over all others
+  std::string workdir;                    // where programs start; empty: the job's, or for the
+                                          // image's own command the image's
+  bool read_only = false;                 // nothing of the image can be written
+  friend bool operator==(const ContainerSpec&, const ContainerSpec&) = default;
+};
+
 // A host directory or file made visible inside the sandbox, opened with the user's rights.
 struct BindSpec {
   std::string source;
@@ -112,6 +124,7 @@ struct JobSpec {
   std::uint32_t umask = 022;
 
   std::optional<ImageSpec> image;  // none: the host's file system
+  ContainerSpec container;         // with an image only
   std::vector<BindSpec> binds;
 
   std::vector<Dependency> dependencies;  // pairwise, all must hold

@@ -352,6 +352,14 @@ void to_wire(const gangway::JobSpec& spec, JobSpec* out) {
     image->set_reference(spec.image->reference);
     image->set_manifest_digest(spec.image->manifest_digest);
   }
+  if (spec.container != ContainerSpec{}) {
+    auto* container = out->mutable_container();
+    container->set_own_command(spec.container.own_command);
+    if (spec.container.entrypoint) container->set_entrypoint(*spec.container.entrypoint);
+    for (const auto& variable : spec.container.env) container->add_env(variable);
+    container->set_workdir(spec.container.workdir);
+    container->set_read_only(spec.container.read_only);
+  }
   for (const auto& bind : spec.binds) {
     auto* m = out->add_binds();
     m->set_source(bind.source);
@@ -396,6 +404,13 @@ Result<gangway::JobSpec> from_wire(const JobSpec& m) {
   spec.stdio = {.out = m.out(), .err = m.err(), .in = m.in(), .append = m.append()};
   spec.umask = m.umask();
   GANGWAY_ASSIGN(spec.image, get_image(m));
+  spec.container = {.own_command = m.container().own_command(),
+                    .entrypoint = m.container().has_entrypoint()
+                                      ? std::optional<std::string>(m.container().entrypoint())
+                                      : std::nullopt,
+                    .env = get_strings(m.container().env()),
+                    .workdir = m.container().workdir(),
+                    .read_only = m.container().read_only()};
   for (const auto& bind : m.binds()) {
     spec.binds.push_back({.source = bind.source(),
                           .destination = bind.destination(),

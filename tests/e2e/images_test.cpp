@@ -115,6 +115,30 @@ TEST_F(Images, AnImageInWhichAJobRunsIsNotTakenFromTheStore) {
       [&] { return cluster().as_operator(gc).out.find("1 image removed") != std::string::npos; }));
 }
 
+TEST_F(Images, AJobStartsItsContainerAsDockerDoes) {
+  const auto output = [&](std::vector<std::string> words) {
+    words.insert(words.begin(), {"jsubmit", "--wait", "--image", busybox_, "-o", "out"});
+    const Ran ran = user(words);
+    EXPECT_EQ(ran.exit_code, 0) << ran.err << file("out");
+    return file("out");
+  };
+  EXPECT_EQ(output({"--entrypoint", "/bin/echo", "--", "one", "two"}), "one two\n");
+  EXPECT_EQ(output({"--workdir", "/etc", "--", "pwd"}), "/etc\n");
+  EXPECT_EQ(output({"--env", "COLOUR=blue", "--", "sh", "-c", "echo $COLOUR"}), "blue\n");
+  EXPECT_EQ(output({"--", "sh", "-c", "echo ${GANGWAY_SOCKET:-only what is named}"}),
+            "only what is named\n");
+  EXPECT_EQ(output({"--export", "ALL", "--", "sh", "-c", "test -n \"$GANGWAY_SOCKET\""}), "");
+  EXPECT_EQ(output({"--read-only", "--", "sh", "-c",
+                    "touch /etc/x 2>&1 | grep -o Read-only; touch /tmp/x here && echo still"}),
+            "Read-only\nstill\n");
+  // busybox has a shell for a command, and no input: it ends at once.
+  EXPECT_EQ(output({"--"}), "");
+  const Ran host = user({"jsubmit", "--entrypoint", "x", "--", "true"});
+  EXPECT_EQ(host.exit_code, 64);
+  EXPECT_EQ(host.err,
+            "jsubmit: --entrypoint: it is for a container image, and there is no --image\n");
+}
+
 TEST_F(Images, TheImageIsUnpackedOncePerNode) {
   if (::geteuid() != 0) GTEST_SKIP() << "looks into the executor's store";
   const auto run_it = [&] {

@@ -102,7 +102,6 @@ env: LOGNAME=alice
 env: SHELL=/bin/sh
 env: TMPDIR=/tmp
 env: HOSTNAME=n1
-env: PWD=/home/alice/run
 env: JOB_ID=42
 env: SLURM_JOB_ID=42
 env: SLURM_JOBID=42
@@ -141,6 +140,7 @@ env: OMPI_MCA_btl=self,vader,tcp
 env: OMPI_MCA_btl_tcp_if_include=10.77.0.0/24
 env: SLURM_STEP_ID=0
 env: SLURM_STEPID=0
+env: PWD=/home/alice/run
 env: JOB_PROCID=3
 env: SLURM_PROCID=3
 env: JOB_LOCALID=1
@@ -333,6 +333,40 @@ TEST(LaunchPlan, AnImageWithoutACommandRunsItsDefault) {
   EXPECT_EQ(plan_programs(order, facts(), ready(), ranks())[0].argv,
             (std::vector<std::string>{"/entry", "default"}));
 }
+TEST(LaunchPlan, AnotherEntryPointTakesTheImagesDefaultCommandWithIt) {
+  StepOrder order = mpi_order();
+  order.spec.container.entrypoint = "/bin/sh";
+  const auto argv = [&] { return plan_programs(order, facts(), ready(), ranks())[0].argv; };
+  EXPECT_EQ(argv(), (std::vector<std::string>{"/bin/sh", "solve", "--steps=10"}));
+  order.spec.container.entrypoint = "";
+  EXPECT_EQ(argv(), (std::vector<std::string>{"solve", "--steps=10"}));
+  order.spec.argv.clear();
+  order.spec.container.entrypoint = "/bin/sh";
+  EXPECT_EQ(argv(), (std::vector<std::string>{"/bin/sh"}));
+}
+
+TEST(LaunchPlan, TheImagesOwnCommandStartsInTheImagesDirectory) {
+  StepOrder order = mpi_order();
+  containers::SandboxReady image = ready();
+  image.image_workdir = "/app";
+  const auto directory = [&] { return plan_programs(order, facts(), image, ranks())[0].workdir; };
+  EXPECT_EQ(directory(), "/home/alice/run");
+  order.spec.argv.clear();
+  order.spec.container.own_command = true;
+  EXPECT_EQ(directory(), "/app");
+  order.spec.container.workdir = "/srv";
+  EXPECT_EQ(directory(), "/srv");
+  EXPECT_EQ(value(plan_programs(order, facts(), image, ranks())[0], "PWD"), "/srv");
+}
+
+TEST(LaunchPlan, VariablesGivenByNameWinOverTheImage) {
+  StepOrder order = mpi_order();
+  order.spec.container.env = {"PATH=/mine", "IMAGE=no"};
+  const containers::ProgramRequest program = plan_programs(order, facts(), ready(), ranks())[0];
+  EXPECT_EQ(value(program, "PATH"), "/mine");
+  EXPECT_EQ(value(program, "IMAGE"), "no");
+}
+
 TEST(LaunchPlan, ABatchJobRunsOnItsFirstNodeOnly) {
   EXPECT_EQ(plan_programs(batch_order(), facts(), ready(), {}).size(), 1U);
   StepOrder other = batch_order();

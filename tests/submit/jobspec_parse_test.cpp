@@ -243,6 +243,54 @@ TEST(JobspecParse, ExportChoosesVariables) {
   EXPECT_EQ(exported("X=5"), std::vector<std::string>{"X=5"});
 }
 
+TEST(JobspecParse, AnImageGetsWhatIsNamedAndScriptsForSlurmGetAll) {
+  using Strings = std::vector<std::string>;
+  const auto in_image =
+      command({"--image", "/i", "--env", "PATH=/opt/bin", "--env=B"}, {"A=1", "PATH=/here", "B=2"});
+  ASSERT_TRUE(in_image) << message_of(in_image);
+  EXPECT_TRUE(in_image->spec.env.empty());
+  EXPECT_EQ(in_image->spec.container.env, (Strings{"PATH=/opt/bin", "B=2"}));
+  const auto asked = command({"--image", "/i", "--export=ALL,A"}, {"A=1", "PATH=/here", "B=2"});
+  EXPECT_EQ(asked->spec.env, (Strings{"PATH=/here", "B=2"}));
+  EXPECT_EQ(asked->spec.container.env, Strings{"A=1"});
+  const auto for_slurm = script("#SBATCH -n 1", {"--image", "/i"}, {"A=1", "PATH=/here"});
+  EXPECT_EQ(for_slurm->spec.env, (Strings{"A=1", "PATH=/here"}));
+  const auto ours = script("#JOB -n 1", {"--image", "/i"}, {"A=1", "PATH=/here"});
+  EXPECT_TRUE(ours->spec.env.empty());
+}
+
+TEST(JobspecParse, VariablesOfTheCommandLineReplaceOthers) {
+  const auto job = command({"--env", "A=9", "--env", "NOT_SET"}, {"A=1", "B=2"});
+  ASSERT_TRUE(job) << message_of(job);
+  EXPECT_EQ(job->spec.env, (std::vector<std::string>{"B=2", "A=9"}));
+  EXPECT_EQ(message_of(command({"--env", "=x"})),
+            "option --env: \"=x\" is not a variable; it is written NAME=VALUE");
+}
+
+TEST(JobspecParse, ContainersAreStartedAsAsked) {
+  const auto job =
+      command({"--image", "/i", "--entrypoint", "/bin/sh", "--workdir=/app", "--read-only"});
+  ASSERT_TRUE(job) << message_of(job);
+  EXPECT_EQ(job->spec.container, (ContainerSpec{.own_command = false,
+                                                .entrypoint = "/bin/sh",
+                                                .env = {},
+                                                .workdir = "/app",
+                                                .read_only = true}));
+  EXPECT_EQ(job->spec.workdir, "/home/ann/run");
+  EXPECT_EQ(command({"--workdir", "there"})->spec.workdir, "/home/ann/run/there");
+  EXPECT_EQ(message_of(command({"--entrypoint", "x"})),
+            "--entrypoint: it is for a container image, and there is no --image");
+  EXPECT_EQ(message_of(command({"--read-only"})),
+            "--read-only: it is for a container image, and there is no --image");
+}
+
+TEST(JobspecParse, AnImageWithoutACommandRunsItsOwn) {
+  const auto job = parse_job(options({"--image", "/i"}),
+                             {.script = "", .argv = {}, .default_name = "i"}, "", around());
+  ASSERT_TRUE(job) << message_of(job);
+  EXPECT_TRUE(job->spec.container.own_command);
+}
+
 TEST(JobspecParse, UnlimitedTimeIsTheQueues) {
   EXPECT_EQ(command({"-t", "90"})->spec.time_limit, minutes(90));
   EXPECT_EQ(command({"-t", "UNLIMITED"})->spec.time_limit, std::nullopt);
