@@ -105,6 +105,7 @@ void Agent::handle(const agent_event::Connected&, Now now, AgentActions& out) {
   wire::Register* reg = message.mutable_register_();
   reg->set_node(config_.node.value);
   wire::to_wire(config_.capacity, reg->mutable_capacity());
+  for (const std::string& feature : config_.features) reg->add_features(feature);
   reg->set_boot_id(config_.boot_id);
   reg->set_address(config_.address);
   reg->set_version(config_.version);

@@ -43,6 +43,7 @@ struct AttemptKey {
 struct AgentConfig {
   NodeName node;
   Resources capacity;
+  std::vector<std::string> features;  // sorted
   std::string boot_id;
   std::string address;  // where the other nodes reach this one's shepherds
   std::string version;

@@ -34,6 +34,7 @@
 #include "queues/io/endpoint.hpp"
 #include "queues/io/resolve.hpp"
 #include "queues/io/socket_transport.hpp"
+#include "queues/model/constraint.hpp"
 
 namespace gangway::executor {
 namespace {
@@ -49,6 +50,7 @@ struct Options {
   std::string spool;
   std::string scheduler;
   std::string address;
+  std::vector<std::string> features;
   bool verbose = false;
 };
 
@@ -81,6 +83,17 @@ Result<config::Config> read_config(const Options& options) {
   if (!options.spool.empty()) config.executor.spool = options.spool;
   if (!options.scheduler.empty()) config.executor.scheduler = options.scheduler;
   if (!options.address.empty()) config.executor.address = options.address;
+  config.executor = config::executor_of(config, NodeName(options.node));
+  for (const std::string& feature : options.features) {
+    if (!is_feature_name(feature)) {
+      return Error(ErrorKind::Invalid, cat("--feature ", feature, ": is no name of a feature"));
+    }
+    config.executor.features.push_back(feature);
+  }
+  config.executor.features = sorted_features(std::move(config.executor.features));
+  if (config.executor.features.size() > kMaxFeaturesOfNode) {
+    return Error(ErrorKind::Invalid, cat("a node has at most ", kMaxFeaturesOfNode, " features"));
+  }
   if (config.executor.images.empty()) config.executor.images = config.executor.spool + "/images";
   if (config.executor.spool.empty() || config.executor.spool.front() != '/') {
     return Error(ErrorKind::Invalid,
@@ -148,9 +161,10 @@ int run(const Options& options, LauncherProcess launcher) {
   if (!epoch) return fail(kOsError, epoch.error());
 
   AgentConfig agent;
-  agent.node = NodeName(options.node.empty() ? host_name() : options.node);
+  agent.node = NodeName(options.node);
   agent.capacity = plan_capacity(*machine, config->executor.cores, config->executor.memory,
                                  config->executor.named);
+  agent.features = config->executor.features;
   agent.boot_id = *boot_id;
   agent.address = *address;
   agent.version = GANGWAY_VERSION;
@@ -196,6 +210,7 @@ int run(const Options& options, LauncherProcess launcher) {
   if (!listening) return fail(kConfiguration, listening.error());
   log_info("executor_ready", {{"node", agent.node.value},
                               {"capacity", to_string(agent.capacity)},
+                              {"features", join(agent.features, ",")},
                               {"address", *address},
                               {"scheduler", *scheduler},
                               {"spool", spool->root()}});
@@ -217,12 +232,15 @@ int run(int argc, char** argv) {
   app.add_option("--spool", options.spool, "directory for the attempts on this node");
   app.add_option("--scheduler", options.scheduler, "where jschedd listens, host:port");
   app.add_option("--address", options.address, "where the other nodes reach this one");
+  app.add_option("--feature", options.features, "what jobs can ask for by --constraint, also again")
+      ->allow_extra_args(false);
   app.add_flag("--verbose", options.verbose, "log more");
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& e) {
     return app.exit(e) == 0 ? 0 : 64;
   }
+  if (options.node.empty()) options.node = host_name();
   set_log("jexecd", options.verbose ? LogLevel::Debug : LogLevel::Info);
   // First of all, while this process is small and has one thread.
   Result<LauncherProcess> launcher = fork_launcher();

@@ -93,6 +93,14 @@ UserNumber Controller::Impl::payer_number(const Job& job) {
   return number_of(key);
 }
 
+// Who has not been heard of has used nothing: as good as the best.
+UserNumber Controller::Impl::payer_number_if(const Job& job) const {
+  const auto known = user_numbers.find(payer_of(job));
+  if (known != user_numbers.end()) return known->second;
+  const auto best = std::ranges::max_element(told_shares.factors);
+  return static_cast<UserNumber>(best - told_shares.factors.begin());
+}
+
 UserNumber Controller::Impl::number_of(const AssociationKey& key) {
   const auto [entry, is_new] =
       user_numbers.try_emplace(key, static_cast<UserNumber>(numbered_users.size()));

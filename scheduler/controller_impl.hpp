@@ -272,7 +272,8 @@ struct Controller::Impl {
   [[nodiscard]] Result<void> check_qos(const JobSpec& spec) const;
   [[nodiscard]] double qos_factor(const JobSpec& spec) const;
   [[nodiscard]] AssociationKey payer_of(const Job& job) const;
-  [[nodiscard]] UserNumber payer_number(const Job& job);  // makes who is not there yet
+  [[nodiscard]] UserNumber payer_number_if(const Job& job) const;  // of a job not submitted yet
+  [[nodiscard]] UserNumber payer_number(const Job& job);           // makes who is not there yet
   [[nodiscard]] UserNumber number_of(const AssociationKey& key);
   void load_usage();
   void begin_charging(const Job& job, Time since);
@@ -305,6 +306,14 @@ struct Controller::Impl {
   template <typename Request>
   [[nodiscard]] Result<std::vector<JobKey>> jobs_of(const Request& request) const;
 
+  // ---- explain.cpp ----
+  void on_explain(io::PeerId from, std::uint32_t stream, const wire::Explain& request);
+  void explain_waiting(const Job& job,
+                       std::vector<std::string>& lines,
+                       wire::Explained& explained) const;
+  [[nodiscard]] std::string describe_condition(const Condition& condition) const;
+  void foresee(const Submission& submission, wire::Submitted& answer) const;
+
   // ---- queries.cpp ----
   struct Wait {
     io::PeerId peer;
@@ -328,9 +337,6 @@ struct Controller::Impl {
   void answer_wait(std::uint64_t ticket);
   void drop_wait(std::uint64_t ticket);
   void on_wait_due(std::uint64_t ticket);
-  void on_explain(io::PeerId from, std::uint32_t stream, const wire::Explain& request);
-  void explain_waiting(const Job& job, std::vector<std::string>& lines) const;
-  [[nodiscard]] std::string describe_condition(const Condition& condition) const;
   void on_ping(io::PeerId from, std::uint32_t stream);
   // What the store has to be asked for; none of the lists: everything.
   [[nodiscard]] static std::vector<store::HistoryQuery> history_queries(

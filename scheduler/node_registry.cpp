@@ -25,7 +25,8 @@ void Controller::Impl::tell_planner_of(const NodeName& name) {
   const Node& node = *state.find_node(name);
   const auto link = links.find(name);
   const bool registered = link != links.end() && link->second.registered;
-  planner.apply(delta::NodeIs{name, node.capacity, node.can_take_jobs() && registered});
+  planner.apply(
+      delta::NodeIs{name, node.capacity, node.can_take_jobs() && registered, node.features});
   want_pass();
 }
 
@@ -106,7 +107,8 @@ void Controller::Impl::on_register(io::PeerId from,
                                    const NodeName& name,
                                    const wire::Register& message) {
   Result<Resources> capacity = wire::from_wire(message.capacity());
-  if (!capacity || message.node() != name.value) {
+  Result<std::vector<std::string>> features = wire::features_from_wire(message.features());
+  if (!capacity || !features || message.node() != name.value) {
     turn.effects.emplace_back(effect::ClosePeer{from});
     return;
   }
@@ -114,10 +116,12 @@ void Controller::Impl::on_register(io::PeerId from,
   const Node* const known = state.find_node(name);
   const bool rebooted = known != nullptr && known->boot_id != message.boot_id();
   const bool changed = known == nullptr || rebooted || known->contact == Contact::Lost ||
-                       !(known->capacity == *capacity) || known->address != message.address();
+                       !(known->capacity == *capacity) || known->address != message.address() ||
+                       known->features != *features;
   if (changed) {
     state.record(name,
-                 node_event::Registered{*std::move(capacity), message.boot_id(), message.address()},
+                 node_event::Registered{*std::move(capacity), message.boot_id(), message.address(),
+                                        *std::move(features)},
                  now.wall, turn.batch);
   }
   link.registered = true;

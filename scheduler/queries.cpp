@@ -1,4 +1,4 @@
-// Questions: lists, waits, explanations. What is finished and forgotten here is asked of the store.
+// Questions: lists and waits. What is finished and forgotten here is asked of the store.
 #include <algorithm>
 #include <set>
 
@@ -24,49 +24,7 @@ std::string command_of(const JobSpec& spec) {
   return out;
 }
 
-// "age 12 + fair share 2500 - nice 3": what there is of the formula, in whole points.
-std::string describe_terms(const PriorityTerms& terms) {
-  const std::pair<std::string_view, double> parts[] = {{"age", terms.age},
-                                                       {"fair share", terms.fair_share},
-                                                       {"size", terms.size},
-                                                       {"queue", terms.queue},
-                                                       {"qos", terms.qos},
-                                                       {"resources", terms.resources},
-                                                       {"nice", -static_cast<double>(terms.nice)}};
-  std::string out;
-  for (const auto& [name, points] : parts) {
-    const auto whole = static_cast<std::int64_t>(points);
-    // Age and fair share are what people ask for, so they are told even when they are nothing.
-    if (whole == 0 && name != "age" && name != "fair share") continue;
-    if (!out.empty()) out += whole < 0 ? " - " : " + ";
-    out += cat(name, ' ', out.empty() || whole >= 0 ? whole : -whole);
-  }
-  return out;
-}
-
-std::string in_words(Duration d) {
-  if (d < seconds(1)) return "at once";
-  return cat("in ", render_duration(Duration{d.ns / 1'000'000'000 * 1'000'000'000}));
-}
-
 Error no_job(JobKey key) { return {ErrorKind::NotFound, cat("there is no job ", to_string(key))}; }
-
-std::string node_list_of(const Allocation& allocation) {
-  std::vector<NodeName> names;
-  for (const NodeShare& share : allocation.shares) names.push_back(share.node);
-  return render_host_list(names);
-}
-
-// "FAILED with exit code 3, on n02"; "CANCELLED, cancelled by ann".
-std::string describe_end(const phase::Finished& over) {
-  const Outcome& outcome = over.outcome;
-  std::string text(to_string(outcome.kind));
-  if (outcome.kind == OutcomeKind::Failed) text += cat(" with exit code ", outcome.exit_code);
-  if (outcome.kind == OutcomeKind::Signaled) text += cat(" by signal ", outcome.signal);
-  if (!over.ran_on.shares.empty()) text += cat(", on ", node_list_of(over.ran_on));
-  if (!outcome.detail.empty()) text += cat(", ", outcome.detail);
-  return text;
-}
 
 }  // namespace
 
@@ -105,6 +63,7 @@ void Controller::Impl::fill_view(const Job& job, wire::JobView* out) const {
     }
   }
   out->set_cores(cores);
+  for (const Component& c : spec.components) wire::to_wire(c, out->add_components());
   if (spec.time_limit) out->set_time_limit_ns(spec.time_limit->ns);
   out->set_workdir(spec.workdir);
   out->set_out(spec.stdio.out);
@@ -447,152 +406,6 @@ void Controller::Impl::on_wait_due(std::uint64_t ticket) {
       wait->second.peer, wait->second.stream,
       Error(ErrorKind::Unavailable, cat(wait->second.open, " of the jobs had not ended in time")));
   drop_wait(ticket);
-}
-
-// ---- explanations ------------------------------------------------------------------------------
-
-void Controller::Impl::on_explain(io::PeerId from,
-                                  std::uint32_t stream,
-                                  const wire::Explain& request) {
-  if (static_cast<std::size_t>(request.keys_size()) > 1000) {
-    return reply_error(from, stream, Error(ErrorKind::Exhausted, "too many jobs are named"));
-  }
-  std::vector<std::string> lines;
-  for (const wire::JobKey& message : request.keys()) {
-    const JobKey key = wire::from_wire(message);
-    const Job* const job = state.find_job(key);
-    if (job == nullptr && !state.is_given(key.job)) return reply_error(from, stream, no_job(key));
-    if (job == nullptr) {
-      lines.push_back(cat("job ", to_string(key), " has ended; jhist tells how"));
-      continue;
-    }
-    const std::string title =
-        cat("job ", to_string(key), job->spec->name.empty() ? "" : cat(" (", job->spec->name, ")"));
-    const auto nodes_of = [&] { return node_list_of(*job->allocation()); };
-    std::visit(overloaded{
-                   [&](const phase::Waiting&) {
-                     lines.push_back(cat(title, " waits: ", to_string(waiting.at(key).reason)));
-                     explain_waiting(*job, lines);
-                   },
-                   [&](const phase::Starting&) {
-                     lines.push_back(cat(title, " is starting on ", nodes_of()));
-                     for (const Part& part : gangs.at(key).parts) {
-                       if (part.state == PartState::Asked) {
-                         lines.push_back(cat("  ", part.node.value, " is preparing it"));
-                       }
-                     }
-                   },
-                   [&](const phase::Running& running) {
-                     lines.push_back(cat(title, " runs on ", nodes_of(), " for ",
-                                         render_duration(running.clock.elapsed(now.wall))));
-                   },
-                   [&](const phase::Suspended&) {
-                     lines.push_back(cat(title, " is suspended on ", nodes_of()));
-                   },
-                   [&](const phase::Completing& completing) {
-                     lines.push_back(cat(title, " is ending: ", to_string(completing.outcome.kind),
-                                         completing.outcome.detail.empty() ? "" : ", ",
-                                         completing.outcome.detail));
-                     for (const Part& part : gangs.at(key).parts) {
-                       if (part.state == PartState::Over) continue;
-                       const Contact contact = state.find_node(part.node) != nullptr
-                                                   ? state.find_node(part.node)->contact
-                                                   : Contact::Unknown;
-                       lines.push_back(cat("  ", part.node.value, " still cleans up (",
-                                           to_string(contact), ")"));
-                     }
-                   },
-                   [&](const phase::Finished& over) {
-                     lines.push_back(cat(title, " has ended: ", describe_end(over)));
-                   },
-               },
-               job->phase);
-  }
-  wire::Response response;
-  for (std::string& line : lines) response.mutable_explained()->add_lines(std::move(line));
-  response.mutable_explained();
-  reply(from, stream, std::move(response));
-}
-
-std::string Controller::Impl::describe_condition(const Condition& condition) const {
-  const Job* const on = state.find_job(condition.on);
-  std::string name = cat("job ", to_string(condition.on));
-  std::string how = "which is not known any more";
-  if (on != nullptr) {
-    if (on->membership) name += cat(" (", on->membership->member, ")");
-    how = on->outcome() != nullptr ? cat("which ended as ", to_string(on->outcome()->kind))
-                                   : cat("which is ", phase_name(on->phase));
-  }
-  switch (condition.until) {
-    case Until::Started:
-      return cat("the start of ", name, ", ", how);
-    case Until::Ended:
-      return cat("the end of ", name, ", ", how);
-    case Until::Succeeded:
-      return cat("the success of ", name, ", ", how);
-    case Until::NotSucceeded:
-    case Until::Failed:
-      return cat("a failure of ", name, ", ", how);
-  }
-  return name;
-}
-
-void Controller::Impl::explain_waiting(const Job& job, std::vector<std::string>& lines) const {
-  constexpr std::size_t kMostConditions = 10;
-  if (job.membership) lines.push_back(cat("  ", describe_path(job)));
-  switch (waiting.at(job.key).reason) {
-    case PendingReason::JobHeldUser:
-      lines.push_back(cat("  it is held; jrelease ", to_string(job.key), " lets it go"));
-      return;
-    case PendingReason::JobHeldAdmin:
-      lines.emplace_back("  an operator holds it");
-      return;
-    case PendingReason::Dependency:
-    case PendingReason::DependencyNeverSatisfied: {
-      std::size_t open = 0;
-      for (const Condition& condition : *book.find(job.key)) {
-        if (condition.met) continue;
-        if (++open <= kMostConditions) {
-          lines.push_back(cat("  it waits for ", describe_condition(condition)));
-        }
-      }
-      if (open > kMostConditions) lines.push_back(cat("  and ", open - kMostConditions, " more"));
-      return;
-    }
-    case PendingReason::BeginTime: {
-      const Time begin = std::max(job.spec->not_before.value_or(Time{}), book.earliest(job.key));
-      lines.push_back(
-          cat("  it may start from ", render_local_time(begin), ", ", in_words(begin - now.wall)));
-      return;
-    }
-    case PendingReason::LaunchFailedRequeued:
-      lines.push_back(
-          cat("  its start has failed ", job.launch_failures,
-              job.launch_failures == 1 ? " time" : " times", "; the next try is ",
-              in_words(waiting.at(job.key).back_off_until.value_or(now.boot) - now.boot)));
-      if (const std::string& why = waiting.at(job.key).last_failure; !why.empty()) {
-        lines.push_back(cat("  the last time: ", why));
-      }
-      return;
-    default:
-      break;
-  }
-  const auto why = planner.explain(job.key, now.wall);
-  if (!why) return;
-  lines.push_back(cat("  ", why->waits_for));
-  lines.push_back(cat("  place in line: ", why->rank, ", priority ", why->priority.total()));
-  lines.push_back(cat("  priority: ", describe_terms(why->priority)));
-  lines.push_back(cat("  charged to: ", to_string(payer_of(job))));
-  if (why->expected_start) {
-    lines.push_back(cat("  expected start: ", render_local_time(*why->expected_start), ", ",
-                        in_words(*why->expected_start - now.wall)));
-  } else {
-    lines.emplace_back("  expected start: not known; jobs without a time limit are in the way");
-  }
-  if (promise && promise->key == job.key) {
-    lines.push_back(cat("  promised on ", render_host_list(promise->nodes), " at the latest at ",
-                        render_local_time(promise->start)));
-  }
 }
 
 }  // namespace gangway::scheduler

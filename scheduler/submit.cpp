@@ -194,6 +194,7 @@ Result<void> Controller::Impl::check_cluster(Submission& submission, const JobSp
     request += cat(';', c.nodes, ',', c.exclusive ? 1 : 0, ',', to_string(c.per_node()));
     for (const NodeName& name : c.only_nodes) request += cat('+', name.value);
     for (const NodeName& name : c.not_nodes) request += cat('-', name.value);
+    request += cat('?', c.constraint);
   }
   const auto known = submission.can_run.find(request);
   if (known != submission.can_run.end()) return known->second;
@@ -203,8 +204,10 @@ Result<void> Controller::Impl::check_cluster(Submission& submission, const JobSp
       return invalid(cat("node ", name.value, " does not exist; jnodes lists those there are"));
     }
   }
-  std::vector<std::pair<NodeName, Resources>> nodes;
-  for (const auto& [name, node] : state.nodes()) nodes.emplace_back(name, node.capacity);
+  std::vector<delta::NodeIs> nodes;
+  for (const auto& [name, node] : state.nodes()) {
+    nodes.push_back({name, node.capacity, true, node.features});
+  }
   const Queue* const queue = find_queue(spec.queue);
   CHECK(queue != nullptr);
   Result<void> answer = can_ever_run(spec.components, *queue, nodes);
@@ -334,7 +337,10 @@ void Controller::Impl::accept(io::PeerId from,
                               const OldJobs& old) {
   wire::Response response;
   wire::Submitted* const answer = response.mutable_submitted();
-  if (submission.test_only) return reply(from, stream, std::move(response));
+  if (submission.test_only) {
+    foresee(submission, *answer);
+    return reply(from, stream, std::move(response));
+  }
 
   const Owner owner{submission.user.uid, submission.user.gid, users.name_of(submission.user.uid)};
   store::SubmissionRecord record{.key = cat(submission.user.uid, ':', submission.key),

@@ -29,6 +29,7 @@ std::string section_of(std::string_view name) {
   if (has(mpi_keys())) return "mpi:";
   if (has(priority_keys())) return "priority:";
   if (has(fair_share_keys())) return "fair_share:";
+  if (has(nodes_keys())) return "an entry of nodes:";
   if (has(queue_keys())) return "a queue of queues:";
   return {};
 }
@@ -110,6 +111,22 @@ void read_section(std::span<const Key<Section>> keys,
                });
 }
 
+void read_nodes(const Value& list, std::vector<NodesConfig>& nodes) {
+  if (!list.node().IsSequence()) {
+    return list.fail("must be a list, as - {names: n[01-04], features: [ib]}");
+  }
+  for (const YAML::Node& item : list.node()) {
+    const int line = list.line_of(item);
+    NodesConfig entry;
+    read_section<NodesConfig>(nodes_keys(), "an entry of nodes",
+                              Value("nodes", item, line, list.errors()), entry);
+    if (item.IsMap() && entry.names.empty()) {
+      list.errors().push_back({line, "an entry of nodes needs names"});
+    }
+    nodes.push_back(std::move(entry));
+  }
+}
+
 void read_queues(const Value& list, std::vector<Queue>& queues) {
   std::vector<ConfigError>& errors = list.errors();
   if (!list.node().IsSequence()) return list.fail("must be a list of queues");
@@ -156,12 +173,14 @@ void read_top(const YAML::Node& root, ParsedConfig& parsed) {
                    read_section<PriorityConfig>(priority_keys(), name, value, config.priority);
                  } else if (name == "fair_share") {
                    read_section<FairShareConfig>(fair_share_keys(), name, value, config.fair_share);
+                 } else if (name == "nodes") {
+                   read_nodes(value, config.nodes);
                  } else if (name == "queues") {
                    read_queues(value, config.queues);
                  } else if (!read_key<Config>(cluster_keys(), name, value, config)) {
                    auto known = names_of<Config>(cluster_keys());
                    known.insert(known.end(), {"scheduler", "executor", "mpi", "priority",
-                                              "fair_share", "queues"});
+                                              "fair_share", "nodes", "queues"});
                    unknown_key(name, known, value);
                  }
                });
@@ -247,6 +266,18 @@ std::string render_config(const Config& config) {
   write_keys<PriorityConfig>(priority_keys(), config.priority, "  ", "  ", out);
   out += "\n# What the parts of users and accounts are reckoned from.\nfair_share:\n";
   write_keys<FairShareConfig>(fair_share_keys(), config.fair_share, "  ", "  ", out);
+  out += "\n# What some nodes have beside that, by name, in a file that all share.\n";
+  out +=
+      config.nodes.empty() ? "# nodes:\n#   - names: n[01-04]\n#     features: [ib]\n" : "nodes:\n";
+  for (const NodesConfig& entry : config.nodes) {
+    std::string_view lead = "  - ";
+    for (const Key<NodesConfig>& key : nodes_keys()) {
+      const std::string value = key.write(entry);
+      if (value.empty()) continue;
+      out += cat(lead, key.name, ": ", value, "\n");
+      lead = "    ";
+    }
+  }
   if (!config.queues.empty())
     out += "\n# Where jobs wait. Without any there is one, \"batch\".\nqueues:\n";
   for (const Queue& queue : config.queues) {

@@ -36,7 +36,7 @@ struct SchedulerConfig {
 struct ExecutorConfig {
   std::string scheduler = "127.0.0.1:6810";  // where jschedd listens
   std::string spool = "/var/lib/gangway/executor";
-  std::string images;   // image store; empty: <spool>/images
+  std::string images;                      // image store; empty: <spool>/images
   std::optional<Bytes> image_quota;        // of the image store; none: unlimited
   std::optional<Duration> image_lifetime;  // without use, in the image store; none: unlimited
   std::string scratch;  // overlays' upper directories; empty: a tmpfs in each sandbox
@@ -44,10 +44,21 @@ struct ExecutorConfig {
   std::optional<std::int64_t> cores;  // else what the kernel shows
   std::optional<Bytes> memory;
   std::vector<std::pair<std::string, std::int64_t>> named;
-  std::string cgroup = "gangway";  // the control group below which jobs get theirs
+  std::vector<std::string> features;  // of this node, as jobs ask for them; sorted
+  std::string cgroup = "gangway";     // the control group below which jobs get theirs
   WaiverSet waivers;
   bool shared_machine = false;  // other executors use the same cores (a cluster on one
                                 // machine): tasks are not pinned, waiting ranks yield
+};
+
+// What some nodes have, in a file that all nodes share: it stands before the executor's own keys.
+struct NodesConfig {
+  std::vector<NodeName> names;
+  std::optional<std::int64_t> cores;
+  std::optional<Bytes> memory;
+  std::vector<std::pair<std::string, std::int64_t>> named;
+  std::vector<std::string> features;  // sorted
+  friend bool operator==(const NodesConfig&, const NodesConfig&) = default;
 };
 
 struct MpiConfig {
@@ -92,6 +103,7 @@ struct Config {
   PriorityConfig priority;
   FairShareConfig fair_share;
   std::vector<std::pair<std::string, std::int64_t>> qos;  // names and priorities
+  std::vector<NodesConfig> nodes;                         // in the order of the file
   std::vector<Queue> queues;  // never empty: a queue "batch" if the file names none
 };
 
@@ -104,6 +116,10 @@ struct ParsedConfig {
   Config config;                    // what could be read
   std::vector<ConfigError> errors;  // empty: `config` may be used
 };
+
+// The executor's part as it is for `node`: of the entries of nodes: that name it, features and
+// named resources are added up, and of cores and memory the last one counts.
+[[nodiscard]] ExecutorConfig executor_of(const Config& config, const NodeName& node);
 
 [[nodiscard]] ParsedConfig parse_config(std::string_view yaml);
 // Errors: NotFound, Denied, Invalid: "<path>:<line>: <message>" for the first, and how many more.

@@ -152,6 +152,11 @@ const Key<ExecutorConfig> kExecutorKeys[] = {
        });
      },
      [](const ExecutorConfig& e) { return flow_map(e.named); }},
+    {"features", "what jobs can ask of nodes by --constraint, as [skylake, ib]",
+     [](const Value& v, ExecutorConfig& e) { v.read_features(e.features); },
+     [](const ExecutorConfig& e) {
+       return e.features.empty() ? std::string() : flow_list(e.features);
+     }},
     {"cgroup", "the control group below which jobs get theirs",
      [](const Value& v, ExecutorConfig& e) {
        v.read(e.cgroup);

@@ -22,6 +22,7 @@ struct Key {
 [[nodiscard]] std::span<const Key<Config>> cluster_keys();  // at the top of the file
 [[nodiscard]] std::span<const Key<SchedulerConfig>> scheduler_keys();
 [[nodiscard]] std::span<const Key<ExecutorConfig>> executor_keys();
+[[nodiscard]] std::span<const Key<NodesConfig>> nodes_keys();
 [[nodiscard]] std::span<const Key<MpiConfig>> mpi_keys();
 [[nodiscard]] std::span<const Key<PriorityConfig>> priority_keys();
 [[nodiscard]] std::span<const Key<FairShareConfig>> fair_share_keys();

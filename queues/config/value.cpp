@@ -6,6 +6,7 @@
 
 #include "queues/base/text.hpp"
 #include "queues/config/config_text.hpp"
+#include "queues/model/constraint.hpp"
 
 namespace gangway::config {
 
@@ -82,6 +83,19 @@ void Value::read_list(
       value.fail("must be a list of texts");
     }
   }
+}
+
+void Value::read_features(std::vector<std::string>& out) const {
+  std::vector<std::string> read;
+  const std::size_t before = errors_.size();
+  read_list([&read](const Value& item, const std::string& name) {
+    if (!is_feature_name(name)) {
+      item.fail("is no name of a feature; they have letters, digits and _-.:=+/@%");
+    }
+    read.push_back(name);
+  });
+  if (read.size() > kMaxFeaturesOfNode) fail(cat("has more than ", kMaxFeaturesOfNode));
+  if (errors_.size() == before) out = sorted_features(std::move(read));
 }
 
 void Value::read_names(

@@ -45,6 +45,8 @@ class Value {
   void read_limit(std::optional<Duration>& out) const;  // of at least a second; or unlimited
   // A list, or one text for a list of one.
   void read_list(const std::function<void(const Value& item, const std::string& text)>& take) const;
+  // Names of features, sorted, each once.
+  void read_features(std::vector<std::string>& out) const;
   // Names with amounts, as {gpu: 2}; take() is called once for each name.
   void read_names(
       const std::function<void(const std::string& name, const Value& amount)>& take) const;

@@ -30,6 +30,8 @@ std::string_view to_string(PendingReason reason) {
       return "Requeued";
     case PendingReason::LaunchFailedRequeued:
       return "LaunchFailedRequeued";
+    case PendingReason::BadConstraints:
+      return "BadConstraints";
   }
   return "None";
 }

@@ -30,6 +30,7 @@ enum class PendingReason {
   QueueDown,
   Requeued,              // waits for its old attempt to be over everywhere
   LaunchFailedRequeued,  // its last start failed; it backs off
+  BadConstraints,        // not enough nodes have what it asks for, whatever their state
 };
 [[nodiscard]] std::string_view to_string(PendingReason reason);
 

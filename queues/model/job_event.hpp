@@ -85,6 +85,7 @@ struct Registered {
   Resources capacity;
   std::string boot_id;
   std::string address;
+  std::vector<std::string> features;
 };
 struct Drained {
   bool on = true;

@@ -4,6 +4,7 @@
 #include <set>
 
 #include "queues/base/text.hpp"
+#include "queues/model/constraint.hpp"
 
 namespace gangway {
 
@@ -113,6 +114,19 @@ Result<void> check_node_names(std::string_view option, const std::vector<NodeNam
   return {};
 }
 
+Result<void> check_constraint(const Component& c) {
+  if (c.constraint.empty()) return {};
+  const auto constraint = parse_constraint(c.constraint);
+  if (!constraint) {
+    return invalid(cat("--constraint=", shown(c.constraint), ": ", constraint.error().message()));
+  }
+  if (constraint->counted_nodes() > c.nodes) {
+    return invalid(cat("--constraint=", shown(c.constraint), " asks for ",
+                       constraint->counted_nodes(), " nodes, --nodes=", c.nodes, " are fewer"));
+  }
+  return {};
+}
+
 Result<void> check_component(const Component& c) {
   if (c.nodes < 1 || c.nodes > kMaxNodesPerJob) {
     return invalid(cat("--nodes=", c.nodes, ": between 1 and ", kMaxNodesPerJob, " are possible"));
@@ -147,6 +161,7 @@ Result<void> check_component(const Component& c) {
           cat("--gres=", name, ':', amount, ": between 1 and ", kMaxNamedAmount, " are possible"));
     }
   }
+  GANGWAY_TRY(check_constraint(c));
   GANGWAY_TRY(check_node_names("--nodelist", c.only_nodes));
   GANGWAY_TRY(check_node_names("--exclude", c.not_nodes));
   if (!c.only_nodes.empty()) {
@@ -163,10 +178,19 @@ Result<void> check_components(const JobSpec& spec) {
   if (spec.components.empty()) return invalid("a job has at least one component");
   std::int64_t nodes = 0;
   std::int64_t tasks = 0;
+  std::size_t choices = 1;
   for (const auto& component : spec.components) {
     GANGWAY_TRY(check_component(component));
     nodes += component.nodes;
     tasks += component.tasks;
+    if (!component.constraint.empty()) {
+      const auto constraint = parse_constraint(component.constraint);
+      if (constraint) choices *= constraint->choices.size();
+      if (choices > kMaxChoicesOfJob) {
+        return invalid(
+            cat("--constraint: more than ", kMaxChoicesOfJob, " combinations of [..|..]"));
+      }
+    }
   }
   if (nodes > kMaxNodesPerJob) {
     return invalid(cat("--nodes: ", nodes, " in all, at most ", kMaxNodesPerJob, " are possible"));

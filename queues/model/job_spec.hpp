@@ -33,6 +33,7 @@ struct Component {
   bool exclusive = false;            // whole nodes
   std::vector<NodeName> only_nodes;  // --nodelist: placed on these and no others, if not empty
   std::vector<NodeName> not_nodes;   // --exclude
+  std::string constraint;            // on features of its nodes, see constraint.hpp; empty: none
   friend bool operator==(const Component&, const Component&) = default;
 
   // The most tasks that one node of this component gets (block distribution).
@@ -166,6 +167,7 @@ inline constexpr Bytes kMaxMemoryPerNode =
 // Any time of a job and any amount of time (146 years): the sum of two does not overflow.
 inline constexpr Duration kMaxDuration{(std::int64_t{1} << 62) - 1};
 inline constexpr std::size_t kMaxBinds = 1000;
+inline constexpr std::size_t kMaxChoicesOfJob = 64;  // of its constraints' [a|b], combined
 inline constexpr std::size_t kMaxDependencies = 10'000;
 
 }  // namespace gangway

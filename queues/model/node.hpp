@@ -2,6 +2,7 @@
 #pragma once
 
 #include <string>
+#include <vector>
 
 #include "queues/base/strong_id.hpp"
 #include "queues/base/time.hpp"
@@ -16,8 +17,9 @@ enum class Contact { Unknown, Reached, Suspect, Lost };
 struct Node {
   NodeName name;
   Resources capacity;
-  std::string address;  // where its shepherds can be reached by those of other nodes
-  std::string boot_id;  // changes with each boot of the machine
+  std::vector<std::string> features;  // names that jobs ask for by --constraint; sorted
+  std::string address;                // where its shepherds can be reached by those of other nodes
+  std::string boot_id;                // changes with each boot of the machine
   Contact contact = Contact::Unknown;
   bool drain = false;  // gets no new jobs: an operator's word
   std::string drain_reason;

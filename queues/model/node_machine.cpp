@@ -12,6 +12,7 @@ Node apply(const Node& node, const NodeEvent& event) {
                    next.capacity = e.capacity;
                    next.boot_id = e.boot_id;
                    next.address = e.address;
+                   next.features = e.features;
                    next.contact = Contact::Reached;
                  },
                  [&](const node_event::Drained& e) {

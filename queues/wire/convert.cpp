@@ -10,6 +10,7 @@
 #include "queues/base/check.hpp"
 #include "queues/base/overloaded.hpp"
 #include "queues/base/text.hpp"
+#include "queues/model/constraint.hpp"
 
 namespace gangway::wire {
 namespace {
@@ -104,6 +105,7 @@ void put_component(const gangway::Component& c, Component* out) {
   out->set_exclusive(c.exclusive);
   for (const auto& name : c.only_nodes) out->add_only_nodes(name.value);
   for (const auto& name : c.not_nodes) out->add_not_nodes(name.value);
+  out->set_constraint(c.constraint);
 }
 
 Result<gangway::Component> get_component(const Component& m) {
@@ -121,6 +123,10 @@ Result<gangway::Component> get_component(const Component& m) {
   c.exclusive = m.exclusive();
   GANGWAY_ASSIGN(c.only_nodes, get_node_names(m.only_nodes(), "only_nodes"));
   GANGWAY_ASSIGN(c.not_nodes, get_node_names(m.not_nodes(), "not_nodes"));
+  if (m.constraint().size() > kMaxConstraintBytes) {
+    return corrupt(cat("constraint: ", m.constraint().size(), " bytes"));
+  }
+  c.constraint = m.constraint();
   return c;
 }
 
@@ -182,6 +188,18 @@ Result<std::vector<gangway::WorkflowMember>> get_members(
 }
 }  // namespace
 
+Result<std::vector<std::string>> features_from_wire(
+    const google::protobuf::RepeatedPtrField<std::string>& list) {
+  if (list.size() > static_cast<int>(kMaxFeaturesOfNode)) {
+    return corrupt(cat("features: ", list.size(), " entries"));
+  }
+  std::vector<std::string> features(list.begin(), list.end());
+  for (const auto& name : features) {
+    if (!is_feature_name(name)) return corrupt("features: no name of one");
+  }
+  return sorted_features(std::move(features));
+}
+
 // ---- values ------------------------------------------------------------------------------------
 
 void to_wire(gangway::JobKey key, JobKey* out) {
@@ -209,6 +227,13 @@ Result<gangway::Resources> from_wire(const Resources& m) {
   GANGWAY_TRY(get_named(m.named(), "named", r));
   return r;
 }
+
+void to_wire(const gangway::Component& component, Component* out) {
+  out->Clear();
+  put_component(component, out);
+}
+
+Result<gangway::Component> from_wire(const Component& m) { return get_component(m); }
 
 void to_wire(const gangway::Owner& owner, Owner* out) {
   out->set_uid(owner.uid);
@@ -511,7 +536,7 @@ Result<Phase> get_phase(const JobState& m) {
   switch (m.phase()) {
     case 0: {
       GANGWAY_ASSIGN(const auto reason,
-                     to_enum(m.reason(), PendingReason::LaunchFailedRequeued, "reason"));
+                     to_enum(m.reason(), PendingReason::BadConstraints, "reason"));
       return Phase(phase::Waiting{reason});
     }
     case 1: {
@@ -623,6 +648,7 @@ void to_wire(const gangway::Node& node, NodeState* out) {
   out->set_drain(node.drain);
   out->set_drain_reason(node.drain_reason);
   out->set_version(node.version);
+  for (const auto& feature : node.features) out->add_features(feature);
 }
 
 Result<gangway::Node> from_wire(const NodeState& m) {
@@ -635,6 +661,7 @@ Result<gangway::Node> from_wire(const NodeState& m) {
   node.drain = m.drain();
   node.drain_reason = m.drain_reason();
   node.version = m.version();
+  GANGWAY_ASSIGN(node.features, features_from_wire(m.features()));
   return node;
 }
 

@@ -19,6 +19,7 @@ namespace gangway::wire {
 
 void to_wire(gangway::JobKey key, JobKey* out);
 void to_wire(const gangway::Resources& r, Resources* out);
+void to_wire(const gangway::Component& component, Component* out);
 void to_wire(const gangway::JobSpec& spec, JobSpec* out);
 void to_wire(const gangway::Owner& owner, Owner* out);
 void to_wire(const gangway::Allocation& allocation, Allocation* out);
@@ -36,6 +37,7 @@ void to_wire(const gangway::Error& error, Error* out);
 // Errors: Corrupt, naming the field.
 [[nodiscard]] gangway::JobKey from_wire(const JobKey& m);
 [[nodiscard]] gangway::Result<gangway::Resources> from_wire(const Resources& m);
+[[nodiscard]] gangway::Result<gangway::Component> from_wire(const Component& m);
 [[nodiscard]] gangway::Result<gangway::JobSpec> from_wire(const JobSpec& m);
 [[nodiscard]] gangway::Owner from_wire(const Owner& m);
 [[nodiscard]] gangway::Result<gangway::Allocation> from_wire(const Allocation& m);
@@ -50,6 +52,10 @@ void to_wire(const gangway::Error& error, Error* out);
 [[nodiscard]] gangway::Result<gangway::AccountEvent> from_wire(const AccountEvent& m);
 [[nodiscard]] gangway::Result<gangway::Event> from_wire(const Event& m);
 [[nodiscard]] gangway::Error from_wire(const Error& m);  // an unknown kind becomes Internal
+
+// The features of a node: sorted, each once.
+[[nodiscard]] gangway::Result<std::vector<std::string>> features_from_wire(
+    const google::protobuf::RepeatedPtrField<std::string>& list);
 
 // The bytes of a spec as they are stored and digested (deterministic), and back.
 [[nodiscard]] std::string encode_spec(const gangway::JobSpec& spec);

@@ -70,7 +70,7 @@ Result<gangway::JobEvent> get(const JobEvent& m) {
       return JobEvent(job_event::Eligible{});
     case wire::JobEvent::kReasonChanged: {
       const std::uint32_t reason = m.reason_changed().reason();
-      if (reason > static_cast<std::uint32_t>(PendingReason::LaunchFailedRequeued)) {
+      if (reason > static_cast<std::uint32_t>(PendingReason::BadConstraints)) {
         return corrupt(cat("reason: unknown value ", reason));
       }
       return JobEvent(job_event::ReasonChanged{static_cast<PendingReason>(reason)});
@@ -154,6 +154,7 @@ void put(const gangway::NodeEvent& event, NodeEvent* out) {
             to_wire(e.capacity, m->mutable_capacity());
             m->set_boot_id(e.boot_id);
             m->set_address(e.address);
+            for (const auto& feature : e.features) m->add_features(feature);
           },
           [&](const node_event::Drained& e) {
             auto* m = out->mutable_drained();
@@ -172,8 +173,9 @@ Result<gangway::NodeEvent> get(const NodeEvent& m) {
   switch (m.what_case()) {
     case wire::NodeEvent::kRegistered: {
       GANGWAY_ASSIGN(auto capacity, from_wire(m.registered().capacity()));
+      GANGWAY_ASSIGN(auto features, features_from_wire(m.registered().features()));
       return NodeEvent(node_event::Registered{std::move(capacity), m.registered().boot_id(),
-                                              m.registered().address()});
+                                              m.registered().address(), std::move(features)});
     }
     case wire::NodeEvent::kDrained:
       return NodeEvent(

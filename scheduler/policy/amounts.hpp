@@ -1,8 +1,8 @@
 // Amounts: resources as a dense vector, so that the fit test of the policy is one short loop.
 //
-// Kinds numbers the names: 0 is cores, 1 is memory in bytes, then named resources in the order in
-// which they were first heard of. The table is bounded; of a kind that found no place no node has
-// any, so a request for it never fits.
+// Kinds numbers the names, those of resources and those of features: 0 is cores, 1 is memory in
+// bytes, then named resources in the order in which they were first heard of. The table is bounded;
+// of a kind that found no place no node has any, so a request for it never fits.
 //
 // Pure values.
 #pragma once
@@ -14,6 +14,7 @@
 #include <vector>
 
 #include "queues/model/resources.hpp"
+#include "scheduler/policy/features.hpp"
 
 namespace gangway::scheduler {
 
@@ -58,11 +59,13 @@ class Kinds {
   // ... and a request for them asks for more cores than any node has.
   [[nodiscard]] Amounts of_request(const Resources& wanted);
   [[nodiscard]] Resources to_resources(const Amounts& amounts) const;
+  [[nodiscard]] FeatureNumbers& features() { return features_; }
 
  private:
   [[nodiscard]] std::size_t number_of(const std::string& name);  // kMaxKinds: no room
 
   std::vector<std::string> names_;  // names_[i] has number i + 2
+  FeatureNumbers features_;
 };
 
 }  // namespace gangway::scheduler

@@ -47,9 +47,7 @@ class Walk {
       if (promised || may_reserve()) {
         if (!try_reserve(*job)) {
           // Behind a job without a limit there is no time to promise.
-          const bool would_fit = would_fit_empty(profile_, *job->request, false);
-          line.pass_over_equals(would_fit ? PendingReason::Priority
-                                          : PendingReason::NodesUnavailable);
+          line.pass_over_equals(why_never(*job->request));
           continue;
         }
         if (policy.reservation_depth == 0) break;
@@ -111,6 +109,13 @@ class Walk {
     if (!earliest) return false;
     reserve({job.key, job.request, earliest->at, std::move(earliest->placement)});
     return true;
+  }
+
+  [[nodiscard]] PendingReason why_never(const Request& request) const {
+    if (would_fit_empty(profile_, request, false)) return PendingReason::Priority;
+    // Nodes may have lost features, or never had them, and were there when it was submitted.
+    return would_fit_empty(profile_, request, true) ? PendingReason::NodesUnavailable
+                                                    : PendingReason::BadConstraints;
   }
 
   void hold(const Reserved& reserved, Time start) {

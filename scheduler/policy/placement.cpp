@@ -28,12 +28,6 @@ std::optional<Placement> in_order_of_names(const Profile& profile,
   return placement;
 }
 
-// Tasks of the i-th node of a part: blocks that differ by one at most, the larger ones first.
-std::int32_t tasks_on(const RequestPart& part, std::size_t i) {
-  const std::int32_t base = part.tasks / part.nodes;
-  return base + (static_cast<std::int32_t>(i) < part.tasks % part.nodes ? 1 : 0);
-}
-
 // Walks the moments at which nodes become, and cease to be, open for a start of the request, and
 // counts the open nodes of each part.
 class Sweep {
@@ -115,6 +109,15 @@ PlacedNow place_now(const Profile& profile,
                     const Request& request,
                     Time now,
                     const std::set<NodeIndex>& avoid) {
+  if (!request.choices.empty()) {
+    PlacedNow none;
+    for (const Request& choice : request.choices) {
+      PlacedNow placed = place_now(profile, choice, now, avoid);
+      if (placed.placement) return placed;
+      none.only_reservations_forbid |= placed.only_reservations_forbid;
+    }
+    return none;
+  }
   const auto queue = profile.find_queue(request.queue);
   if (!queue) return {};
   for (const RequestPart& part : request.parts) {
@@ -157,6 +160,10 @@ PlacedNow place_now(const Profile& profile,
 }
 
 std::optional<Placement> place_at(const Profile& profile, const Request& request, Time at) {
+  for (const Request& choice : request.choices) {
+    if (auto placement = place_at(profile, choice, at)) return placement;
+  }
+  if (!request.choices.empty()) return std::nullopt;
   const auto queue = profile.find_queue(request.queue);
   if (!queue) return std::nullopt;
   const Time end = end_of(at, request.limit);
@@ -189,6 +196,14 @@ std::optional<Placement> place_at(const Profile& profile, const Request& request
 std::optional<EarliestPlacement> place_earliest(const Profile& profile,
                                                 const Request& request,
                                                 Time after) {
+  if (!request.choices.empty()) {
+    std::optional<EarliestPlacement> earliest;
+    for (const Request& choice : request.choices) {
+      auto found = place_earliest(profile, choice, after);
+      if (found && (!earliest || found->at < earliest->at)) earliest = std::move(found);
+    }
+    return earliest;
+  }
   const auto queue = profile.find_queue(request.queue);
   if (!queue) return std::nullopt;
   Sweep sweep(profile, request, *queue, after);
@@ -201,6 +216,11 @@ std::optional<EarliestPlacement> place_earliest(const Profile& profile,
 }
 
 bool would_fit_empty(const Profile& profile, const Request& request, bool even_unusable) {
+  if (!request.choices.empty()) {
+    return std::ranges::any_of(request.choices, [&](const Request& choice) {
+      return would_fit_empty(profile, choice, even_unusable);
+    });
+  }
   const auto queue = profile.find_queue(request.queue);
   if (!queue) return false;
   const std::size_t enough = request.total_nodes();
@@ -232,7 +252,7 @@ std::vector<NodeClaim> claims_of(const Profile& profile,
         // A node with fewer tasks than the fullest gets fewer cores. A reservation keeps room for
         // the fullest on each, because only at the start the tasks are dealt out.
         if (!part.exclusive) {
-          claim.amounts.of[0] = std::int64_t{tasks_on(part, i)} * part.cpus_per_task;
+          claim.amounts.of[0] = std::int64_t{part.tasks_on(i)} * part.cpus_per_task;
         }
         claim.cores = profile.free_cores_of(claim.node).choose(claim.amounts.cores());
       }
@@ -263,8 +283,8 @@ Allocation make_allocation(const Profile& profile,
   for (std::size_t p = 0; p < placement.size(); ++p) {
     for (std::size_t i = 0; i < placement[p].size(); ++i) {
       const NodeClaim& claim = claims[next++];
-      const std::int32_t tasks = tasks_on(request.parts[p], i);
-      allocation.shares.push_back({.component = static_cast<std::uint32_t>(p),
+      const std::int32_t tasks = request.parts[p].tasks_on(i);
+      allocation.shares.push_back({.component = request.parts[p].component,
                                    .node = profile.name_of(claim.node),
                                    .resources = profile.kinds().to_resources(claim.amounts),
                                    .cores = claim.cores,

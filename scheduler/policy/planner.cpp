@@ -156,6 +156,7 @@ void Planner::Impl::on(const delta::RulesAre& d) {
   line_up_again();
 }
 void Planner::Impl::on(const delta::QueuesAre& d) {
+  queues = d.queues;
   profile.set_queues(d.queues);
   pricing.set_queues(d.queues);
   line_up_again();
@@ -166,7 +167,7 @@ void Planner::Impl::on(const delta::FairSharesAre& d) {
   line_up_again();
 }
 void Planner::Impl::on(const delta::NodeIs& d) {
-  profile.set_node(d.name, d.capacity, d.usable);
+  profile.set_node(d.name, d.capacity, d.usable, d.features);
   places_are_old = pricing.set_node(d.name, d.capacity) || places_are_old;
   memory.holds = false;
   freed = true;
@@ -420,8 +421,12 @@ void Planner::apply(const Delta& delta) {
 
 PlanDelta Planner::pass(Time now, int budget) { return impl_->pass(now, budget); }
 
-std::optional<Explanation> Planner::explain(JobKey key, Time now) const {
-  return impl_->explain(key, now);
+std::optional<Explanation> Planner::explain(JobKey key, Time now, LookAhead look) const {
+  return impl_->explain(key, now, look);
+}
+
+Explanation Planner::explain_as_if(const Candidate& job, Time now) const {
+  return impl_->explain_as_if(job, now);
 }
 
 std::optional<PriorityTerms> Planner::priority_of(JobKey key) const {

@@ -61,6 +61,7 @@ struct NodeIs {
   NodeName name;
   Resources capacity;
   bool usable = true;
+  std::vector<std::string> features{};
 };
 struct NodeGone {
   NodeName name;
@@ -116,13 +117,27 @@ struct PlanDelta {
   int looked_at = 0;
 };
 
+// What the same job would get if it asked for a little less.
+struct BetterStart {
+  std::string change;  // "with 2 nodes instead of 4"
+  Time start;
+  Candidate job;  // changed so
+};
+
+// How far an explanation looks: not into the future, or to the job's start and to what would start
+// sooner.
+enum class LookAhead { None, Whole };
+
 struct Explanation {
   PendingReason reason = PendingReason::None;
   int rank = 0;   // 1 is next
   int ahead = 0;  // waiting jobs before it
   PriorityTerms priority;
   std::optional<Time> expected_start;  // by playing the plan forward; none: not within the horizon
+  std::vector<NodeName> nodes;         // where it would start then
+  std::string rests_on;                // what lets it start then, a clause for people; or empty
   std::string waits_for;               // one clause for people
+  std::vector<BetterStart> better;     // would start sooner, the smallest change first; a few
 };
 
 class Planner {
@@ -134,8 +149,13 @@ class Planner {
 
   void apply(const Delta& delta);
   [[nodiscard]] PlanDelta pass(Time now, int budget);
-  // nullopt if the job is not waiting here.
-  [[nodiscard]] std::optional<Explanation> explain(JobKey key, Time now) const;
+  // nullopt if the job is not waiting here. Plays the plan forward, everybody running to their
+  // limits, for the job as it is and for some that ask for less; the work is bounded.
+  [[nodiscard]] std::optional<Explanation> explain(JobKey key,
+                                                   Time now,
+                                                   LookAhead look = LookAhead::Whole) const;
+  // Of a job that does not wait here yet. Requires: its key is nobody's.
+  [[nodiscard]] Explanation explain_as_if(const Candidate& job, Time now) const;
   // nullopt if the job is not waiting here. As of the last pass.
   [[nodiscard]] std::optional<PriorityTerms> priority_of(JobKey key) const;
   // The promises that the next pass keeps, in the order of jobs; none if the policy makes them
@@ -151,6 +171,6 @@ class Planner {
 // naming what is asked and the most there is ("5 nodes asked, queue batch has 4").
 [[nodiscard]] Result<void> can_ever_run(const std::vector<Component>& components,
                                         const Queue& queue,
-                                        const std::vector<std::pair<NodeName, Resources>>& nodes);
+                                        const std::vector<delta::NodeIs>& nodes);
 
 }  // namespace gangway::scheduler

@@ -53,6 +53,7 @@ struct Memory {
 
 struct Planner::Impl {
   BackfillPolicy policy;
+  std::vector<Queue> queues;
   Profile profile;
   Pricing pricing;
   std::unordered_map<JobKey, Waiting> waiting;  // never walked where an order could show
@@ -103,11 +104,19 @@ struct Planner::Impl {
   [[nodiscard]] std::vector<Promise> kept_promises() const;
 
   // ---- explanations ----
-  [[nodiscard]] std::optional<Explanation> explain(JobKey key, Time now) const;
-  [[nodiscard]] std::optional<Time> play_forward(const Waiting& job,
-                                                 const std::vector<const Waiting*>& ahead,
-                                                 Time now) const;
-  [[nodiscard]] std::string waits_for(const Waiting& job, const Explanation& why) const;
+  [[nodiscard]] std::optional<Explanation> explain(JobKey key, Time now, LookAhead look) const;
+  [[nodiscard]] Explanation explain_as_if(const Candidate& job, Time now) const;
+  class Play;
+  [[nodiscard]] Explanation explain_place(const Candidate& job, const Place& place, Time now) const;
+  [[nodiscard]] std::vector<Duration> explain_start(const Candidate& job,
+                                                    Play& play,
+                                                    Explanation& out) const;
+  void explain_better(const Candidate& job,
+                      const std::vector<Duration>& holes,
+                      Play& play,
+                      Explanation& out) const;
+  [[nodiscard]] static std::string rests_on(const std::vector<JobKey>& frees);
+  [[nodiscard]] std::string waits_for(const Request& request, const Explanation& why) const;
 };
 
 }  // namespace gangway::scheduler

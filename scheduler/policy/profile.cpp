@@ -39,11 +39,15 @@ NodeIndex Profile::index_of(const NodeName& name) {
   return at->second;
 }
 
-void Profile::set_node(const NodeName& name, const Resources& capacity, bool usable) {
+void Profile::set_node(const NodeName& name,
+                       const Resources& capacity,
+                       bool usable,
+                       const std::vector<std::string>& features) {
   const NodeIndex number = index_of(name);
   unindex(number);
   Node& node = nodes_[number];
   node.usable = usable;
+  node.features = kinds_.features().bits_of(features);
   const Amounts amounts = kinds_.of_node(capacity);
   if (!(amounts == node.capacity)) {
     node.timeline.take(Timeline::kAlways, Time::infinity(), node.capacity);
@@ -173,6 +177,7 @@ bool Profile::may_serve(NodeIndex number,
   const Node& node = nodes_[number];
   if (!node.usable && !even_if_unusable) return false;
   if (!node.in_queue[queue]) return false;
+  if (!part.filter.admits(node.features)) return false;
   const auto& [only, never] = std::tie(part.only, part.never);
   if (!only.empty() && !std::binary_search(only.begin(), only.end(), node.name)) return false;
   if (!never.empty() && std::binary_search(never.begin(), never.end(), node.name)) return false;

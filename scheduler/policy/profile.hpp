@@ -42,7 +42,10 @@ class Profile {
  public:
   // ---- what there is ----
   void set_queues(const std::vector<Queue>& queues);
-  void set_node(const NodeName& name, const Resources& capacity, bool usable);
+  void set_node(const NodeName& name,
+                const Resources& capacity,
+                bool usable,
+                const std::vector<std::string>& features = {});
   void drop_node(const NodeName& name);
   // Puts nodes in their order after new ones were named; call before the questions below.
   void settle();
@@ -73,7 +76,7 @@ class Profile {
 
   // ---- what is free ----
   // Whether node `number` may serve `part` at all: it is there, usable if asked so, allowed by the
-  // part, in the queue, and large enough.
+  // part (by its name and its features), in the queue, and large enough.
   [[nodiscard]] bool may_serve(NodeIndex number,
                                QueueNumber queue,
                                const RequestPart& part,
@@ -126,6 +129,7 @@ class Profile {
     NodeName name;
     bool usable = false;
     Amounts capacity;
+    FeatureBits features;
     Timeline timeline;  // may be negative where the capacity shrank under running jobs
     CoreSet cores;
     bool shares_cores = false;  // some core was given to two jobs

@@ -15,6 +15,64 @@ std::vector<NodeName> sorted(std::vector<NodeName> names) {
   return names;
 }
 
+// A component of which all nodes have to be of one choice.
+struct Alike {
+  std::size_t part = 0;
+  std::vector<FeatureChoice> choices;
+};
+
+// The nodes that are counted by their features are parts of their own.
+void add_parts(Request& request,
+               RequestPart part,
+               std::vector<Alike>& alike,
+               FeatureNumbers& numbers) {
+  if (part.features.empty()) {
+    request.parts.push_back(std::move(part));
+    return;
+  }
+  const Result<Constraint> constraint = parse_constraint(part.features);
+  if (!constraint) {  // written by another version
+    part.filter = NodeFilter(std::vector<NodeFilter::Term>{});
+    request.parts.push_back(std::move(part));
+    return;
+  }
+  std::int32_t left = part.nodes;
+  for (const Constraint::Counted& counted : constraint->counted) {
+    RequestPart some = part;
+    some.nodes = std::min(counted.nodes, left);
+    some.first = part.nodes - left;
+    some.filter = numbers.filter_of(counted.choice);
+    some.features = render_choice(counted.choice);
+    left -= some.nodes;
+    if (some.nodes > 0) request.parts.push_back(std::move(some));
+  }
+  if (left == 0) return;
+  part.first = part.nodes - left;
+  part.nodes = left;
+  const FeatureChoice& first = constraint->choices.front();
+  part.filter = numbers.filter_of(first);
+  if (!constraint->counted.empty()) part.features = render_choice(first);
+  if (constraint->choices.size() > 1) alike.push_back({request.parts.size(), constraint->choices});
+  request.parts.push_back(std::move(part));
+}
+
+// Each choice so far with each of these.
+void add_choices(Request& request, const Alike& alike, FeatureNumbers& numbers) {
+  std::vector<Request> before = std::move(request.choices);
+  request.choices.clear();
+  if (before.empty()) {
+    before.push_back(request);
+  }
+  for (const Request& one : before) {
+    for (const FeatureChoice& choice : alike.choices) {
+      if (request.choices.size() == kMaxChoicesOfJob) return;
+      Request& next = request.choices.emplace_back(one);
+      next.parts[alike.part].filter = numbers.filter_of(choice);
+      next.parts[alike.part].features = render_choice(choice);
+    }
+  }
+}
+
 }  // namespace
 
 std::size_t Request::total_nodes() const {
@@ -23,21 +81,34 @@ std::size_t Request::total_nodes() const {
   return total;
 }
 
+std::int32_t RequestPart::tasks_on(std::size_t i) const {
+  const std::int32_t base = tasks / component_nodes;
+  return base + (first + static_cast<std::int32_t>(i) < tasks % component_nodes ? 1 : 0);
+}
+
 Request make_request(const QueueName& queue,
                      std::optional<Duration> limit,
                      const std::vector<Component>& components,
                      Kinds& kinds) {
-  Request request{.queue = queue, .limit = limit, .parts = {}};
+  Request request{.queue = queue, .limit = limit, .parts = {}, .choices = {}};
   request.parts.reserve(components.size());
+  std::vector<Alike> alike;
   for (const Component& component : components) {
-    request.parts.push_back({.nodes = component.nodes,
-                             .per_node = kinds.of_request(component.per_node()),
-                             .exclusive = component.exclusive,
-                             .tasks = component.tasks,
-                             .cpus_per_task = component.cpus_per_task,
-                             .only = sorted(component.only_nodes),
-                             .never = sorted(component.not_nodes)});
+    RequestPart part{.component = static_cast<std::uint32_t>(&component - components.data()),
+                     .nodes = component.nodes,
+                     .per_node = kinds.of_request(component.per_node()),
+                     .exclusive = component.exclusive,
+                     .tasks = component.tasks,
+                     .cpus_per_task = component.cpus_per_task,
+                     .only = sorted(component.only_nodes),
+                     .never = sorted(component.not_nodes),
+                     .filter = {},
+                     .features = component.constraint,
+                     .component_nodes = component.nodes,
+                     .first = 0};
+    add_parts(request, std::move(part), alike, kinds.features());
   }
+  for (const Alike& one : alike) add_choices(request, one, kinds.features());
   return request;
 }
 
@@ -51,6 +122,7 @@ std::string request_key(const QueueName& queue,
     for (const auto& [name, amount] : c.named_per_node.named) key += cat(',', name, ':', amount);
     for (const NodeName& name : sorted(c.only_nodes)) key += cat("+", name.value);
     for (const NodeName& name : sorted(c.not_nodes)) key += cat("-", name.value);
+    if (!c.constraint.empty()) key += cat("?", c.constraint.size(), '?', c.constraint);
   }
   return key;
 }
@@ -65,9 +137,10 @@ std::string describe(const Request& request, const Kinds& kinds) {
   std::string out;
   for (const RequestPart& part : request.parts) {
     if (!out.empty()) out += " and ";
-    out +=
-        cat(part.nodes, part.exclusive ? " whole" : "", part.nodes == 1 ? " node" : " nodes",
-            " with ", to_string(kinds.to_resources(part.per_node)), part.nodes == 1 ? "" : " each");
+    out += cat(part.nodes, part.exclusive ? " whole" : "", part.nodes == 1 ? " node" : " nodes",
+               " with ", to_string(kinds.to_resources(part.per_node)),
+               part.features.empty() ? "" : cat(" and features ", part.features),
+               part.nodes == 1 ? "" : " each");
   }
   return out;
 }

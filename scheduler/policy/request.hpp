@@ -13,24 +13,36 @@
 #include "queues/base/time.hpp"
 #include "queues/model/job_spec.hpp"
 #include "scheduler/policy/amounts.hpp"
+#include "scheduler/policy/features.hpp"
 #include "scheduler/policy/gang.hpp"
 
 namespace gangway::scheduler {
 
+// A component, or those nodes of one that have the same features asked of them.
 struct RequestPart {
+  std::uint32_t component = 0;
   std::int32_t nodes = 1;
   Amounts per_node;  // of the fullest node
   bool exclusive = false;
-  std::int32_t tasks = 1;
+  std::int32_t tasks = 1;  // of the whole component
   std::int32_t cpus_per_task = 1;
   std::vector<NodeName> only;   // sorted; empty: any
   std::vector<NodeName> never;  // sorted
+  NodeFilter filter;
+  std::string features;              // what the filter asks for, for people
+  std::int32_t component_nodes = 1;  // of the whole component
+  std::int32_t first = 0;            // so many nodes of its component come before
+  // Of its i-th node: blocks that differ by one at most, the larger ones first.
+  [[nodiscard]] std::int32_t tasks_on(std::size_t i) const;
 };
 
 struct Request {
   QueueName queue;
   std::optional<Duration> limit;
   std::vector<RequestPart> parts;
+  // Where all nodes of a component have to be alike: one of these will do, the first that fits is
+  // taken. They differ from each other and from `parts` in the filters alone. Empty: `parts`.
+  std::vector<Request> choices;
   [[nodiscard]] std::size_t total_nodes() const;
 };
 

@@ -15,7 +15,9 @@ namespace {
 Profile profile_of(const Snapshot& snapshot) {
   Profile profile;
   profile.set_queues(snapshot.queues);
-  for (const auto& node : snapshot.nodes) profile.set_node(node.name, node.capacity, node.usable);
+  for (const auto& node : snapshot.nodes) {
+    profile.set_node(node.name, node.capacity, node.usable, node.features);
+  }
   for (const auto& job : snapshot.running) {
     profile.start(job.key, planned_end(job.expected_end), claims_of(profile, job.allocation));
   }

@@ -203,6 +203,28 @@ TEST(Explain, TellsRankPromiseAndWhatItWaitsFor) {
   EXPECT_EQ(explanation(world, 1), "job 1 (work) runs on n1 for 0:00\n");
 }
 
+TEST(Explain, TellsWhatItRestsOnAndWhatWouldBeSooner) {
+  World world;
+  world.start().node("n1", 4).node("n2", 4);
+  world.submit(job().cores(4).limit(minutes(10)));
+  world.run(1);
+  world.submit(job().nodes(2).cores(4).limit(minutes(1)));
+  wire::Request request;
+  wire::to_wire(World::key(2), request.mutable_explain()->add_keys());
+  const wire::Response response = world.ask(kAlice, request);
+  ASSERT_EQ(response.explained().outlooks_size(), 1);
+  const wire::Outlook& outlook = response.explained().outlooks(0);
+  EXPECT_EQ(outlook.rests_on(), "when job 1 reaches its time limit");
+  EXPECT_EQ(outlook.nodes_size(), 2);
+  ASSERT_EQ(outlook.variants_size(), 1);
+  EXPECT_EQ(outlook.variants(0).change(), "with 1 node instead of 2");
+  const std::string lines = explanation(world, 2);
+  EXPECT_NE(lines.find(", on n[1-2], when job 1 reaches its time limit\n"), std::string::npos)
+      << lines;
+  EXPECT_NE(lines.find("  with 1 node instead of 2 it would start at "), std::string::npos)
+      << lines;
+}
+
 TEST(Explain, TellsHowAndWhereAJobEnded) {
   World world = one_node();
   world.submit(job());

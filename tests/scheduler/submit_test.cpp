@@ -101,7 +101,13 @@ TEST(Submit, TestOnlyChecksAndAcceptsNothing) {
     request.mutable_submit()->set_key(world.fresh_key());
     request.mutable_submit()->set_test_only(true);
     wire::to_wire(job().nodes(nodes).spec(), request.mutable_submit()->add_jobs()->mutable_spec());
-    EXPECT_EQ(world.ask(kAlice, request).has_error(), nodes == 5);
+    const wire::Response response = world.ask(kAlice, request);
+    EXPECT_EQ(response.has_error(), nodes == 5);
+    if (response.has_error()) continue;
+    // It says when the job would start.
+    ASSERT_EQ(response.submitted().outlooks_size(), 1);
+    EXPECT_EQ(response.submitted().outlooks(0).expected_start_ns(), world.now.wall.ns);
+    EXPECT_EQ(response.submitted().outlooks(0).nodes_size(), 1);
   }
   EXPECT_TRUE(world.rows.empty());
 }

@@ -288,6 +288,37 @@ Config unusual() {
   return c;
 }
 
+TEST(Config, ANodeHasWhatAllEntriesThatNameItSay) {
+  const Config config = read(
+      "executor: {cores: 2, features: [ib], resources: {fpga: 1, gpu: 1}}\n"
+      "nodes:\n"
+      "  - {names: 'n[01-02]', features: [skylake, ib], cores: 4}\n"
+      "  - {names: [n02, n09], features: big, resources: {gpu: 3}, memory: 8G}\n");
+  using Named = std::vector<std::pair<std::string, std::int64_t>>;
+  using Features = std::vector<std::string>;
+  const ExecutorConfig both = executor_of(config, NodeName("n02"));
+  EXPECT_EQ(both.features, (Features{"big", "ib", "skylake"}));
+  EXPECT_EQ(both.named, (Named{{"fpga", 1}, {"gpu", 3}}));
+  EXPECT_EQ(both.cores, 4);
+  EXPECT_EQ(both.memory, gibibytes(8));
+  const ExecutorConfig none = executor_of(config, NodeName("n03"));
+  EXPECT_EQ(none.features, Features{"ib"});
+  EXPECT_EQ(none.cores, 2);
+}
+
+TEST(Config, EntriesOfNodesAreChecked) {
+  const ParsedConfig parsed = parse_config(
+      "nodes:\n"
+      "  - {features: [ib]}\n"
+      "  - {names: 'n[1', features: ['a b']}\n"
+      "  - {names: n1, feature: [ib]}\n");
+  std::vector<int> lines;
+  for (const ConfigError& error : parsed.errors) lines.push_back(error.line);
+  EXPECT_EQ(lines, (std::vector<int>{2, 3, 3, 3, 4}));
+  EXPECT_EQ(parsed.errors[0].message, "an entry of nodes needs names");
+  EXPECT_THAT(parsed.errors.back().message, HasSubstr("did you mean \"features\"?"));
+}
+
 TEST(Config, WhatIsWrittenReadsBackTheSame) {
   Config defaults = read("");
   for (const Config& config : {defaults, unusual()}) {
@@ -323,6 +354,8 @@ TEST(Config, WhatIsWrittenReadsBackTheSame) {
     EXPECT_EQ(again.config.priority, config.priority);
     EXPECT_EQ(again.config.fair_share, config.fair_share);
     EXPECT_EQ(again.config.qos, config.qos);
+    EXPECT_EQ(again.config.nodes, config.nodes);
+    EXPECT_EQ(again.config.executor.features, config.executor.features);
     EXPECT_EQ(again.config.queues, config.queues);
   }
 }

@@ -20,6 +20,14 @@ std::vector<NodeName> RandomModel::node_names() {
   return out;
 }
 
+std::vector<std::string> RandomModel::features() {
+  std::vector<std::string> out;
+  for (const char* name : {"avx2", "ib", "skylake"}) {
+    if (coin()) out.emplace_back(name);
+  }
+  return out;
+}
+
 Resources RandomModel::resources() {
   Resources r{.cores = rng_.between(0, 1'000'000), .memory = {rng_.between(0, 1LL << 60)}};
   for (auto count = rng_.between(0, 3); count > 0; --count) {
@@ -38,6 +46,7 @@ Component RandomModel::component() {
   c.exclusive = coin();
   c.only_nodes = node_names();
   c.not_nodes = node_names();
+  if (coin()) c.constraint = text();
   return c;
 }
 
@@ -106,7 +115,7 @@ RunClock RandomModel::clock() { return {.accumulated = duration(), .since = mayb
 Phase RandomModel::phase() {
   switch (small(5)) {
     case 0:
-      return phase::Waiting{enumerator(PendingReason::LaunchFailedRequeued)};
+      return phase::Waiting{enumerator(PendingReason::BadConstraints)};
     case 1:
       return phase::Starting{allocation()};
     case 2:
@@ -173,6 +182,7 @@ Workflow RandomModel::workflow() {
 Node RandomModel::node() {
   return {.name = NodeName{text()},
           .capacity = resources(),
+          .features = features(),
           .address = text(),
           .boot_id = text(),
           .contact = enumerator(Contact::Lost),
@@ -193,7 +203,7 @@ JobEvent RandomModel::job_event() {
     case 1:
       return e::Eligible{};
     case 2:
-      return e::ReasonChanged{enumerator(PendingReason::LaunchFailedRequeued)};
+      return e::ReasonChanged{enumerator(PendingReason::BadConstraints)};
     case 3:
       return e::Held{coin()};
     case 4:
@@ -240,8 +250,8 @@ Event RandomModel::event() {
           WorkflowId{rng_.next()}, workflow_event::Finished{enumerator(OutcomeKind::LaunchFailed)}};
       break;
     case 2:
-      event.subject =
-          Event::OfNode{NodeName{text()}, node_event::Registered{resources(), text(), text()}};
+      event.subject = Event::OfNode{
+          NodeName{text()}, node_event::Registered{resources(), text(), text(), features()}};
       break;
     case 3:
       event.subject = Event::OfNode{NodeName{text()}, node_event::Drained{coin(), text(), text()}};

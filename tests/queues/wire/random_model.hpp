@@ -40,6 +40,7 @@ class RandomModel {
   std::optional<Time> maybe_time() { return coin() ? std::optional(time()) : std::nullopt; }
   std::vector<std::string> texts();
   std::vector<NodeName> node_names();
+  std::vector<std::string> features();
   Component component();
   Owner owner();
   RunClock clock();

@@ -122,7 +122,7 @@ TEST(Placement, ANodeThatShrankUnderItsJobsTakesNoMore) {
 }
 
 TEST(CanEverRun, NamesWhatIsAskedAndTheMostThereIs) {
-  const std::vector<std::pair<NodeName, Resources>> nodes = {
+  const std::vector<delta::NodeIs> nodes = {
       {node_name(1), capacity(4)}, {node_name(2), capacity(4)}, {node_name(3), capacity(2)}};
   const auto asks = [&](const CandidateBuilder& b) {
     return can_ever_run(b.get().components, batch_queue(), nodes);
@@ -145,6 +145,87 @@ TEST(CanEverRun, NamesWhatIsAskedAndTheMostThereIs) {
           render_bytes(capacity(4).memory));
   EXPECT_FALSE(asks(job(1).only({9})));
   EXPECT_FALSE(asks(job(1).nodes(2).cores(4).and_component().cores(4)));
+}
+
+// ---- features ----
+
+TEST(Features, AJobGetsOnlyNodesThatHaveThem) {
+  LittleCluster cluster;
+  cluster.node(1, capacity(4))
+      .node(2, capacity(4), true, {"ib"})
+      .node(3, capacity(4), true, {"gpu", "ib"});
+  cluster.waits(job(1).nodes(2).constraint("ib"));
+  EXPECT_EQ(nodes_of(cluster.pass(at_s(0)).starts.at(0).allocation), (Names{"n002", "n003"}));
+  cluster.waits(job(2).cores(4).constraint("!ib"));
+  EXPECT_EQ(nodes_of(cluster.pass(at_s(1)).starts.at(0).allocation), (Names{"n001"}));
+}
+
+TEST(Features, AllNodesAreAlikeWhereThatIsAsked) {
+  LittleCluster cluster;
+  cluster.node(1, capacity(4), true, {"a"}).node(2, capacity(4), true, {"b"});
+  cluster.node(3, capacity(4), true, {"b"}).node(4, capacity(4), true, {"a"});
+  cluster.waits(job(1).cores(4).only({1}).limit(seconds(10)));
+  ASSERT_EQ(cluster.pass(at_s(0)).starts.size(), 1u);
+  cluster.waits(job(2).nodes(2).cores(4).constraint("[a|b]").limit(seconds(60)));
+  EXPECT_EQ(nodes_of(cluster.pass(at_s(1)).starts.at(0).allocation), (Names{"n002", "n003"}));
+  // What is free first for all of one kind is promised.
+  cluster.waits(job(3).nodes(2).cores(4).constraint("[b|a]").limit(seconds(60)));
+  const PlanDelta plan = cluster.pass(at_s(2));
+  ASSERT_TRUE(plan.promise);
+  EXPECT_EQ(plan.promise->start, at_s(10));
+  EXPECT_EQ(plan.promise->nodes, (std::vector{node_name(1), node_name(4)}));
+}
+
+TEST(Features, CountsAskForSoManyNodesOfAKind) {
+  LittleCluster cluster;
+  cluster.node(1, capacity(4)).node(2, capacity(4)).node(3, capacity(4), true, {"big"});
+  cluster.waits(job(1).nodes(3).tasks(7).constraint("big*1"));
+  const Allocation allocation = cluster.pass(at_s(0)).starts.at(0).allocation;
+  // Those that are counted come first; tasks are dealt out over all of them.
+  EXPECT_EQ(nodes_of(allocation), (Names{"n003", "n001", "n002"}));
+  std::vector<std::int32_t> tasks;
+  std::vector<std::int32_t> first_tasks;
+  for (const NodeShare& share : allocation.shares) {
+    tasks.push_back(share.tasks);
+    first_tasks.push_back(share.first_task);
+    EXPECT_EQ(share.component, 0u);
+    EXPECT_EQ(share.resources.cores, share.tasks);
+  }
+  EXPECT_EQ(tasks, (std::vector<std::int32_t>{3, 2, 2}));
+  EXPECT_EQ(first_tasks, (std::vector<std::int32_t>{0, 3, 5}));
+}
+
+TEST(Features, NodesThatHaveLostThemAreNotWaitedFor) {
+  LittleCluster cluster;
+  cluster.node(1, capacity(4), false, {"ib"}).node(2, capacity(4));
+  cluster.waits(job(1).constraint("ib"));
+  EXPECT_EQ(reason_of(cluster.pass(at_s(0)), 1), PendingReason::NodesUnavailable);
+  cluster.node(1, capacity(4), true, {"eth"});
+  EXPECT_EQ(reason_of(cluster.pass(at_s(1)), 1), PendingReason::BadConstraints);
+  const auto why = cluster.planner.explain(key(1), at_s(1));
+  ASSERT_TRUE(why);
+  EXPECT_NE(why->waits_for.find("features ib"), std::string::npos) << why->waits_for;
+  cluster.node(2, capacity(4), true, {"ib"});
+  EXPECT_EQ(started(cluster.pass(at_s(2))), std::vector<std::uint64_t>{1});
+}
+
+TEST(CanEverRun, NamesTheFeaturesThatAreMissingAndThoseThereAre) {
+  const std::vector<delta::NodeIs> nodes = {{node_name(1), capacity(4), true, {"ib", "skylake"}},
+                                            {node_name(2), capacity(4), true, {"epyc", "ib"}}};
+  const auto asks = [&](const CandidateBuilder& b) {
+    const auto answer = can_ever_run(b.get().components, batch_queue(), nodes);
+    return answer ? std::string() : answer.error().message();
+  };
+  EXPECT_EQ(asks(job(1).nodes(2).constraint("ib&(skylake|epyc)")), "");
+  EXPECT_EQ(asks(job(1).nodes(2).constraint("skylake*1&epyc*1")), "");
+  EXPECT_EQ(asks(job(1).constraint("gpu")),
+            "no node of queue batch has the features gpu; there are: epyc, ib, skylake");
+  EXPECT_EQ(asks(job(1).nodes(2).constraint("epyc")),
+            "2 nodes with 1 core and features epyc each asked, queue batch has 1 such node");
+  EXPECT_EQ(asks(job(1).nodes(2).constraint("[skylake|epyc]")),
+            "2 nodes with 1 core and features skylake each asked, queue batch has 1 such node");
+  EXPECT_EQ(asks(job(1).nodes(2).constraint("skylake*2")),
+            "2 nodes with 1 core and features skylake each asked, queue batch has 1 such node");
 }
 
 }  // namespace

@@ -36,7 +36,11 @@ Workload make_workload(std::uint64_t seed) {
     Resources r = capacity(equal_nodes ? 4 : static_cast<int>(rng.between(1, 8)),
                            gibibytes(rng.between(2, 8)));
     if (rng.chance(300)) r.set_named("gpu", rng.between(1, 2));
-    out.nodes.push_back({node_name(i), r, true});
+    std::vector<std::string> features;
+    for (const char* name : {"a", "b"}) {
+      if (rng.chance(500)) features.emplace_back(name);
+    }
+    out.nodes.push_back({node_name(i), r, true, features});
   }
   std::int64_t now = 0;
   for (std::uint64_t id = 1; id <= 60; ++id) {
@@ -49,15 +53,17 @@ Workload make_workload(std::uint64_t seed) {
     if (rng.chance(150)) b.named("gpu", 1);
     if (rng.chance(100)) b.exclusive();
     if (rng.chance(100)) b.without({static_cast<int>(rng.between(1, node_count))});
+    if (rng.chance(200)) {
+      constexpr const char* kConstraints[] = {"a", "!a", "a|b", "a&b", "[a|b]", "a*1", "b&a*1"};
+      b.constraint(kConstraints[rng.between(0, 6)]);
+    }
     if (rng.chance(150)) b.and_component().cores(static_cast<int>(rng.between(1, 3)));
     const Duration limit = seconds(rng.between(1, 100));
     Duration run = seconds(rng.between(1, std::max<std::int64_t>(1, limit.ns / 1'000'000'000)));
     if (rng.chance(900)) {
       b.limit(limit);
     }
-    std::vector<std::pair<NodeName, Resources>> nodes;
-    for (const auto& n : out.nodes) nodes.emplace_back(n.name, n.capacity);
-    if (!can_ever_run(b.get().components, batch_queue(), nodes)) continue;
+    if (!can_ever_run(b.get().components, batch_queue(), out.nodes)) continue;
     out.arrivals.push_back({at_s(now), b, run});
   }
   return out;
@@ -265,10 +271,38 @@ class Replay {
         }
       }
     }
+    for (const auto& [key, job] : running_) check_features(key, job.allocation);
     for (const auto& node : workload_.nodes) {
       EXPECT_TRUE(gangway::fits_in(used[node.name], node.capacity)) << node.name.value;
       for (const auto core : cores[node.name]) {
         EXPECT_LT(core, node.capacity.cores);
+      }
+    }
+  }
+
+  // By the words of the constraint, not by the planner's bits.
+  void check_features(JobKey key, const Allocation& allocation) {
+    const auto arrival = std::ranges::find_if(workload_.arrivals,
+                                              [&](const Arrival& a) { return a.job.key == key; });
+    for (std::size_t c = 0; c < arrival->job.components.size(); ++c) {
+      const std::string& text = arrival->job.components[c].constraint;
+      if (text.empty()) continue;
+      const Constraint constraint = *parse_constraint(text);
+      std::vector<const std::vector<std::string>*> nodes;
+      for (const NodeShare& share : allocation.shares) {
+        if (share.component != c) continue;
+        for (const auto& node : workload_.nodes) {
+          if (node.name == share.node) nodes.push_back(&node.features);
+        }
+      }
+      EXPECT_TRUE(std::ranges::any_of(constraint.choices, [&](const FeatureChoice& choice) {
+        return std::ranges::all_of(nodes, [&](const auto* f) { return is_satisfied(choice, *f); });
+      })) << text;
+      for (const Constraint::Counted& counted : constraint.counted) {
+        EXPECT_GE(std::ranges::count_if(
+                      nodes, [&](const auto* f) { return is_satisfied(counted.choice, *f); }),
+                  counted.nodes)
+            << text;
       }
     }
   }

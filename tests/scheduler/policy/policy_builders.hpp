@@ -58,6 +58,10 @@ class CandidateBuilder {
     for (const int n : nodes) part().not_nodes.push_back(node_name(n));
     return *this;
   }
+  CandidateBuilder& constraint(const char* text) {
+    part().constraint = text;
+    return *this;
+  }
   CandidateBuilder& and_component() {
     job_.components.push_back({});
     return *this;
@@ -112,8 +116,11 @@ class LittleCluster {
     for (int i = 0; i < count; ++i) node(++node_count_, capacity(cores));
     return *this;
   }
-  LittleCluster& node(int number, Resources r, bool usable = true) {
-    planner.apply(delta::NodeIs{node_name(number), std::move(r), usable});
+  LittleCluster& node(int number,
+                      Resources r,
+                      bool usable = true,
+                      std::vector<std::string> features = {}) {
+    planner.apply(delta::NodeIs{node_name(number), std::move(r), usable, std::move(features)});
     return *this;
   }
   LittleCluster& waits(const Candidate& candidate) {
