@@ -154,10 +154,28 @@ bool starts_with_any(std::string_view name, std::initializer_list<std::string_vi
 
 // Left by a job around the submission: true of that job and not of this one.
 bool is_of_an_outer_job(std::string_view name) {
-  return starts_with_any(name, {"PMIX_", "PMI_", "PMI2_", "OMPI_COMM_WORLD_", "SLURM_ARRAY_",
-                                "SLURM_STEP", "SLURM_TASK", "SLURM_LOCALID", "SLURM_PROCID",
-                                "SLURM_NODEID", "SLURM_JOB_", "SLURM_GTIDS", "JOB_ARRAY_",
-                                "JOB_WORKFLOW", "JOB_MEMBER", "PBS_JOB", "PBS_N", "PBS_QUEUE"});
+  return starts_with_any(name, {"PMIX_",
+                                "PMI_",
+                                "PMI2_",
+                                "OMPI_COMM_WORLD_",
+                                "SLURM_ARRAY_",
+                                "SLURM_STEP",
+                                "SLURM_TASK",
+                                "SLURM_LOCALID",
+                                "SLURM_PROCID",
+                                "SLURM_NODEID",
+                                "SLURM_JOB_",
+                                "SLURM_GTIDS",
+                                "JOB_ARRAY_",
+                                "JOB_WORKFLOW",
+                                "JOB_MEMBER",
+                                "JOB_COMPONENT",
+                                "SLURM_HET_",
+                                "SLURM_NTASKS_HET_",
+                                "SLURM_CPUS_PER_TASK_HET_",
+                                "PBS_JOB",
+                                "PBS_N",
+                                "PBS_QUEUE"});
 }
 
 // "2(x3),1": counts of consecutive nodes, as Slurm prints them.
@@ -177,6 +195,35 @@ std::string render_counts(const std::vector<std::int64_t>& counts) {
 void set_both(Environment& env, std::string_view name, std::string_view value) {
   env.set(cat("JOB_", name), value);
   env.set(cat("SLURM_", name), value);
+}
+
+// Of a gang of unlike components: which one this node is of, and what each has.
+void set_component_variables(Environment& env, const StepOrder& order) {
+  const auto count = static_cast<std::int64_t>(order.spec.components.size());
+  env.set("JOB_COMPONENT", number(share_of(order).component));
+  env.set("JOB_COMPONENTS", number(count));
+  env.set("SLURM_HET_SIZE", number(count));
+  for (std::size_t i = 0; i < order.spec.components.size(); ++i) {
+    const Component& component = order.spec.components[i];
+    std::vector<NodeName> nodes;
+    std::vector<std::int64_t> tasks;
+    for (const NodeShare& share : order.allocation.shares) {
+      if (share.component != i) continue;
+      nodes.push_back(share.node);
+      tasks.push_back(share.tasks);
+    }
+    const auto set = [&](std::string_view ours, std::string_view slurms, const std::string& value) {
+      env.set(cat("JOB_COMPONENT_", i, '_', ours), value);
+      env.set(cat("SLURM_", slurms, "_HET_GROUP_", i), value);
+    };
+    set("NODELIST", "JOB_NODELIST", render_host_list(nodes));
+    set("NUM_NODES", "JOB_NUM_NODES", number(static_cast<std::int64_t>(nodes.size())));
+    set("NTASKS", "NTASKS", number(component.tasks));
+    set("TASKS_PER_NODE", "TASKS_PER_NODE", render_counts(tasks));
+    set("CPUS_PER_TASK", "CPUS_PER_TASK", number(component.cpus_per_task));
+    env.set(cat("SLURM_JOB_ID_HET_GROUP_", i),
+            number(static_cast<std::int64_t>(order.key.job.value)));
+  }
 }
 
 // What is the same for all tasks of this node.
@@ -230,6 +277,7 @@ void set_job_variables(Environment& env, const StepOrder& order, const LaunchFac
     set_both(env, "ARRAY_JOB_ID", id);
     set_both(env, "ARRAY_TASK_ID", number(order.key.index));
   }
+  if (order.spec.components.size() > 1) set_component_variables(env, order);
   if (facts.membership) {
     env.set("JOB_WORKFLOW", to_string(facts.membership->workflow));
     env.set("JOB_MEMBER", facts.membership->member);

@@ -17,6 +17,10 @@
 #include "queues/base/text.hpp"
 #include "queues/base/time.hpp"
 #include "queues/base/units.hpp"
+#include "queues/config/config_text.hpp"
+#include "queues/model/constraint.hpp"
+#include "queues/model/idset.hpp"
+#include "queues/model/job_spec.hpp"
 #include "submit/console.hpp"
 #include "submit/exit_code.hpp"
 #include "submit/one_machine/doctor.hpp"
@@ -166,6 +170,38 @@ void add_value(CLI::App& app,
 // Less holds a sandbox and a shell at best.
 constexpr Bytes kLeastMemory = mebibytes(64);
 
+// "n[01-02]=a,b": `take` puts each of the items into an entry for these nodes.
+void add_extras(CLI::App& app,
+                const std::string& name,
+                const std::string& form,
+                ClusterWishes& wishes,
+                const std::string& meaning,
+                bool (*take)(config::NodesConfig&, std::string_view)) {
+  app.add_option_function<std::vector<std::string>>(
+         name,
+         [&wishes, name, form, take](const std::vector<std::string>& texts) {
+           for (const std::string& text : texts) {
+             const auto fail = [&] {
+               throw CLI::ValidationError(name, cat("'", text, "' is not ", form));
+             };
+             const std::size_t equals = text.find('=');
+             if (equals == std::string::npos) fail();
+             const auto names = parse_host_list(text.substr(0, equals));
+             if (!names || names->empty()) fail();
+             config::NodesConfig entry;
+             entry.names = *names;
+             for (const std::string_view item :
+                  split(std::string_view(text).substr(equals + 1), ',')) {
+               if (!take(entry, item)) fail();
+             }
+             wishes.extras.push_back(std::move(entry));
+           }
+         },
+         meaning)
+      ->allow_extra_args(false)
+      ->type_name(form);
+}
+
 std::optional<Bytes> parse_memory(std::string_view text) {
   const auto amount = parse_bytes(text, mebibytes(1));
   return amount && *amount >= kLeastMemory ? amount : std::nullopt;
@@ -199,6 +235,27 @@ void describe(CLI::App& app, Options& options) {
             "How often executors say that they live [5s]");
   add_value(*up, "--kill-grace", options.wishes.kill_grace, &parse_positive, "a time such as 30s",
             "From SIGTERM to SIGKILL [30s]");
+  add_extras(*up, "--feature", "NODES=NAME[,NAME]", options.wishes,
+             "What jobs can ask of nodes by --constraint, as n[01-02]=ib,ssd; also again",
+             [](config::NodesConfig& entry, std::string_view item) {
+               if (!is_feature_name(item)) return false;
+               entry.features.emplace_back(item);
+               return true;
+             });
+  add_extras(*up, "--resource", "NODES=NAME:N[,NAME:N]", options.wishes,
+             "What jobs can ask of nodes by --gres, as n01=gpu:2; also again",
+             [](config::NodesConfig& entry, std::string_view item) {
+               const std::size_t colon = item.find(':');
+               const auto amount = colon == std::string_view::npos
+                                       ? std::optional<std::int64_t>(1)
+                                       : parse_integer<std::int64_t>(item.substr(colon + 1));
+               const std::string_view name = item.substr(0, colon);
+               if (!config::is_name(name) || !amount || *amount < 1 || *amount > kMaxNamedAmount) {
+                 return false;
+               }
+               entry.named.emplace_back(name, *amount);
+               return true;
+             });
   up->add_flag("--allow-root-jobs", options.wishes.allow_root_jobs, "Take jobs of root, too");
   up->add_flag("--foreground", options.foreground, "Stay, and stop the cluster when interrupted");
   down->add_flag("--purge", options.purge, "Remove the directory as well: jobs, logs, images");

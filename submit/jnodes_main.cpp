@@ -16,7 +16,8 @@ constexpr OptionName kOptions[] = {
 constexpr Verb kVerb{"jnodes",
                      R"(usage: jnodes [options] [NODES]     such as n[01-04]
 
-Lists nodes with their state, and cores, memory and named resources as used/all.
+Lists nodes with their state, and cores, memory and named resources as used/all, and
+features.
 
 States: idle, mixed (some cores used), allocated (all), draining and drained (an operator takes it
 out), suspect (late), lost (silent past its lease), unknown (not heard of since the scheduler started).

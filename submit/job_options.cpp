@@ -4,6 +4,7 @@
 #include <array>
 
 #include "queues/base/text.hpp"
+#include "queues/model/constraint.hpp"
 #include "queues/model/idset.hpp"
 #include "submit/job_values.hpp"
 
@@ -170,6 +171,15 @@ Applied set_named(Draft& draft, const Given& given) {
   return {};
 }
 
+Applied set_constraint(Draft& draft, const Given& given) {
+  const Result<Constraint> constraint = parse_constraint(given.text());
+  if (!constraint) {
+    return option_error(given, cat("\"", given.text(), "\": ", constraint.error().message()));
+  }
+  draft.constraint = std::string(trim(given.text()));
+  return {};
+}
+
 Applied set_dependency(Draft& draft, const Given& given) {
   Result<std::vector<Dependency>> found = parse_dependencies(given.text());
   if (!found) {
@@ -276,25 +286,35 @@ constexpr auto kOptions = std::to_array<JobOption>({
     {{"wrap", 0, kValue, "COMMAND", "run this shell command as the script"},
      set_word<&Draft::wrap>},
     // What it needs.
-    {{"nodes", 'N', kValue, "N", "number of nodes"}, set_nodes},
-    {{"ntasks", 'n', kValue, "N", "number of tasks"}, set_count<&Draft::tasks, kMaxTasksPerJob>},
+    {{"nodes", 'N', kValue, "N", "number of nodes"}, set_nodes, true},
+    {{"ntasks", 'n', kValue, "N", "number of tasks"},
+     set_count<&Draft::tasks, kMaxTasksPerJob>,
+     true},
     {{"ntasks-per-node", 0, kValue, "N", "tasks on each node"},
-     set_count<&Draft::tasks_per_node, 1'000'000>},
+     set_count<&Draft::tasks_per_node, 1'000'000>,
+     true},
     {{"tasks-per-node", 0, kValue, "N", "", "ntasks-per-node"},
-     set_count<&Draft::tasks_per_node, 1'000'000>},
+     set_count<&Draft::tasks_per_node, 1'000'000>,
+     true},
     {{"cpus-per-task", 'c', kValue, "N", "cores of each task"},
-     set_count<&Draft::cpus_per_task, 1'000'000>},
-    {{"mem", 0, kValue, "SIZE", "memory on each node; 0: all of it"}, set_memory<MemoryPer::Node>},
-    {{"mem-per-cpu", 0, kValue, "SIZE", "memory for each core"}, set_memory<MemoryPer::Cpu>},
-    {{"mem-per-gpu", 0, kValue, "SIZE", "memory for each GPU"}, set_memory<MemoryPer::Gpu>},
+     set_count<&Draft::cpus_per_task, 1'000'000>,
+     true},
+    {{"mem", 0, kValue, "SIZE", "memory on each node; 0: all of it"},
+     set_memory<MemoryPer::Node>,
+     true},
+    {{"mem-per-cpu", 0, kValue, "SIZE", "memory for each core"}, set_memory<MemoryPer::Cpu>, true},
+    {{"mem-per-gpu", 0, kValue, "SIZE", "memory for each GPU"}, set_memory<MemoryPer::Gpu>, true},
     {{"time", 't', kValue, "LIMIT", "limit of the run time"}, set_time},
-    {{"gres", 0, kValue, "NAME:N", "named resources on each node, such as gpu:2"}, set_named},
-    {{"gpus", 'G', kValue, "N", "GPUs of the whole job"}, set_gpus<&Draft::gpus>},
-    {{"gpus-per-node", 0, kValue, "N", "GPUs on each node"}, set_gpus<&Draft::gpus_per_node>},
-    {{"gpus-per-task", 0, kValue, "N", "GPUs of each task"}, set_gpus<&Draft::gpus_per_task>},
-    {{"exclusive", 0, kMaybe, "user", "whole nodes"}, set_flag<&Draft::exclusive>},
-    {{"nodelist", 'w', kValue, "NODES", "only these nodes"}, set_hosts<&Draft::only_nodes>},
-    {{"exclude", 'x', kValue, "NODES", "not these nodes"}, set_hosts<&Draft::not_nodes>},
+    {{"gres", 0, kValue, "NAME:N", "named resources on each node, such as gpu:2"}, set_named, true},
+    {{"gpus", 'G', kValue, "N", "GPUs of the whole job"}, set_gpus<&Draft::gpus>, true},
+    {{"gpus-per-node", 0, kValue, "N", "GPUs on each node"}, set_gpus<&Draft::gpus_per_node>, true},
+    {{"gpus-per-task", 0, kValue, "N", "GPUs of each task"}, set_gpus<&Draft::gpus_per_task>, true},
+    {{"constraint", 'C', kValue, "FEATURES", "only nodes with these features, as a&b"},
+     set_constraint,
+     true},
+    {{"exclusive", 0, kMaybe, "user", "whole nodes"}, set_flag<&Draft::exclusive>, true},
+    {{"nodelist", 'w', kValue, "NODES", "only these nodes"}, set_hosts<&Draft::only_nodes>, true},
+    {{"exclude", 'x', kValue, "NODES", "not these nodes"}, set_hosts<&Draft::not_nodes>, true},
     // How it runs.
     {{"image", 0, kValue, "PATH[:TAG]", "container image to run in"}, set_word<&Draft::image>},
     {{"bind", 0, kValue, "SRC[:DST[:ro]]", "show a host directory inside"}, add_binds},
@@ -334,7 +354,9 @@ constexpr auto kOptions = std::to_array<JobOption>({
     {{"verbose", 'v', kFlag, "", "(accepted, without effect)"}, nothing},
     {{"wait", 'W', kFlag, "", "wait for the end, exit with the job's code"},
      choose<&SubmitChoices::wait>},
-    {{"test-only", 0, kFlag, "", "check, submit nothing"}, choose<&SubmitChoices::test_only>},
+    {{"test-only", 0, kFlag, "", "check, say when it would start, submit nothing"},
+     choose<&SubmitChoices::test_only>},
+    {{"json", 0, kFlag, "", "with --test-only: the outlook as JSON"}, choose<&SubmitChoices::json>},
     {{"key", 0, kValue, "KEY", "a repeated key gives the same id again"}, set_key},
     {{"retry", 0, kValue, "TIME", "keep trying while the scheduler is away; default 60s"},
      set_retry},
@@ -361,7 +383,6 @@ constexpr auto kOptions = std::to_array<JobOption>({
     {{"cluster", 0, kValue, "NAMES", "", "clusters"}, ignore},
     {{"cluster-constraint", 0, kValue, "LIST"}, ignore},
     {{"clusters", 'M', kValue, "NAMES"}, ignore},
-    {{"constraint", 'C', kValue, "FEATURES"}, ignore},
     {{"contiguous", 0, kFlag, ""}, ignore},
     {{"core-spec", 'S', kValue, "N"}, ignore},
     {{"cores-per-socket", 0, kValue, "N"}, ignore},
@@ -472,10 +493,57 @@ constexpr Variable kVariables[] = {
 std::span<const JobOption> job_options() { return kOptions; }
 std::span<const OptionName> job_option_names() { return kNames; }
 
+JobDraft& JobDraft::component(std::size_t index) {
+  CHECK(index < kMaxComponents);
+  if (index == 0) return *this;
+  while (others.size() < index) {
+    others.emplace_back();
+    others.back().now = now;
+  }
+  JobDraft& other = others[index - 1];
+  other.source = source;
+  return other;
+}
+
+namespace {
+
+Result<void> apply_to_component(JobDraft& draft, const GivenOption& given) {
+  const JobOption& option = kOptions[given.index];
+  if (given.component >= kMaxComponents) {
+    return Error(ErrorKind::Invalid,
+                 cat(prefix_of(given.place), "a job has at most ", kMaxComponents, " components"));
+  }
+  JobDraft& component = draft.component(given.component);
+  if (option.is_of_component || option.apply == &ignore) return option.apply(component, given);
+  for (const JobDraft::OfWholeJob& said : draft.of_whole_job) {
+    if (said.option != given.index || said.source != draft.source) continue;
+    if (said.value == given.text()) return {};
+    return option_error(given, "is of the whole job, and said with another value before");
+  }
+  draft.of_whole_job.push_back({given.index, draft.source, std::string(given.text())});
+  return option.apply(draft, given);
+}
+
+bool is_of_component(std::string_view name) {
+  const auto option =
+      std::ranges::find_if(kOptions, [&](const JobOption& o) { return o.name.name == name; });
+  return option != kOptions.end() && option->is_of_component;
+}
+
+}  // namespace
+
 Result<void> apply_options(JobDraft& draft, std::span<const GivenOption> options) {
   for (const GivenOption& given : options) {
     CHECK(given.index < kOptions.size());
-    GANGWAY_TRY(kOptions[given.index].apply(draft, given));
+    if (given.component > 0) {
+      GANGWAY_TRY(apply_to_component(draft, given));
+      continue;
+    }
+    const JobOption& option = kOptions[given.index];
+    if (!option.is_of_component) {
+      draft.of_whole_job.push_back({given.index, draft.source, std::string(given.text())});
+    }
+    GANGWAY_TRY(option.apply(draft, given));
   }
   return {};
 }
@@ -490,10 +558,13 @@ Result<void> apply_environment(JobDraft& draft, std::span<const std::string> env
       const auto variable = std::ranges::find(kVariables, suffix, &Variable::suffix);
       if (variable == std::end(kVariables) || equals == std::string::npos) continue;
       const std::string value = entry.substr(equals + 1);
-      GANGWAY_TRY(
-          apply_named(draft, variable->option, value.empty() ? std::nullopt : std::optional(value),
-                      cat("--", variable->option),
-                      {.file = cat(entry.substr(0, equals), " in the environment"), .line = 0}));
+      const Place place{.file = cat(entry.substr(0, equals), " in the environment"), .line = 0};
+      for (std::size_t i = 0; i <= draft.others.size(); ++i) {
+        if (i > 0 && !is_of_component(variable->option)) break;
+        GANGWAY_TRY(apply_named(draft.component(i), variable->option,
+                                value.empty() ? std::nullopt : std::optional(value),
+                                cat("--", variable->option), place));
+      }
     }
   }
   return {};

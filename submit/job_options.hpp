@@ -30,6 +30,7 @@ struct SubmitChoices {
   bool quiet = false;
   bool wait = false;
   bool test_only = false;
+  bool json = false;
   bool help = false;
   bool version = false;
   bool list_options = false;
@@ -52,6 +53,7 @@ struct JobDraft {
   OptionSource source = OptionSource::Default;  // of what is being applied
   Now now;                                      // for --begin
 
+  std::optional<std::string> constraint;
   std::optional<std::string> name, queue, account, qos, output, error, input, chdir, comment, wrap,
       image, entrypoint, workdir;
   std::optional<std::string> export_list;
@@ -77,6 +79,17 @@ struct JobDraft {
   bool from_pbs = false;     // the script speaks PBS: it reads the variables of PBS, too
   bool join_output = false;  // PBS -j oe: errors go with the output whatever -e says
 
+  // Further components of a gang; of these drafts only what makes a component counts.
+  std::vector<JobDraft> others;
+  // The first component is the draft itself; those up to `index` are made.
+  [[nodiscard]] JobDraft& component(std::size_t index);
+  struct OfWholeJob {
+    std::size_t option = 0;  // its index
+    OptionSource source = OptionSource::Default;
+    std::string value;
+  };
+  std::vector<OfWholeJob> of_whole_job;  // what was given so far
+
   SubmitChoices choices;
   std::vector<std::string> ignored;   // known options without effect here, as spelled
   std::vector<std::string> warnings;  // whole lines
@@ -85,13 +98,17 @@ struct JobDraft {
 struct JobOption {
   OptionName name;
   Result<void> (*apply)(JobDraft&, const GivenOption&) = nullptr;
+  bool is_of_component = false;  // each component of a gang may have its own
 };
 
 [[nodiscard]] std::span<const JobOption> job_options();
 // The names of job_options(), in the same order, as parse_options() takes them.
 [[nodiscard]] std::span<const OptionName> job_option_names();
 
-// Applies what parse_options(job_option_names(), …) returned.
+inline constexpr std::size_t kMaxComponents = 128;
+
+// Applies what parse_options(job_option_names(), …) returned. Options of a later component
+// that make none are of the whole job; they may repeat what was said of it, not contradict.
 [[nodiscard]] Result<void> apply_options(JobDraft& draft, std::span<const GivenOption> options);
 
 // The options that the environment sets: SBATCH_* and, stronger, GANGWAY_*. `environment` is

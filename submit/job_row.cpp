@@ -51,6 +51,20 @@ void write_time(JsonWriter& json, std::string_view name, const std::optional<Tim
   }
 }
 
+void write_component(const Component& c, JsonWriter& json) {
+  json.begin_object();
+  json.field("nodes", std::int64_t{c.nodes});
+  json.field("tasks", std::int64_t{c.tasks});
+  json.field("cpus_per_task", std::int64_t{c.cpus_per_task});
+  json.field("memory_bytes_per_node", c.memory_per_node.value);
+  json.key("named_per_node").begin_object();
+  for (const auto& [name, amount] : c.named_per_node.named) json.field(name, amount);
+  json.end_object();
+  json.field("exclusive", c.exclusive);
+  json.field("constraint", c.constraint);
+  json.end_object();
+}
+
 }  // namespace
 
 JobRow make_row(const wire::JobView& view, Time now) {
@@ -75,6 +89,9 @@ JobRow make_row(const wire::JobView& view, Time now) {
   row.priority = view.priority();
   if (view.has_priority_terms()) row.terms = view.priority_terms();
   row.qos = view.qos();
+  for (const wire::Component& message : view.components()) {
+    if (auto component = wire::from_wire(message)) row.components.push_back(*std::move(component));
+  }
   row.attempt = state.attempt();
   if (view.has_time_limit_ns()) row.time_limit = Duration{view.time_limit_ns()};
   row.elapsed = elapsed_of(state, now);
@@ -101,7 +118,7 @@ JobRow make_row(const wire::JobView& view, Time now) {
   row.reason = "None";
   if (state.phase() == 0) {
     row.reason = to_string(static_cast<PendingReason>(
-        std::min(state.reason(), static_cast<std::uint32_t>(PendingReason::LaunchFailedRequeued))));
+        std::min(state.reason(), static_cast<std::uint32_t>(PendingReason::BadConstraints))));
   }
   return row;
 }
@@ -198,6 +215,9 @@ void write_json(const JobRow& row, JsonWriter& json) {
   json.field("nodes", std::int64_t{row.nodes});
   json.field("tasks", std::int64_t{row.tasks});
   json.field("cores", row.cores);
+  json.key("components").begin_array();
+  for (const Component& c : row.components) write_component(c, json);
+  json.end_array();
   json.field("node_list", row.node_list);
   json.field("priority", row.priority);
   json.key("priority_terms");

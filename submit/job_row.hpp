@@ -32,6 +32,7 @@ struct JobRow {
   std::int64_t cores = 0;
   std::int64_t priority = 0;
   std::optional<wire::PriorityTerms> terms;  // of the priority
+  std::vector<Component> components;         // as asked for
   std::uint32_t attempt = 0;
   std::optional<Duration> time_limit;
   Duration elapsed;  // run time so far, or in all

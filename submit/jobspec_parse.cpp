@@ -1,8 +1,10 @@
 #include "submit/jobspec_parse.hpp"
 
 #include <algorithm>
+#include <iterator>
 
 #include "queues/base/text.hpp"
+#include "queues/model/constraint.hpp"
 #include "submit/pbs_options.hpp"
 
 namespace gangway::submit {
@@ -18,11 +20,17 @@ struct Counts {
 
 Result<Counts> count_tasks(JobDraft& draft) {
   const std::int64_t listed = static_cast<std::int64_t>(draft.only_nodes.size());
+  // Two nodes with a and one with b are three.
+  std::int64_t counted = 0;
+  if (draft.constraint) {
+    GANGWAY_ASSIGN(const Constraint constraint, parse_constraint(*draft.constraint));
+    counted = constraint.counted_nodes();
+  }
   std::int64_t nodes = draft.nodes.value_or(0);
   std::int64_t tasks = draft.tasks.value_or(0);
   const std::int64_t per_node = draft.tasks_per_node.value_or(0);
   if (nodes == 0 && tasks > 0 && per_node > 0) nodes = (tasks + per_node - 1) / per_node;
-  if (nodes == 0) nodes = std::max<std::int64_t>(listed, 1);
+  if (nodes == 0) nodes = std::max({counted, listed, std::int64_t{1}});
   if (tasks == 0) tasks = nodes * std::max<std::int64_t>(per_node, 1);
   if (per_node > 0 && tasks > nodes * per_node) {
     return invalid(cat("--ntasks=", tasks, " does not fit: --nodes=", nodes,
@@ -176,6 +184,7 @@ Result<Component> make_component(JobDraft& draft) {
   component.exclusive = draft.exclusive;
   component.only_nodes = draft.only_nodes;
   component.not_nodes = draft.not_nodes;
+  component.constraint = draft.constraint.value_or("");
   GANGWAY_ASSIGN(component.named_per_node, count_named(draft, component));
   if (draft.memory) {
     GANGWAY_ASSIGN(component.memory_per_node, count_memory(*draft.memory, component));
@@ -228,6 +237,7 @@ Result<void> check_script(std::string_view script, std::string_view name) {
 
 Result<void> apply_script(JobDraft& draft, std::string_view script, const std::string& name) {
   const ScriptDirectives found = parse_directives(script);
+  std::size_t component = 0;
   for (const ScriptWarning& warning : found.warnings) {
     draft.warnings.push_back(cat(name, ":", warning.line, ": ", warning.message));
   }
@@ -239,8 +249,17 @@ Result<void> apply_script(JobDraft& draft, std::string_view script, const std::s
       GANGWAY_TRY(apply_pbs(draft, directive.words, place));
       continue;
     }
-    GANGWAY_ASSIGN(const ParsedOptions parsed,
+    if (directive.words.size() == 1 &&
+        (directive.words[0] == "hetjob" || directive.words[0] == "packjob")) {
+      if (++component == kMaxComponents) {
+        return invalid(cat(prefix_of(place), "a job has at most ", kMaxComponents, " components"));
+      }
+      static_cast<void>(draft.component(component));
+      continue;
+    }
+    GANGWAY_ASSIGN(ParsedOptions parsed,
                    parse_options(job_option_names(), directive.words, Operands::Anywhere, place));
+    for (GivenOption& given : parsed.options) given.component = component;
     if (!parsed.operands.empty()) {
       return invalid(cat(prefix_of(place), "\"", parsed.operands.front(),
                          "\" is not an option; a value with blanks needs quotes, and a comment "
@@ -263,19 +282,30 @@ Result<JobSpec> make_spec(JobDraft& draft, const ProgramText& program, const Sur
   spec.requeue = draft.requeue;
   spec.not_before = draft.begin;
   if (draft.time_limit && draft.time_limit->ns > 0) spec.time_limit = draft.time_limit;
-  GANGWAY_ASSIGN(Component component, make_component(draft));
+  GANGWAY_ASSIGN(Component first, make_component(draft));
+  spec.components.push_back(std::move(first));
+  for (JobDraft& other : draft.others) {
+    Result<Component> component = make_component(other);
+    if (!component) {
+      return component.error().with_context(cat("component ", spec.components.size()));
+    }
+    spec.components.push_back(*std::move(component));
+    std::ranges::move(other.warnings, std::back_inserter(draft.warnings));
+    std::ranges::move(other.ignored, std::back_inserter(draft.ignored));
+    other.warnings.clear();
+    other.ignored.clear();
+  }
 
   spec.script = program.script;
   spec.argv = program.argv;
   const bool is_command = program.script.empty();
-  if (is_command && (component.tasks > 1 || draft.mpi == MpiMode::Pmix)) {
+  if (is_command && (spec.total_tasks() > 1 || draft.mpi == MpiMode::Pmix)) {
     spec.launch = LaunchMode::Tasks;
     spec.mpi = draft.mpi.value_or(MpiMode::Pmix);
   } else if (!is_command && draft.mpi == MpiMode::Pmix) {
     draft.warnings.emplace_back(
         "--mpi has no effect on a script, which is started once; it is for: jsubmit -- COMMAND");
   }
-  spec.components.push_back(std::move(component));
 
   Exported variables = exported(draft, around.environment);
   spec.env = std::move(variables.all);
@@ -313,6 +343,9 @@ Result<ParsedJob> parse_job(std::span<const GivenOption> command_line,
   if (!script_name.empty()) {
     draft.source = OptionSource::Script;
     GANGWAY_TRY(apply_script(draft, program.script, script_name));
+  }
+  for (const GivenOption& given : command_line) {
+    if (given.component < kMaxComponents) static_cast<void>(draft.component(given.component));
   }
   draft.source = OptionSource::Environment;
   GANGWAY_TRY(apply_environment(draft, around.environment));

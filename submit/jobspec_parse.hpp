@@ -2,7 +2,8 @@
 // the counts that follow from others, and the checks that need no cluster.
 //
 // Counts, as with Slurm: --ntasks defaults to one for each node (or --ntasks-per-node), --nodes to
-// what --ntasks and --ntasks-per-node need, else to the length of --nodelist, else to 1. Fewer
+// what --ntasks and --ntasks-per-node need, else to the counts of --constraint or the length of
+// --nodelist, else to 1. Fewer
 // tasks than nodes make fewer nodes, with a warning. One deviation: --ntasks alone stays on one
 // node.
 //

@@ -45,8 +45,8 @@ Lists the jobs that wait or run; a workflow as a tree of its jobs.
   -o, --format FORMAT    columns, as squeue's: %i id, %j name, %t state, %T state in full, %u user,
                          %P queue, %a account, %M time, %l limit, %D nodes, %C cores, %N node list,
                          %R node list or reason, %r reason, %S start, %V submitted, %Q priority,
-                         %p that as a part of the highest there can be, %q QOS, %k comment,
-                         %Z directory, %o command; %.8j is 8 wide, right-aligned
+                         %p that as a part of the highest there can be, %q QOS, %f features,
+                         %k comment, %Z directory, %o command; %.8j is 8 wide, right-aligned
   -h, --noheader         no line of headings
       --priority         the waiting jobs, highest priority first, with the terms of each
       --json             JSON

@@ -10,6 +10,7 @@
 #include "submit/console.hpp"
 #include "submit/image_resolve.hpp"
 #include "submit/jobspec_parse.hpp"
+#include "submit/outlook.hpp"
 #include "submit/submission.hpp"
 #include "submit/surroundings.hpp"
 
@@ -23,6 +24,7 @@ constexpr std::string_view kHelp =
        jsubmit [options] -- COMMAND [arguments]  a command; with -n, as every task
        jsubmit [options] --image IMAGE --         the image's own command
        jsubmit [options] --wrap 'SHELL COMMAND'
+       jsubmit [options] : [options] ... SCRIPT  a gang of unlike components; or -- COMMAND
        jsubmit [options] WORKFLOW.yaml           a workflow of jobs (docs/workflow.md)
        ... | jsubmit [options]                   a job script from standard input
 
@@ -30,6 +32,7 @@ constexpr std::string_view kHelp =
   -N, --nodes N            -n, --ntasks N           --ntasks-per-node N
   -c, --cpus-per-task N    --mem SIZE               --mem-per-cpu SIZE
   -t, --time LIMIT         --gres NAME:N            --gpus-per-node N
+  -C, --constraint FEATURES                         -w, --nodelist; -x, --exclude NODES
   -o, --output FILE        -e, --error FILE         -i, --input FILE
   -q, --qos NAME           --nice N: higher is later
   -D, --chdir DIR          --export ALL|NONE|NAMES  --exclusive
@@ -42,7 +45,8 @@ constexpr std::string_view kHelp =
       --mpi pmix|none      how tasks find each other; default pmix for more than one
   -W, --wait               wait for the end and exit with the job's code
       --parsable           print the id alone
-      --test-only          check everything, submit nothing
+      --test-only          check everything, say when it would start, submit nothing
+      --json               with --test-only: the outlook as JSON
       --retry TIME         keep trying while the scheduler is away; default 60s
       --socket PATH        the scheduler's socket; default $GANGWAY_SOCKET
   -h, --help    -V, --version    --list-options
@@ -52,6 +56,7 @@ Options on the command line win over SBATCH_* and GANGWAY_* variables, those ove
 examples:
   jsubmit job.sh
   jsubmit -N 4 -n 8 -t 10 --image mpi.oci -- ./solver --steps 1000
+  jsubmit -N 1 --gres gpu:1 : -N 4 -n 8 -- ./coupled
   id=$(jsubmit --parsable prepare.sh) && jsubmit -d afterok:$id solve.sh
 )";
 
@@ -136,10 +141,18 @@ int code_of_bad_job(const Error& error, const std::string& script_name) {
   return in_script ? kExitBadData : kExitUsage;
 }
 
+// What the outlook of a tested job leaves out.
+std::string caveat_of(const JobSpec& spec) {
+  if (spec.held) return "  once it is released\n";
+  if (spec.not_before || !spec.dependencies.empty()) {
+    return "  if nothing but resources kept it: not before its --begin and --dependency allow\n";
+  }
+  return {};
+}
+
 int run(int argc, char** argv) {
   const std::vector<std::string> words = words_of(argc, argv);
-  const Result<ParsedOptions> parsed =
-      parse_options(job_option_names(), words, Operands::EndTheOptions);
+  const Result<ParsedOptions> parsed = parse_command_line(job_option_names(), words);
   if (!parsed) return complain_usage(kProgram, parsed.error());
   // A first look at the command line alone: what kind of thing is submitted.
   JobDraft glance;
@@ -152,6 +165,10 @@ int run(int argc, char** argv) {
   if (glance.choices.version) finish(kExitOk, version_line(kProgram));
   if (glance.choices.list_options) finish(kExitOk, list_options());
   if (is_workflow(*parsed, glance.choices)) {
+    if (parsed->components > 1) {
+      complain(kProgram, "a workflow has its components in its file, not on the command line");
+      return kExitUsage;
+    }
     const Result<std::string> program = find_program("jsubmit-workflow");
     if (program) ::execv(program->c_str(), argv);
     complain(kProgram, program ? errno_error(cat("cannot run ", *program), errno).message()
@@ -191,7 +208,19 @@ int run(int argc, char** argv) {
       submit(client, kProgram, {&request, 1}, job->choices.retry, job->choices.quiet);
   if (!submitted) return complain(kProgram, submitted.error());
   if (job->choices.test_only) {
-    finish(kExitOk, job->choices.parsable ? "" : "The job would be accepted\n");
+    if (job->choices.parsable) finish(kExitOk, "");
+    if (job->choices.json) {
+      JsonWriter json;
+      json.begin_object().key("outlooks").begin_array();
+      for (const wire::Outlook& outlook : submitted->outlooks()) write_json(outlook, json);
+      json.end_array().end_object();
+      finish(kExitOk, cat(json.take(), "\n"));
+    }
+    finish(kExitOk,
+           submitted->outlooks_size() == 0
+               ? std::string("The job would be accepted\n")
+               : cat(describe_outlook(submitted->outlooks(0), "The job", SystemClock().now().wall),
+                     caveat_of(job->spec)));
   }
   if (submitted->jobs_size() != 1) {
     complain(kProgram, cat("the scheduler answered with ", submitted->jobs_size(), " ids"));

@@ -8,6 +8,7 @@
 #include "submit/console.hpp"
 #include "submit/image_resolve.hpp"
 #include "submit/job_options.hpp"
+#include "submit/outlook.hpp"
 #include "submit/submission.hpp"
 #include "submit/surroundings.hpp"
 #include "submit/workflow_parse.hpp"
@@ -93,7 +94,19 @@ int run(int argc, char** argv) {
                     about_file ? submitted.error().with_context(input.file) : submitted.error());
   }
   if (choices.test_only) {
-    finish(kExitOk, choices.parsable ? "" : "The workflow would be accepted\n");
+    if (choices.parsable) finish(kExitOk, "");
+    if (choices.json) {
+      JsonWriter json;
+      json.begin_object().key("outlooks").begin_array();
+      for (const wire::Outlook& outlook : submitted->outlooks()) write_json(outlook, json);
+      json.end_array().end_object();
+      finish(kExitOk, cat(json.take(), "\n"));
+    }
+    std::string lines = "The workflow would be accepted\n";
+    for (const wire::Outlook& outlook : submitted->outlooks()) {
+      lines += describe_outlook(outlook, cat("Job ", outlook.member()), input.around.now.wall);
+    }
+    finish(kExitOk, lines);
   }
   const std::string id = to_string(WorkflowId{submitted->workflow()});
   const std::string line = choices.parsable

@@ -5,17 +5,22 @@
 #include "queues/wire/convert.hpp"
 #include "submit/console.hpp"
 #include "submit/job_list.hpp"
+#include "submit/outlook.hpp"
 #include "submit/verb.hpp"
 
 namespace gangway::submit {
 namespace {
 
+constexpr OptionName kOptions[] = {{"json", 0, Takes::Nothing, "", "JSON"}};
+
 constexpr Verb kVerb{"jwhy",
                      R"(usage: jwhy [options] [ID...]     jobs (42, 42_7) and workflows (w7)
 
 Says what each job waits for and when it is expected to start, or where it runs, or how it ended.
-Without an id: your waiting jobs.
+Without an id: your waiting jobs. Of a job that waits for nothing but resources also: when and where it
+would start if all jobs run to their limits, what that rests on, and what would start sooner.
 
+      --json         JSON: the outlook of jobs that wait for resources, the lines for people
       --socket PATH  the scheduler's socket; default $GANGWAY_SOCKET
   -h, --help    -V, --version
 
@@ -23,7 +28,7 @@ examples:
   jwhy 42
   jwhy
 )",
-                     {}};
+                     kOptions};
 
 int run(int argc, char** argv) {
   const Invocation invocation(kVerb, argc, argv);
@@ -52,11 +57,22 @@ int run(int argc, char** argv) {
     wire::to_wire(key, request.mutable_explain()->add_keys());
   }
   std::string text;
+  JsonWriter json;
+  json.begin_object().key("outlooks").begin_array();
   const Result<void> done =
       client.exchange({&request, 1}, kReplyDeadline, [&](wire::Response&& response) {
         for (const std::string& line : response.explained().lines()) text += cat(line, "\n");
+        for (const wire::Outlook& outlook : response.explained().outlooks()) {
+          write_json(outlook, json);
+        }
       });
   if (!done) invocation.fail(done.error());
+  if (invocation.has("json")) {
+    json.end_array().key("lines").begin_array();
+    for (const std::string_view line : split(trim(text), '\n')) json.value(std::string(line));
+    json.end_array().end_object();
+    finish(kExitOk, cat(json.take(), "\n"));
+  }
   finish(kExitOk, text);
 }
 

@@ -61,6 +61,7 @@ NodeRow make_node_row(const wire::NodeView& view) {
   for (const wire::JobKey& key : view.jobs()) {
     row.jobs.push_back(to_string(wire::from_wire(key)));
   }
+  row.features = {view.state().features().begin(), view.state().features().end()};
   row.reason = view.state().drain_reason();
   row.silent = Duration{view.silent_ns()};
   row.state = state_of(view, row.capacity, row.used);
@@ -73,6 +74,7 @@ std::string render_nodes(const std::vector<NodeRow>& rows, const TableStyle& sty
                {"CORES", Align::Right},
                {"MEMORY", Align::Right},
                {"NAMED", Align::Left, true},
+               {"FEATURES", Align::Left, true},
                {"JOBS", Align::Left, true},
                {"REASON", Align::Left, true}});
   for (const NodeRow& row : rows) {
@@ -86,6 +88,7 @@ std::string render_nodes(const std::vector<NodeRow>& rows, const TableStyle& sty
                {cat(row.used.cores, "/", row.capacity.cores)},
                {cat(render_bytes(row.used.memory), "/", render_bytes(row.capacity.memory))},
                {render_named(row.capacity, row.used)},
+               {row.features.empty() ? std::string("-") : join(row.features, ",")},
                {row.jobs.empty() ? std::string("-") : join(row.jobs, ",")},
                {std::move(reason)}});
   }
@@ -100,6 +103,9 @@ void write_json(const NodeRow& row, JsonWriter& json) {
   write_resources(json, "used", row.used);
   json.key("jobs").begin_array();
   for (const std::string& job : row.jobs) json.value(job);
+  json.end_array();
+  json.key("features").begin_array();
+  for (const std::string& feature : row.features) json.value(feature);
   json.end_array();
   json.field("reason", row.reason);
   json.field("silent_s", row.silent.ns / 1'000'000'000);

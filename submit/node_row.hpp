@@ -17,6 +17,7 @@ struct NodeRow {
       state;  // "idle", "mixed", "allocated", "draining", "drained", "suspect", "lost", "unknown"
   Resources capacity;
   Resources used;
+  std::vector<std::string> features;
   std::vector<std::string> jobs;
   std::string reason;
   Duration silent;

@@ -142,6 +142,25 @@ Result<ParsedOptions> parse_options(std::span<const OptionName> table,
   return Parser(table, words, operands, place).run();
 }
 
+Result<ParsedOptions> parse_command_line(std::span<const OptionName> table,
+                                         std::span<const std::string> words) {
+  GANGWAY_ASSIGN(ParsedOptions all, parse_options(table, words, Operands::EndTheOptions));
+  for (std::size_t component = 1;
+       !all.saw_dashes && !all.operands.empty() && all.operands.front() == ":"; ++component) {
+    const std::vector<std::string> rest(all.operands.begin() + 1, all.operands.end());
+    GANGWAY_ASSIGN(ParsedOptions next, parse_options(table, rest, Operands::EndTheOptions));
+    for (GivenOption& given : next.options) {
+      given.component = component;
+      all.options.push_back(std::move(given));
+    }
+    all.components = component + 1;
+    all.operands = std::move(next.operands);
+    all.saw_dashes = next.saw_dashes;
+    all.operands_before_dashes = next.operands_before_dashes;
+  }
+  return all;
+}
+
 Error option_error(const GivenOption& given, std::string_view what) {
   // A key of a workflow file is spelled without dashes, and is no option.
   const std::string_view word = given.spelled.starts_with('-') ? "option " : "";

@@ -52,6 +52,7 @@ struct GivenOption {
   std::string spelled;    // as given, with its dashes: "--node", "-N"
   std::optional<std::string> value;
   Place place;
+  std::size_t component = 0;  // of the gang: so many ":" stood before it
   // `value`, or "" if it has none.
   [[nodiscard]] std::string_view text() const {
     return value ? std::string_view(*value) : std::string_view();
@@ -61,6 +62,7 @@ struct GivenOption {
 struct ParsedOptions {
   std::vector<GivenOption> options;   // in the order given
   std::vector<std::string> operands;  // in the order given
+  std::size_t components = 1;         // parts of a command line, see parse_command_line()
   bool saw_dashes = false;            // a "--" was there; `operands_before_dashes` came before it
   std::size_t operands_before_dashes = 0;
 };
@@ -75,6 +77,11 @@ enum class Operands {
                                                   std::span<const std::string> words,
                                                   Operands operands,
                                                   const Place& place = {});
+
+// A command line whose options may be parted by ":" words, each part for one component of a gang;
+// what stands behind the last one's options are the operands.
+[[nodiscard]] Result<ParsedOptions> parse_command_line(std::span<const OptionName> table,
+                                                       std::span<const std::string> words);
 
 // "<place>option --nodes: <what>", an Invalid error.
 [[nodiscard]] Error option_error(const GivenOption& given, std::string_view what);

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "queues/base/text.hpp"
+#include "queues/model/constraint.hpp"
 #include "submit/job_values.hpp"
 
 namespace gangway::submit {
@@ -151,6 +152,7 @@ class PbsLine {
     if (key == "mppnppn" || key == "ppn") return named("ntasks-per-node", value, spelled);
     if (key == "ngpus" || key == "gpus") return named("gpus-per-node", value, spelled);
     if (key == "mem") return memory(value, MemoryPer::Node, spelled);
+    if (key == "feature") return named("constraint", value, spelled);
     if (key == "pmem") return memory(value, MemoryPer::Cpu, spelled);
     if (key == "place") {
       if (value.find("excl") != std::string_view::npos) draft_.exclusive = true;
@@ -160,15 +162,26 @@ class PbsLine {
     return {};
   }
 
-  // "2:ppn=8:gpus=1" and "2:ncpus=8:mpiprocs=4:mem=16gb".
+  // Joined by "+" they are components of a gang: "2:ppn=8:gpus=1" and
+  // "2:ncpus=8:mpiprocs=4:mem=16gb".
   Result<void> chunks(std::string_view value, const std::string& spelled, bool is_select) {
-    if (value.find('+') != std::string_view::npos) {
-      return Error(ErrorKind::Unsupported, cat(prefix_of(place_), "option ", spelled,
-                                               ": chunks of different shape are not supported"));
+    std::size_t index = 0;
+    for (const std::string_view one : split(value, '+')) {
+      if (index == kMaxComponents) {
+        return Error(ErrorKind::Invalid, cat(prefix_of(place_), "option ", spelled, ": more than ",
+                                             kMaxComponents, " chunks"));
+      }
+      JobDraft& component = draft_.component(index++);
+      GANGWAY_TRY(PbsLine(component, place_).chunk(one, spelled, is_select));
     }
+    return {};
+  }
+
+  Result<void> chunk(std::string_view value, const std::string& spelled, bool is_select) {
     std::int64_t cores = 0;
     std::int64_t processes = 0;
     bool first = true;
+    std::vector<std::string> properties;  // of nodes: what others call features
     for (const std::string_view part : split(value, ':')) {
       const std::size_t equals = part.find('=');
       const std::string_view key = part.substr(0, equals);
@@ -195,10 +208,13 @@ class PbsLine {
         GANGWAY_TRY(named("gpus-per-node", amount, named_here));
       } else if (key == "mem") {
         GANGWAY_TRY(memory(amount, MemoryPer::Node, named_here));
+      } else if (equals == std::string_view::npos && !is_select && is_feature_name(key)) {
+        properties.emplace_back(key);
       } else {
         draft_.ignored.push_back(named_here);
       }
     }
+    if (!properties.empty()) draft_.constraint = join(properties, "&");
     if (processes > 0) draft_.tasks_per_node = static_cast<std::int32_t>(processes);
     if (cores > 0) {
       const std::int64_t each = std::max<std::int64_t>(processes, 1);

@@ -22,6 +22,18 @@ std::string part_of_highest(std::int64_t priority) {
   return {text.data(), static_cast<std::size_t>(length)};
 }
 
+// Of components with different wishes each has its own.
+std::string features_of(const JobRow& row) {
+  std::vector<std::string> parts;
+  for (const Component& c : row.components) {
+    parts.push_back(c.constraint.empty() ? "(null)" : c.constraint);
+  }
+  const bool all_alike =
+      std::ranges::all_of(parts, [&](const std::string& part) { return part == parts.front(); });
+  return parts.empty() || all_alike ? (parts.empty() ? "(null)" : parts.front())
+                                    : join(parts, " : ");
+}
+
 struct Letter {
   char letter;
   std::string_view header;
@@ -60,6 +72,7 @@ constexpr Letter kLetters[] = {
     {'Q', "PRIORITY", [](const JobRow& r) { return cat(r.priority); }},
     {'p', "PRIORITY", [](const JobRow& r) { return part_of_highest(r.priority); }},
     {'q', "QOS", [](const JobRow& r) { return r.qos.empty() ? std::string("N/A") : r.qos; }},
+    {'f', "FEATURES", features_of},
     {'k', "COMMENT", [](const JobRow& r) { return r.comment; }},
     {'Z', "WORK_DIR", [](const JobRow& r) { return r.workdir; }},
     {'o', "COMMAND", [](const JobRow& r) { return r.command; }},

@@ -22,9 +22,11 @@ struct OptionKey {
 constexpr OptionKey kOptionKeys[] = {
     {"account", "account"},
     {"comment", "comment"},
+    {"constraint", "constraint"},
     {"cpus_per_task", "cpus-per-task"},
     {"entrypoint", "entrypoint"},
     {"error", "error"},
+    {"exclude", "exclude"},
     {"export", "export"},
     {"gpus", "gpus"},
     {"gpus_per_node", "gpus-per-node"},
@@ -36,6 +38,7 @@ constexpr OptionKey kOptionKeys[] = {
     {"memory_per_cpu", "mem-per-cpu"},
     {"mpi", "mpi"},
     {"nice", "nice"},
+    {"nodelist", "nodelist"},
     {"nodes", "nodes"},
     {"output", "output"},
     {"qos", "qos"},
@@ -45,9 +48,15 @@ constexpr OptionKey kOptionKeys[] = {
     {"time", "time"},
     {"workdir", "chdir"},
 };
-constexpr std::string_view kOtherKeys[] = {
-    "arguments", "binds", "command", "env", "exclusive", "needs", "read_only", "requeue", "script"};
-constexpr std::string_view kNotInDefaults[] = {"arguments", "command", "needs", "script"};
+constexpr std::string_view kOtherKeys[] = {"arguments", "binds",     "command", "components",
+                                           "env",       "exclusive", "needs",   "read_only",
+                                           "requeue",   "script"};
+// The keys of a component of a gang; "exclusive" beside them.
+constexpr std::string_view kComponentKeys[] = {
+    "constraint", "cpus_per_task", "exclude",        "exclusive", "gpus",  "gpus_per_node", "gres",
+    "memory",     "nodes",         "memory_per_cpu", "nodelist",  "tasks", "tasks_per_node"};
+constexpr std::string_view kNotInDefaults[] = {"arguments", "command", "components", "needs",
+                                               "script"};
 constexpr std::string_view kTopKeys[] = {"version", "name", "defaults", "jobs"};
 
 int line_of(const YAML::Node& node) { return node.Mark().line + 1; }
@@ -72,6 +81,7 @@ struct JobKeys {
     int line = 0;
   };
   std::vector<Value> options;
+  std::vector<std::vector<Value>> components;
   std::map<std::string, std::string> env;
   std::vector<std::string> command;
   std::vector<std::string> arguments;
@@ -276,6 +286,8 @@ class Reader {
           keys.env[name] = *found;
         }
       });
+    } else if (key == "components") {
+      read_components(value, keys);
     } else if (key == "exclusive" || key == "read_only" || key == "requeue") {
       const auto text = text_of(value, key);
       const std::optional<bool> yes = text ? parse_yes_no(*text) : std::nullopt;
@@ -287,6 +299,30 @@ class Reader {
       }
     } else {
       read_needs(value, keys);
+    }
+  }
+
+  void read_components(const YAML::Node& value, JobKeys& keys) {
+    if (!value.IsSequence() || value.size() == 0 || value.size() > kMaxComponents) {
+      fail(line_of(value),
+           "components: a list is expected, such as [{nodes: 1, gpus: 1}, "
+           "{nodes: 4}]");
+      return;
+    }
+    for (const auto& item : value) {
+      JobKeys of_component;
+      for_each_entry(
+          item, "a component", [&](const std::string& key, int line, const YAML::Node& text) {
+            if (std::ranges::find(kComponentKeys, key) == std::end(kComponentKeys)) {
+              fail(line, unknown_key(key, "a component", kComponentKeys));
+            } else if (key == "exclusive") {
+              read_other(key, line, text, of_component);
+            } else if (auto found = text_of(text, key)) {
+              const auto option = std::ranges::find(kOptionKeys, key, &OptionKey::key);
+              of_component.options.push_back({option->option, key, *std::move(found), line});
+            }
+          });
+      keys.components.push_back(std::move(of_component.options));
     }
   }
 
@@ -403,6 +439,15 @@ class Reader {
     }
     good = apply_keys(draft, keys, OptionSource::Script, &job.image_line) && good;
     add_environment(keys, draft);
+    for (std::size_t i = 0; i < keys.components.size(); ++i) {
+      for (const JobKeys::Value& value : keys.components[i]) {
+        const Result<void> applied =
+            apply_named(draft.component(i), value.option, value.text, value.key,
+                        {.file = input_.file, .line = value.line});
+        if (!applied) fail(value.line, applied.error());
+        good = good && applied.has_value();
+      }
+    }
     draft.source = OptionSource::CommandLine;
     const Result<void> applied = apply_options(draft, input_.command_line);
     if (!applied) return;  // reported by the program, which has looked at its options before

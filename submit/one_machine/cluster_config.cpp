@@ -39,6 +39,7 @@ config::Config cluster_config(config::Config before,
   if (!made.executor.memory) {
     made.executor.memory = mebibytes((machine.memory.value / nodes) >> 20);
   }
+  if (!wishes.extras.empty()) made.nodes = wishes.extras;
   made.executor.waivers.clear();
   for (const auto& row : kernel) {
     if (row.ok || row.waiver.empty()) continue;

@@ -17,6 +17,7 @@
 #include "queues/base/result.hpp"
 #include "queues/base/time.hpp"
 #include "queues/base/units.hpp"
+#include "queues/config/config.hpp"
 #include "submit/one_machine/cluster_layout.hpp"
 
 namespace gangway::one_machine {
@@ -30,6 +31,8 @@ struct ClusterWishes {
   std::optional<Duration> heartbeat;
   std::optional<Duration> kill_grace;
   bool allow_root_jobs = false;
+  // What some nodes have besides: named resources and features; none: as before.
+  std::vector<config::NodesConfig> extras;
 };
 
 struct NodeStatus {

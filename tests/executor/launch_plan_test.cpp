@@ -40,6 +40,18 @@ StepOrder mpi_order() {
   return order;
 }
 
+// The first node is a component of its own.
+StepOrder two_components() {
+  StepOrder order = mpi_order();
+  order.spec.components = {Component{}, Component{}};
+  order.spec.components[0].tasks = 2;
+  order.spec.components[1].nodes = 3;
+  order.spec.components[1].tasks = 6;
+  order.spec.components[1].cpus_per_task = 4;
+  for (std::size_t i = 1; i < 4; ++i) order.allocation.shares[i].component = 1;
+  return order;
+}
+
 StepOrder batch_order() {
   StepOrder order = mpi_order();
   order.node_index = 0;
@@ -291,6 +303,25 @@ TEST(LaunchPlan, AMemberOfAWorkflowKnowsIt) {
   EXPECT_EQ(value(program, "JOB_WORKFLOW"), "w7");
   EXPECT_EQ(value(program, "JOB_MEMBER"), "solve");
 }
+TEST(LaunchPlan, AGangOfUnlikeComponentsKnowsItsParts) {
+  const auto programs = plan_programs(two_components(), facts(), ready(), ranks());
+  const auto& env = programs.at(0).env;
+  const auto has = [&](const std::string& variable) {
+    return std::find(env.begin(), env.end(), variable) != env.end();
+  };
+  for (const char* variable :
+       {"JOB_COMPONENT=1", "JOB_COMPONENTS=2", "SLURM_HET_SIZE=2", "JOB_COMPONENT_0_NODELIST=n0",
+        "SLURM_JOB_NODELIST_HET_GROUP_1=n[1-3]", "JOB_COMPONENT_1_NUM_NODES=3",
+        "SLURM_NTASKS_HET_GROUP_0=2", "JOB_COMPONENT_1_TASKS_PER_NODE=2(x3)",
+        "SLURM_CPUS_PER_TASK_HET_GROUP_1=4", "JOB_CPUS_PER_TASK=4", "SLURM_NTASKS=8"}) {
+    EXPECT_TRUE(has(variable)) << variable;
+  }
+  const auto plain = plan_programs(mpi_order(), facts(), ready(), ranks());
+  for (const std::string& variable : plain.at(0).env) {
+    EXPECT_EQ(variable.find("COMPONENT"), std::string::npos) << variable;
+  }
+}
+
 TEST(LaunchPlan, AnArrayElementKnowsItsIndex) {
   StepOrder order = batch_order();
   order.key.index = 7;

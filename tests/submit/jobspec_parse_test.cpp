@@ -11,7 +11,7 @@ Surroundings around(std::vector<std::string> environment = {"HOME=/home/ann", "P
 }
 
 std::vector<GivenOption> options(std::vector<std::string> words) {
-  auto parsed = parse_options(job_option_names(), words, Operands::EndTheOptions);
+  auto parsed = parse_command_line(job_option_names(), words);
   EXPECT_TRUE(parsed) << (parsed ? "" : parsed.error().message());
   return parsed ? parsed->options : std::vector<GivenOption>{};
 }
@@ -81,6 +81,63 @@ TEST(JobspecParse, FewerTasksThanNodesAreAWarning) {
   ASSERT_TRUE(job);
   EXPECT_EQ(job->warnings,
             std::vector<std::string>{"--ntasks=3 on --nodes=8 leaves nodes idle; using 3"});
+}
+
+// ---- features and components ----
+
+TEST(JobspecParse, AConstraintIsKeptAndItsCountsMakeNodes) {
+  EXPECT_EQ(component_of(command({"-C", " ib&ssd "})).constraint, "ib&ssd");
+  const Component counted = component_of(command({"-C", "a*2&b*1"}));
+  EXPECT_EQ(counted.nodes, 3);
+  EXPECT_EQ(component_of(script("#SBATCH -C a100 -N 2")).constraint, "a100");
+  EXPECT_EQ(message_of(command({"-C", "a&"})),
+            "option -C: \"a&\": the name of a feature is missing at its end");
+  EXPECT_EQ(message_of(command({"-N2", "-C", "a*3"})),
+            "--constraint=\"a*3\" asks for 3 nodes, --nodes=2 are fewer");
+}
+
+TEST(JobspecParse, ColonsPartTheComponentsOfAGang) {
+  const auto job =
+      command({"-t5", "-N1", "--gres=gpu:1", ":", "-N4", "-n8", "-c2", ":", "--mem=1G"});
+  ASSERT_TRUE(job) << message_of(job);
+  const auto& parts = job->spec.components;
+  ASSERT_EQ(parts.size(), 3u);
+  EXPECT_EQ(parts[0].nodes, 1);
+  EXPECT_EQ(parts[0].named_per_node.amount_of("gpu"), 1);
+  EXPECT_EQ(parts[1].nodes, 4);
+  EXPECT_EQ(parts[1].tasks, 8);
+  EXPECT_EQ(parts[1].cpus_per_task, 2);
+  EXPECT_TRUE(parts[1].named_per_node.is_zero());
+  EXPECT_EQ(parts[2].memory_per_node, gibibytes(1));
+  EXPECT_EQ(job->spec.time_limit, minutes(5));
+  EXPECT_EQ(job->spec.launch, LaunchMode::Tasks);
+}
+
+TEST(JobspecParse, AScriptPartsItsComponentsByHetjob) {
+  const auto job =
+      script("#SBATCH -N1 -p fat -t 10\n#SBATCH hetjob\n#SBATCH -N3 -p fat\n#SBATCH -t 10",
+             {"-c3", ":", "-c4"}, {"HOME=/home/ann", "SBATCH_GRES=nic:1"});
+  ASSERT_TRUE(job) << message_of(job);
+  const auto& parts = job->spec.components;
+  ASSERT_EQ(parts.size(), 2u);
+  EXPECT_EQ(parts[0].nodes, 1);
+  EXPECT_EQ(parts[0].cpus_per_task, 3);
+  EXPECT_EQ(parts[1].nodes, 3);
+  EXPECT_EQ(parts[1].cpus_per_task, 4);
+  for (const Component& part : parts) EXPECT_EQ(part.named_per_node.amount_of("nic"), 1);
+  EXPECT_EQ(job->spec.queue, QueueName("fat"));
+}
+
+TEST(JobspecParse, WhatIsOfTheWholeJobIsSaidOnce) {
+  EXPECT_EQ(message_of(command({"-N1", "-t5", ":", "-N2", "-t6"})),
+            "option -t: is of the whole job, and said with another value before");
+  const auto late = command({"-N1", ":", "-N2", "-t6", "-J", "two"});
+  ASSERT_TRUE(late) << message_of(late);
+  EXPECT_EQ(late->spec.time_limit, minutes(6));
+  EXPECT_EQ(late->spec.name, "two");
+  EXPECT_EQ(
+      message_of(command({":", "-n9", "-N2", "--ntasks-per-node=4"})),
+      "component 1: --ntasks=9 does not fit: --nodes=2 with --ntasks-per-node=4 have room for 8");
 }
 
 // ---- memory and named resources -----------------------------------------------------------------
@@ -175,10 +232,10 @@ TEST(JobspecParse, ErrorsNamePlaceOptionAndValue) {
 }
 
 TEST(JobspecParse, OptionsWithoutEffectAreNamedOnceInOneLine) {
-  const auto job = script("#SBATCH --mail-type=ALL\n#SBATCH --wckey=high --mail-type=END -C knl");
+  const auto job = script("#SBATCH --mail-type=ALL\n#SBATCH --wckey=high --mail-type=END -L knl");
   ASSERT_TRUE(job);
   EXPECT_EQ(job->warnings,
-            std::vector<std::string>{"without effect here: --mail-type, --wckey, -C"});
+            std::vector<std::string>{"without effect here: --mail-type, --wckey, -L"});
 }
 
 TEST(JobspecParse, OptionsWhoseLossChangesTheJobAreRefused) {

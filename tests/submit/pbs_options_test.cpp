@@ -34,6 +34,22 @@ TEST(PbsOptions, SelectMakesNodesTasksCoresAndMemory) {
   EXPECT_EQ(component.named_per_node.amount_of("gpu"), 1);
 }
 
+TEST(PbsOptions, ChunksOfDifferentShapeAreComponents) {
+  const auto job =
+      parse("#PBS -l select=1:ncpus=2:ngpus=1+2:ncpus=4:mpiprocs=4\n#PBS -l walltime=60");
+  ASSERT_TRUE(job) << job.error().message();
+  const auto& parts = job->spec.components;
+  ASSERT_EQ(parts.size(), 2u);
+  EXPECT_EQ(parts[0].named_per_node.amount_of("gpu"), 1);
+  EXPECT_EQ(parts[1].nodes, 2);
+  EXPECT_EQ(parts[1].tasks, 8);
+}
+
+TEST(PbsOptions, PropertiesOfNodesAreFeatures) {
+  EXPECT_EQ(component_of(parse("#PBS -l nodes=2:ppn=4:ib:bigmem")).constraint, "ib&bigmem");
+  EXPECT_EQ(component_of(parse("#PBS -l feature=ib")).constraint, "ib");
+}
+
 TEST(PbsOptions, WalltimeHasDaysAndPlainSeconds) {
   EXPECT_EQ(parse("#PBS -l walltime=90")->spec.time_limit, seconds(90));
   EXPECT_EQ(parse("#PBS -l walltime=200:0:0")->spec.time_limit, hours(200));
@@ -72,7 +88,6 @@ TEST(PbsOptions, ErrorsNameTheResource) {
       parse("#PBS -l walltime=soon").error().message(),
       "job.pbs:2: option -l walltime: \"soon\" is not a run time; it is written 1:30:00 or in "
       "seconds");
-  EXPECT_EQ(parse("#PBS -l select=1:ncpus=2+2:ncpus=4").error().kind(), ErrorKind::Unsupported);
   EXPECT_EQ(parse("#PBS -J 1-10").error().kind(), ErrorKind::Unsupported);
 }
 

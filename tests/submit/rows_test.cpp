@@ -121,6 +121,8 @@ wire::NodeView node(Contact contact, bool drain, int used, bool busy) {
   view.mutable_state()->set_contact(static_cast<std::uint32_t>(contact));
   view.mutable_state()->set_drain(drain);
   view.mutable_state()->mutable_capacity()->set_cores(4);
+  view.mutable_state()->add_features("ib");
+  view.mutable_state()->add_features("ssd");
   view.mutable_used()->set_cores(used);
   if (busy) wire::to_wire(JobKey{.job = {42}}, view.add_jobs());
   return view;
@@ -139,8 +141,8 @@ TEST(NodeRow, StateTellsContactDrainAndUse) {
 
 TEST(NodeRow, TableShowsUsedOfAll) {
   EXPECT_EQ(render_nodes({make_node_row(node(Contact::Reached, false, 2, true))}, {}),
-            "NODE STATE CORES MEMORY NAMED JOBS REASON\n"
-            "n01  mixed   2/4    0/0 -     42\n");
+            "NODE STATE CORES MEMORY NAMED FEATURES JOBS REASON\n"
+            "n01  mixed   2/4    0/0 -     ib,ssd   42\n");
 }
 
 }  // namespace

@@ -231,6 +231,44 @@ jobs:
   EXPECT_EQ(file.jobs[0].spec.env, (std::vector<std::string>{"PATH=/bin", "A=1", "B=3", "C="}));
 }
 
+TEST(Workflow, AJobMayHaveComponents) {
+  const WorkflowFile file = parse(R"(version: 1
+jobs:
+  a:
+    command: [x]
+    cpus_per_task: 2
+    components:
+      - {nodes: 1, gres: gpu:1}
+      - {nodes: 4, tasks: 8, constraint: ib, exclusive: true}
+)");
+  ASSERT_EQ(errors_of(file), "");
+  const auto& parts = file.jobs[0].spec.components;
+  ASSERT_EQ(parts.size(), 2u);
+  EXPECT_EQ(parts[0].cpus_per_task, 2);
+  EXPECT_EQ(parts[0].named_per_node.amount_of("gpu"), 1);
+  EXPECT_EQ(parts[1].tasks, 8);
+  EXPECT_EQ(parts[1].constraint, "ib");
+  EXPECT_TRUE(parts[1].exclusive);
+  EXPECT_EQ(file.jobs[0].spec.launch, LaunchMode::Tasks);
+}
+
+TEST(Workflow, KeysOfComponentsAreChecked) {
+  const WorkflowFile file = parse(R"(version: 1
+jobs:
+  a:
+    command: [x]
+    components:
+      - {node: 1}
+      - {nodes: none}
+  b: {command: [x], components: 3}
+)");
+  const std::string errors = errors_of(file);
+  EXPECT_NE(errors.find("6: unknown key \"node\" in a component; did you mean \"nodes\"?"),
+            std::string::npos)
+      << errors;
+  EXPECT_NE(errors.find("8: components: a list is expected"), std::string::npos) << errors;
+}
+
 TEST(Workflow, FlagsAreTrueOrFalse) {
   const WorkflowFile file = parse(R"(version: 1
 jobs:
