@@ -1,4 +1,5 @@
-// Amounts: resources as a dense vector, so that the fit test of the policy is one short loop.
+// Amounts: resources as a dense vector, and what is wanted of them as a short list, so that the fit
+// test of the policy is one short loop.
 //
 // Kinds numbers the names, those of resources and those of features: 0 is cores, 1 is memory in
 // bytes, then named resources in the order in which they were first heard of. The table is bounded;
@@ -42,14 +43,37 @@ struct Amounts {
   friend bool operator==(const Amounts&, const Amounts&) = default;
 };
 
-// Every amount of `want` is at most that of `have`. An amount of which nothing is wanted does not
-// count: a node that has less of it than it gave away can still take jobs that need none.
-[[nodiscard]] inline bool fits_in(const Amounts& want, const Amounts& have) {
-  for (std::size_t i = 0; i < kMaxKinds; ++i) {
-    if (want.of[i] > have.of[i] && want.of[i] > 0) return false;
+// What is wanted, without the kinds of which nothing is: mostly two or three numbers, so that it is
+// cheap to look for in many nodes. It fits where there is at least as much of each. A kind of which
+// nothing is wanted does not count: a node that has less of it than it gave away can still take
+// jobs that need none.
+class Wanted {
+ public:
+  Wanted() = default;
+  Wanted(const Amounts& amounts) {  // NOLINT(google-explicit-constructor): the same, packed
+    for (std::size_t kind = 0; kind < kMaxKinds; ++kind) {
+      if (amounts.of[kind] <= 0) continue;
+      amounts_[count_] = amounts.of[kind];
+      kinds_[count_++] = static_cast<std::uint8_t>(kind);
+    }
   }
-  return true;
-}
+
+  // Of kinds from `kinds` on there is nothing.
+  [[nodiscard]] bool fits_in(const std::int64_t* have, std::size_t kinds) const {
+    for (std::size_t i = 0; i < count_; ++i) {
+      if (kinds_[i] >= kinds || amounts_[i] > have[kinds_[i]]) return false;
+    }
+    return true;
+  }
+  [[nodiscard]] bool fits_in(const Amounts& have) const {
+    return fits_in(have.of.data(), kMaxKinds);
+  }
+
+ private:
+  std::array<std::int64_t, kMaxKinds> amounts_{};
+  std::array<std::uint8_t, kMaxKinds> kinds_{};
+  std::size_t count_ = 0;
+};
 
 class Kinds {
  public:

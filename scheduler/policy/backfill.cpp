@@ -4,6 +4,8 @@
 #include <set>
 #include <utility>
 
+#include "scheduler/policy/shadow.hpp"
+
 namespace gangway::scheduler {
 
 namespace {
@@ -92,16 +94,27 @@ class Walk {
       return true;
     }
     // With a single node there is nowhere else to move to.
-    return placed.only_reservations_forbid && !result_.reserved.empty() &&
-           result_.reserved.size() <= kMostMoved && profile_.node_count() > 1 &&
-           try_start_in_the_way(job);
+    if (!placed.only_reservations_forbid || result_.reserved.empty() ||
+        result_.reserved.size() > kMostMoved || profile_.node_count() == 1) {
+      return false;
+    }
+    const bool is_only_one = result_.reserved.size() == 1 && kept_.empty();
+    if (is_only_one && Shadow::is_known_of(*result_.reserved.front().request)) {
+      return try_start_in_the_shadow(job);
+    }
+    return try_start_in_the_way(job);
   }
 
   void start(const InLine& job, const Placement& placement, Time end) {
-    std::vector<NodeClaim> claims = claims_of(profile_, *job.request, placement, true);
-    Allocation allocation = make_allocation(profile_, *job.request, placement, claims);
-    profile_.start(job.key, end, std::move(claims));
-    result_.starts.push_back({job.key, std::move(allocation)});
+    start(job, placement, end, claims_of(profile_, *job.request, placement, true));
+  }
+  void start(const InLine& job,
+             const Placement& placement,
+             Time end,
+             const std::vector<NodeClaim>& claims) {
+    result_.starts.push_back({job.key, make_allocation(profile_, *job.request, placement, claims)});
+    profile_.start(job.key, end, claims);
+    if (shadow_) shadow_->on_started(claims);
   }
 
   bool try_reserve(const InLine& job) {
@@ -123,22 +136,46 @@ class Walk {
                      claims_of(profile_, *reserved.request, reserved.placement, false));
   }
   void reserve(Reserved reserved) {
+    shadow_.reset();
     hold(reserved, reserved.start);
     result_.reserved.push_back(std::move(reserved));
+  }
+
+  // The job takes what is free now, and the reserved job goes on to other nodes, if it has to and
+  // there are enough.
+  bool try_start_in_the_shadow(const InLine& job) {
+    Reserved& reserved = result_.reserved.front();
+    if (!shadow_) shadow_.emplace(profile_, reserved);
+    const auto placement = place_now_in_the_way(profile_, *job.request, shadow_->nodes());
+    if (!placement) return false;
+    const std::vector<NodeClaim> claims = claims_of(profile_, *job.request, *placement, true);
+    // Without a limit it stays beyond kUnlimitedEnd: it comes after those that wait for others
+    // without a limit.
+    const Time end = end_of(now_, job.request->limit);
+    const std::vector<NodeIndex> lost = shadow_->lost_to(claims, end);
+    if (!shadow_->can_lose(lost)) return false;
+    start(job, *placement, planned_end(end), claims);
+    const Placement more{shadow_->on_lost(lost)};
+    if (!more.front().empty()) {
+      profile_.move_reservation(reserved.key, lost,
+                                claims_of(profile_, *reserved.request, more, false));
+      reserved.placement = shadow_->placement();
+    }
+    return true;
   }
 
   // The job takes what is free now, and the reserved jobs look for other nodes at the same times.
   bool try_start_in_the_way(const InLine& job) {
     const std::vector<Reserved> before = result_.reserved;
-    std::set<NodeIndex> avoid;
+    NodeSet avoid(profile_.node_count(), false);
     for (const Reserved& reserved : before) {
-      for (const auto& nodes : reserved.placement) avoid.insert(nodes.begin(), nodes.end());
+      for (const NodeIndex node : reserved.nodes()) avoid[node] = true;
       profile_.end(reserved.key);
     }
     result_.reserved.clear();
 
     bool all_found = false;
-    if (const auto placement = place_now(profile_, *job.request, now_, avoid).placement) {
+    if (const auto placement = place_now_avoiding(profile_, *job.request, now_, avoid)) {
       // Without a limit it stays beyond kUnlimitedEnd: it comes after those that wait for others
       // without a limit.
       const Time end = end_of(now_, job.request->limit);
@@ -171,7 +208,8 @@ class Walk {
   Profile& profile_;
   Time now_;
   BackfillRules rules_;
-  std::set<JobKey> kept_;  // and not looked at yet
+  std::set<JobKey> kept_;         // and not looked at yet
+  std::optional<Shadow> shadow_;  // of the only reservation, once somebody stands in its way
   BackfillResult result_;
 };
 

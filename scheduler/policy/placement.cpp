@@ -103,60 +103,102 @@ class Sweep {
   std::vector<Change> changes_;
 };
 
-}  // namespace
-
-PlacedNow place_now(const Profile& profile,
-                    const Request& request,
-                    Time now,
-                    const std::set<NodeIndex>& avoid) {
-  if (!request.choices.empty()) {
-    PlacedNow none;
-    for (const Request& choice : request.choices) {
-      PlacedNow placed = place_now(profile, choice, now, avoid);
-      if (placed.placement) return placed;
-      none.only_reservations_forbid |= placed.only_reservations_forbid;
-    }
-    return none;
-  }
+// For each part the nodes on which it is free now and `runs_on(node, part)` says that it may run to
+// its end, best fit first, those with `is_last` last. nullopt: too few of some part.
+// `only_reservations`: whether there are more that are free now, and with them enough of each part.
+template <typename RunsOn>
+std::optional<std::vector<GangPart>> options_now(const Profile& profile,
+                                                 const Request& request,
+                                                 const NodeSet* is_last,
+                                                 RunsOn runs_on,
+                                                 bool* only_reservations = nullptr) {
   const auto queue = profile.find_queue(request.queue);
-  if (!queue) return {};
-  for (const RequestPart& part : request.parts) {
-    if (!profile.has_free_cores(part.per_node.cores())) return {};
-  }
-  const Time end = end_of(now, request.limit);
+  if (!queue) return std::nullopt;
   // More than this many options of a part never matter: at most so many less one can be taken by
   // the others.
   const std::size_t enough = request.total_nodes();
   std::vector<GangPart> parts = empty_parts(request);
-  bool only_reservations = false;
+  std::vector<NodeIndex> last;
   for (std::size_t p = 0; p < parts.size(); ++p) {
     const RequestPart& part = request.parts[p];
     std::vector<NodeIndex>& options = parts[p].options;
-    std::vector<NodeIndex> last;
+    last.clear();
     std::size_t reserved = 0;  // nodes that are free now and not long enough
-    profile.visit_by_best_fit(part.per_node.cores(), [&](NodeIndex node) {
+    profile.visit_by_best_fit(part, [&](NodeIndex node) {
       if (!profile.may_serve(node, *queue, part)) return true;
-      const Timeline& timeline = profile.timeline_of(node);
-      const Amounts& wanted = profile.wanted_of(node, part);
-      if (!fits_in(wanted, timeline.now())) return true;
-      if (!timeline.fits(wanted, now, end)) {
+      if (!runs_on(node, part)) {
         ++reserved;
-        return true;
+      } else if (is_last == nullptr || !(*is_last)[node]) {
+        options.push_back(node);
+      } else if (last.size() < enough) {
+        last.push_back(node);
       }
-      (avoid.contains(node) ? last : options).push_back(node);
       return options.size() < enough;
     });
     for (const NodeIndex node : last) {
       if (options.size() == enough) break;
       options.push_back(node);
     }
-    const auto wanted_nodes = static_cast<std::size_t>(part.nodes);
-    if (options.size() + reserved < wanted_nodes) return {};
-    only_reservations |= reserved > 0;
+    if (options.size() + reserved < static_cast<std::size_t>(part.nodes)) return std::nullopt;
+    if (only_reservations != nullptr) *only_reservations |= reserved > 0;
   }
-  std::optional<Placement> placement = in_order_of_names(profile, assign_gang(parts));
+  return parts;
+}
+
+}  // namespace
+
+PlacedNow place_now(const Profile& profile, const Request& request, Time now) {
+  if (!request.choices.empty()) {
+    PlacedNow none;
+    for (const Request& choice : request.choices) {
+      PlacedNow placed = place_now(profile, choice, now);
+      if (placed.placement) return placed;
+      none.only_reservations_forbid |= placed.only_reservations_forbid;
+    }
+    return none;
+  }
+  bool only_reservations = false;
+  const Time end = end_of(now, request.limit);
+  auto parts = options_now(
+      profile, request, nullptr,
+      [&](NodeIndex node, const RequestPart& part) {
+        return !profile.is_reserved(node) || profile.is_free(node, part, now, end);
+      },
+      &only_reservations);
+  if (!parts) return {};
+  std::optional<Placement> placement = in_order_of_names(profile, assign_gang(*parts));
   const bool in_the_way = !placement && only_reservations;
   return {std::move(placement), in_the_way};
+}
+
+std::optional<Placement> place_now_avoiding(const Profile& profile,
+                                            const Request& request,
+                                            Time now,
+                                            const NodeSet& is_last) {
+  for (const Request& choice : request.choices) {
+    if (auto placement = place_now_avoiding(profile, choice, now, is_last)) return placement;
+  }
+  if (!request.choices.empty()) return std::nullopt;
+  const Time end = end_of(now, request.limit);
+  const auto parts =
+      options_now(profile, request, &is_last, [&](NodeIndex node, const RequestPart& part) {
+        return !profile.is_reserved(node) || profile.is_free(node, part, now, end);
+      });
+  if (!parts) return std::nullopt;
+  return in_order_of_names(profile, assign_gang(*parts));
+}
+
+std::optional<Placement> place_now_in_the_way(const Profile& profile,
+                                              const Request& request,
+                                              const NodeSet& is_last) {
+  for (const Request& choice : request.choices) {
+    if (auto placement = place_now_in_the_way(profile, choice, is_last)) return placement;
+  }
+  if (!request.choices.empty()) return std::nullopt;
+  const auto parts =
+      options_now(profile, request, &is_last, [](NodeIndex, const RequestPart&) { return true; });
+  if (!parts) return std::nullopt;
+  return in_order_of_names(profile, assign_gang(*parts));
 }
 
 std::optional<Placement> place_at(const Profile& profile, const Request& request, Time at) {
@@ -180,9 +222,8 @@ std::optional<Placement> place_at(const Profile& profile, const Request& request
     for (NodeIndex node = 0; node < profile.node_count(); ++node) {
       if (!profile.may_serve(node, *queue, part)) continue;
       if (!profile.is_free(node, part, at, end)) continue;
-      const Timeline& timeline = profile.timeline_of(node);
-      options.push_back({fits_in(profile.wanted_of(node, part), timeline.now()),
-                         timeline.at(at).cores(), profile.rank_of(node), node});
+      options.push_back({profile.is_free_now(node, part), profile.timeline_of(node).cores_at(at),
+                         profile.rank_of(node), node});
     }
     std::sort(options.begin(), options.end(), [](const Option& a, const Option& b) {
       return std::tie(a.free_now, a.cores_left, a.rank) <
@@ -247,7 +288,7 @@ std::vector<NodeClaim> claims_of(const Profile& profile,
     for (std::size_t i = 0; i < placement[p].size(); ++i) {
       NodeClaim claim;
       claim.node = placement[p][i];
-      claim.amounts = profile.wanted_of(claim.node, part);
+      claim.amounts = profile.amounts_of(claim.node, part);
       if (starts_now) {
         // A node with fewer tasks than the fullest gets fewer cores. A reservation keeps room for
         // the fullest on each, because only at the start the tasks are dealt out.

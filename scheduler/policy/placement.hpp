@@ -5,7 +5,6 @@
 #pragma once
 
 #include <optional>
-#include <set>
 #include <vector>
 
 #include "queues/base/time.hpp"
@@ -19,15 +18,24 @@ namespace gangway::scheduler {
 // For each part of the request its nodes, in the order of their names.
 using Placement = std::vector<std::vector<NodeIndex>>;
 
-// Nodes on which the request can start now and run to its end. `avoid` are taken last.
+// Nodes on which the request can start now and run to its end.
 struct PlacedNow {
   std::optional<Placement> placement;
   bool only_reservations_forbid = false;  // enough would be free now, but for a reservation
 };
-[[nodiscard]] PlacedNow place_now(const Profile& profile,
-                                  const Request& request,
-                                  Time now,
-                                  const std::set<NodeIndex>& avoid = {});
+[[nodiscard]] PlacedNow place_now(const Profile& profile, const Request& request, Time now);
+
+// The same, but nodes with `is_last` are taken last.
+using NodeSet = std::vector<bool>;  // by NodeIndex
+[[nodiscard]] std::optional<Placement> place_now_avoiding(const Profile& profile,
+                                                          const Request& request,
+                                                          Time now,
+                                                          const NodeSet& is_last);
+
+// Nodes on which it could start now if nothing were reserved; those with `is_last` are taken last.
+[[nodiscard]] std::optional<Placement> place_now_in_the_way(const Profile& profile,
+                                                            const Request& request,
+                                                            const NodeSet& is_last);
 
 // Nodes on which it can start at `at`, a later moment.
 [[nodiscard]] std::optional<Placement> place_at(const Profile& profile,

@@ -356,18 +356,19 @@ std::vector<Reason> Planner::Impl::changed_reasons(const std::vector<Start>& sta
                                                    std::vector<JobClass*>& looked_at) {
   std::set<JobKey> starting;
   for (const Start& start : starts) starting.insert(start.key);
-  std::set<JobKey> to_tell(fresh.begin(), fresh.end());
-  if (first) to_tell.insert(*first);
-  if (first_reserved) to_tell.insert(*first_reserved);
+  std::vector<JobKey> to_tell = std::exchange(fresh, {});
+  if (first) to_tell.push_back(*first);
+  if (first_reserved) to_tell.push_back(*first_reserved);
   if (policy.reservation_depth == 0 && odd_reasons) forget_odd_reasons(looked_at);
   for (JobClass* const job_class : looked_at) {
     odd_reasons |= job_class->reason != PendingReason::Priority;
     if (job_class->told == job_class->reason) continue;
     job_class->told = job_class->reason;
-    for (const Place& place : job_class->line) to_tell.insert(place.key);
+    for (const Place& place : job_class->line) to_tell.push_back(place.key);
   }
-  for (const auto& [place, promise] : promised) to_tell.insert(place.key);
-  fresh.clear();
+  for (const auto& [place, promise] : promised) to_tell.push_back(place.key);
+  std::sort(to_tell.begin(), to_tell.end());
+  to_tell.erase(std::unique(to_tell.begin(), to_tell.end()), to_tell.end());
   first_reserved = first;
 
   std::vector<Reason> out;

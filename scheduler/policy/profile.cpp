@@ -53,6 +53,7 @@ void Profile::set_node(const NodeName& name,
     node.timeline.take(Timeline::kAlways, Time::infinity(), node.capacity);
     node.timeline.give(Timeline::kAlways, Time::infinity(), amounts);
     node.capacity = amounts;
+    node.whole = Wanted(amounts);
     retake_cores(number);
   }
   index(number);
@@ -80,50 +81,68 @@ void Profile::settle() {
   for (NodeIndex node = 0; node < node_count(); ++node) index(node);
 }
 
-Profile::Fit Profile::fit_of(NodeIndex number) const {
+BestFit::Position Profile::position_of(NodeIndex number) const {
   const Node& node = nodes_[number];
-  return {node.capacity.has_named(), node.timeline.now().cores(), node.rank, number};
+  return {node.capacity.has_named(), node.timeline.cores_at(Timeline::kAlways), node.rank, number};
 }
 
 void Profile::index(NodeIndex number) {
-  if (settled_ && nodes_[number].usable) by_fit_.insert(fit_of(number));
+  const Node& node = nodes_[number];
+  if (!settled_ || !node.usable) return;
+  by_fit_.insert(position_of(number), node.timeline.now(), node.timeline.fits_now(node.whole));
 }
 
 void Profile::unindex(NodeIndex number) {
-  if (settled_ && nodes_[number].usable) by_fit_.erase(fit_of(number));
+  if (settled_ && nodes_[number].usable) by_fit_.erase(position_of(number));
 }
 
-void Profile::hold(const Holder& holder) {
-  for (const NodeClaim& claim : holder.claims) {
-    nodes_[claim.node].timeline.take(holder.from, holder.held_until, claim.amounts);
-  }
+void Profile::hold(const Holder& holder, const NodeClaim& claim) {
+  Node& node = nodes_[claim.node];
+  node.timeline.take(holder.from, holder.held_until, claim.amounts);
+  if (holder.reservation) ++node.reservations;
 }
 
-void Profile::let_go(const Holder& holder) {
-  for (const NodeClaim& claim : holder.claims) {
-    nodes_[claim.node].timeline.give(holder.from, holder.held_until, claim.amounts);
-  }
+void Profile::let_go(const Holder& holder, const NodeClaim& claim) {
+  Node& node = nodes_[claim.node];
+  node.timeline.give(holder.from, holder.held_until, claim.amounts);
+  if (holder.reservation) --node.reservations;
 }
 
 void Profile::start(JobKey key, Time end, std::vector<NodeClaim> claims) {
-  for (const NodeClaim& claim : claims) {
+  Holder holder{false, Timeline::kAlways, end, end > now_ ? end : now_ + kOverrun,
+                std::move(claims)};
+  for (const NodeClaim& claim : holder.claims) {
     unindex(claim.node);
     Node& node = nodes_[claim.node];
     node.shares_cores |= !node.cores.take(claim.cores);
     node.running.push_back({key, claim.cores});
+    hold(holder, claim);
+    index(claim.node);
   }
-  Holder holder{false, Timeline::kAlways, end, end > now_ ? end : now_ + kOverrun,
-                std::move(claims)};
-  hold(holder);
-  for (const NodeClaim& claim : holder.claims) index(claim.node);
   ends_.emplace(end, key);
   CHECK(holders_.emplace(key, std::move(holder)).second);
 }
 
 void Profile::reserve(JobKey key, Time from, Time to, std::vector<NodeClaim> claims) {
   Holder holder{true, from, to, to, std::move(claims)};
-  hold(holder);
+  for (const NodeClaim& claim : holder.claims) hold(holder, claim);
   CHECK(holders_.emplace(key, std::move(holder)).second);
+}
+
+void Profile::move_reservation(JobKey key,
+                               const std::vector<NodeIndex>& nodes,
+                               std::vector<NodeClaim> claims) {
+  Holder& holder = holders_.at(key);
+  CHECK(holder.reservation);
+  const auto stays = std::partition(
+      holder.claims.begin(), holder.claims.end(),
+      [&](const NodeClaim& claim) { return std::ranges::find(nodes, claim.node) == nodes.end(); });
+  for (auto claim = stays; claim != holder.claims.end(); ++claim) let_go(holder, *claim);
+  holder.claims.erase(stays, holder.claims.end());
+  for (NodeClaim& claim : claims) {
+    hold(holder, claim);
+    holder.claims.push_back(std::move(claim));
+  }
 }
 
 void Profile::end(JobKey key) {
@@ -132,13 +151,13 @@ void Profile::end(JobKey key) {
   const Holder holder = std::move(found->second);
   holders_.erase(found);
   if (holder.reservation) {
-    let_go(holder);
+    for (const NodeClaim& claim : holder.claims) let_go(holder, claim);
     return;
   }
   ends_.erase({holder.end, key});
-  for (const NodeClaim& claim : holder.claims) unindex(claim.node);
-  let_go(holder);
   for (const NodeClaim& claim : holder.claims) {
+    unindex(claim.node);
+    let_go(holder, claim);
     Node& node = nodes_[claim.node];
     const auto mine = std::find_if(node.running.begin(), node.running.end(),
                                    [&](const HeldCores& held) { return held.key == key; });
@@ -181,7 +200,7 @@ bool Profile::may_serve(NodeIndex number,
   const auto& [only, never] = std::tie(part.only, part.never);
   if (!only.empty() && !std::binary_search(only.begin(), only.end(), node.name)) return false;
   if (!never.empty() && std::binary_search(never.begin(), never.end(), node.name)) return false;
-  return fits_in(part.per_node, node.capacity);
+  return part.wanted.fits_in(node.capacity);
 }
 
 std::vector<Profile::End> Profile::ends_after(Time now) const {

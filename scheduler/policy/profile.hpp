@@ -9,7 +9,6 @@
 // name. Pure.
 #pragma once
 
-#include <compare>
 #include <cstdint>
 #include <map>
 #include <optional>
@@ -22,6 +21,7 @@
 #include "queues/base/time.hpp"
 #include "queues/model/queue.hpp"
 #include "scheduler/policy/amounts.hpp"
+#include "scheduler/policy/best_fit.hpp"
 #include "scheduler/policy/core_set.hpp"
 #include "scheduler/policy/gang.hpp"
 #include "scheduler/policy/request.hpp"
@@ -71,6 +71,10 @@ class Profile {
   }
   // Requires: `from` is in the future.
   void reserve(JobKey key, Time from, Time to, std::vector<NodeClaim> claims);
+  // A reservation goes on with `claims` instead of what it holds of `nodes`.
+  void move_reservation(JobKey key,
+                        const std::vector<NodeIndex>& nodes,
+                        std::vector<NodeClaim> claims);
   void end(JobKey key);  // of either; an unknown key changes nothing
   [[nodiscard]] bool is_claimed_by(JobKey key) const { return holders_.contains(key); }
 
@@ -82,34 +86,28 @@ class Profile {
                                const RequestPart& part,
                                bool even_if_unusable = false) const;
   // What `part` takes of `node`: the whole of it if it is exclusive.
-  [[nodiscard]] const Amounts& wanted_of(NodeIndex node, const RequestPart& part) const {
+  [[nodiscard]] const Wanted& wanted_of(NodeIndex node, const RequestPart& part) const {
+    return part.exclusive ? nodes_[node].whole : part.wanted;
+  }
+  [[nodiscard]] const Amounts& amounts_of(NodeIndex node, const RequestPart& part) const {
     return part.exclusive ? nodes_[node].capacity : part.per_node;
   }
   [[nodiscard]] const Timeline& timeline_of(NodeIndex node) const { return nodes_[node].timeline; }
+  [[nodiscard]] bool is_free_now(NodeIndex node, const RequestPart& part) const {
+    return nodes_[node].timeline.fits_now(wanted_of(node, part));
+  }
   // Whether what `part` wants of `node` is free all through [from, to).
   [[nodiscard]] bool is_free(NodeIndex node, const RequestPart& part, Time from, Time to) const {
     return nodes_[node].timeline.fits(wanted_of(node, part), from, to);
   }
+  // Whether a reservation holds something of it, at any time. Of others ever more becomes free.
+  [[nodiscard]] bool is_reserved(NodeIndex node) const { return nodes_[node].reservations > 0; }
 
-  // Whether any usable node has so many cores free now.
-  [[nodiscard]] bool has_free_cores(std::int64_t cores) const {
-    for (const bool named : {false, true}) {
-      const auto at = by_fit_.lower_bound(Fit{named, cores, 0, 0});
-      if (at != by_fit_.end() && at->has_named == named) return true;
-    }
-    return false;
-  }
-  // Nodes with at least `cores` cores free now, best fit first: those without named resources
-  // before those with them, few free cores before many, then by name. Calls visit(node) until it
-  // returns false.
+  // The usable nodes on which what `part` wants is free now, best fit first (best_fit.hpp). Calls
+  // visit(node) until it returns false.
   template <typename Visit>
-  void visit_by_best_fit(std::int64_t cores, Visit visit) const {
-    for (const bool named : {false, true}) {
-      for (auto at = by_fit_.lower_bound(Fit{named, cores, 0, 0});
-           at != by_fit_.end() && at->has_named == named; ++at) {
-        if (!visit(at->node)) return;
-      }
-    }
+  void visit_by_best_fit(const RequestPart& part, Visit visit) const {
+    by_fit_.visit(part.wanted, part.exclusive, visit);
   }
 
   // The expected ends of running jobs in the order of time, from the first after `now`.
@@ -129,20 +127,15 @@ class Profile {
     NodeName name;
     bool usable = false;
     Amounts capacity;
+    Wanted whole;  // the capacity
     FeatureBits features;
     Timeline timeline;  // may be negative where the capacity shrank under running jobs
     CoreSet cores;
     bool shares_cores = false;  // some core was given to two jobs
     std::vector<HeldCores> running;
+    std::int32_t reservations = 0;
     std::vector<bool> in_queue;  // by number of the queue
     std::uint32_t rank = 0;      // by name
-  };
-  struct Fit {
-    bool has_named = false;
-    std::int64_t free_cores = 0;
-    std::uint32_t rank = 0;
-    NodeIndex node = 0;
-    friend auto operator<=>(const Fit&, const Fit&) = default;
   };
   struct Holder {
     bool reservation = false;
@@ -153,11 +146,11 @@ class Profile {
   };
 
   void refresh_queues(Node& node) const;
-  [[nodiscard]] Fit fit_of(NodeIndex number) const;
+  [[nodiscard]] BestFit::Position position_of(NodeIndex number) const;
   void index(NodeIndex number);
   void unindex(NodeIndex number);
-  void hold(const Holder& holder);
-  void let_go(const Holder& holder);
+  void hold(const Holder& holder, const NodeClaim& claim);
+  void let_go(const Holder& holder, const NodeClaim& claim);
   // Takes the cores of all that run on the node out of its free ones again.
   void retake_cores(NodeIndex number);
 
@@ -167,7 +160,7 @@ class Profile {
   std::map<QueueName, std::pair<QueueNumber, Queue>> queues_;
   std::unordered_map<JobKey, Holder> holders_;  // never walked
   std::set<std::pair<Time, JobKey>> ends_;      // of running jobs
-  std::set<Fit> by_fit_;                        // usable nodes
+  BestFit by_fit_;                              // usable nodes
   bool settled_ = true;                         // ranks are right and by_fit_ is complete
   Time now_;
 };

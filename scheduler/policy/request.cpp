@@ -97,6 +97,7 @@ Request make_request(const QueueName& queue,
     RequestPart part{.component = static_cast<std::uint32_t>(&component - components.data()),
                      .nodes = component.nodes,
                      .per_node = kinds.of_request(component.per_node()),
+                     .wanted = {},
                      .exclusive = component.exclusive,
                      .tasks = component.tasks,
                      .cpus_per_task = component.cpus_per_task,
@@ -106,6 +107,7 @@ Request make_request(const QueueName& queue,
                      .features = component.constraint,
                      .component_nodes = component.nodes,
                      .first = 0};
+    part.wanted = Wanted(part.per_node);
     add_parts(request, std::move(part), alike, kinds.features());
   }
   for (const Alike& one : alike) add_choices(request, one, kinds.features());

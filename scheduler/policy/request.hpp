@@ -23,6 +23,7 @@ struct RequestPart {
   std::uint32_t component = 0;
   std::int32_t nodes = 1;
   Amounts per_node;  // of the fullest node
+  Wanted wanted;     // the same
   bool exclusive = false;
   std::int32_t tasks = 1;  // of the whole component
   std::int32_t cpus_per_task = 1;

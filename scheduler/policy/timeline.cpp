@@ -1,40 +1,41 @@
 #include "scheduler/policy/timeline.hpp"
 
 #include <algorithm>
-#include <iterator>
 
 #include "scheduler/policy/request.hpp"
 
 namespace gangway::scheduler {
 
-Timeline::Steps::const_iterator Timeline::step_at(Time time) const {
-  const auto after = std::upper_bound(steps_.begin() + 1, steps_.end(), time,
-                                      [](Time t, const Step& step) { return t < step.from; });
-  return after - 1;
+std::size_t Timeline::step_at(Time time) const {
+  const auto after = std::upper_bound(from_.begin() + 1, from_.end(), time);
+  return static_cast<std::size_t>(after - from_.begin()) - 1;
 }
 
-const Amounts& Timeline::at(Time time) const { return step_at(time)->free; }
+Amounts Timeline::amounts_of(std::size_t step) const {
+  Amounts out;
+  std::copy_n(&free_[step * kinds_], kinds_, out.of.begin());
+  return out;
+}
 
-bool Timeline::fits(const Amounts& wanted, Time from, Time to) const {
-  for (auto step = step_at(from);; ++step) {
-    if (!fits_in(wanted, step->free)) return false;
-    const auto next = step + 1;
-    if (next == steps_.end() || next->from >= to) return true;
+bool Timeline::fits(const Wanted& wanted, Time from, Time to) const {
+  for (std::size_t step = step_at(from);; ++step) {
+    if (!fits_in_step(wanted, step)) return false;
+    if (step + 1 == size() || from_[step + 1] >= to) return true;
   }
 }
 
-std::optional<Timeline::Window> Timeline::next_window(const Amounts& wanted,
+std::optional<Timeline::Window> Timeline::next_window(const Wanted& wanted,
                                                       Time after,
                                                       std::optional<Duration> limit) const {
-  for (auto step = step_at(after); step != steps_.end();) {
-    if (!fits_in(wanted, step->free)) {
+  for (std::size_t step = step_at(after); step != size();) {
+    if (!fits_in_step(wanted, step)) {
       ++step;
       continue;
     }
-    const Time first = std::max(step->from, after);
-    while (step != steps_.end() && fits_in(wanted, step->free)) ++step;
-    if (step == steps_.end()) return Window{first, Time::infinity(), Time::infinity()};
-    const Time over = step->from;  // it does not fit from here on
+    const Time first = std::max(from_[step], after);
+    while (step != size() && fits_in_step(wanted, step)) ++step;
+    if (step == size()) return Window{first, Time::infinity(), Time::infinity()};
+    const Time over = from_[step];  // it does not fit from here on
     if (limit && end_of(first, limit) <= over) {
       return Window{first, over - *limit + nanoseconds(1), over};
     }
@@ -44,37 +45,55 @@ std::optional<Timeline::Window> Timeline::next_window(const Amounts& wanted,
 
 std::size_t Timeline::split(Time at) {
   if (at == kAlways) return 0;
-  const auto found = std::lower_bound(steps_.begin() + 1, steps_.end(), at,
-                                      [](const Step& step, Time t) { return step.from < t; });
-  const auto index = static_cast<std::size_t>(found - steps_.begin());
-  if (found == steps_.end() || found->from != at) {
-    steps_.insert(found, Step{at, std::prev(found)->free});
+  const auto found = std::lower_bound(from_.begin() + 1, from_.end(), at);
+  const auto index = static_cast<std::size_t>(found - from_.begin());
+  if (found == from_.end() || *found != at) {
+    from_.insert(found, at);
+    // The step before goes on in it.
+    const auto begin = static_cast<std::ptrdiff_t>(index * kinds_);
+    free_.insert(free_.begin() + begin, kinds_, 0);
+    std::copy_n(free_.begin() + begin - static_cast<std::ptrdiff_t>(kinds_), kinds_,
+                free_.begin() + begin);
   }
   return index;
 }
 
 void Timeline::join(std::size_t step) {
-  if (step > 0 && step < steps_.size() && steps_[step - 1].free == steps_[step].free) {
-    steps_.erase(steps_.begin() + static_cast<std::ptrdiff_t>(step));
-  }
+  if (step == 0 || step >= size()) return;
+  const auto begin = free_.begin() + static_cast<std::ptrdiff_t>(step * kinds_);
+  const auto kinds = static_cast<std::ptrdiff_t>(kinds_);
+  if (!std::equal(begin, begin + kinds, begin - kinds)) return;
+  from_.erase(from_.begin() + static_cast<std::ptrdiff_t>(step));
+  free_.erase(begin, begin + kinds);
 }
 
-template <typename Change>
-void Timeline::change(Time from, Time to, Change change) {
+void Timeline::widen(std::size_t kinds) {
+  std::vector<std::int64_t> wider(size() * kinds, 0);
+  for (std::size_t step = 0; step < size(); ++step) {
+    std::copy_n(&free_[step * kinds_], kinds_, &wider[step * kinds]);
+  }
+  free_ = std::move(wider);
+  kinds_ = kinds;
+}
+
+void Timeline::add(Time from, Time to, const Amounts& amounts, std::int64_t sign) {
   if (from >= to) return;
+  std::size_t kinds = kMaxKinds;
+  while (kinds > kinds_ && amounts.of[kinds - 1] == 0) --kinds;
+  if (kinds > kinds_) widen(kinds);
   const std::size_t before = split(from);
-  const std::size_t after = to == Time::infinity() ? steps_.size() : split(to);
-  for (std::size_t step = before; step < after; ++step) change(steps_[step].free);
+  const std::size_t after = to == Time::infinity() ? size() : split(to);
+  for (std::size_t step = before; step < after; ++step) {
+    for (std::size_t kind = 0; kind < kinds_; ++kind) {
+      free_[step * kinds_ + kind] += sign * amounts.of[kind];
+    }
+  }
   if (to != Time::infinity()) join(after);
   join(before);
 }
 
-void Timeline::give(Time from, Time to, const Amounts& amounts) {
-  change(from, to, [&](Amounts& free) { free += amounts; });
-}
+void Timeline::give(Time from, Time to, const Amounts& amounts) { add(from, to, amounts, 1); }
 
-void Timeline::take(Time from, Time to, const Amounts& amounts) {
-  change(from, to, [&](Amounts& free) { free -= amounts; });
-}
+void Timeline::take(Time from, Time to, const Amounts& amounts) { add(from, to, amounts, -1); }
 
 }  // namespace gangway::scheduler
