@@ -1,0 +1,98 @@
+// How a job's programs run: image, files, environment, signals, binding.
+#include <array>
+
+#include "queues/base/text.hpp"
+#include "submit/job_values.hpp"
+#include "submit/option_setters.hpp"
+
+namespace gangway::submit {
+
+namespace {
+
+using namespace option_setters;
+
+Applied set_open_mode(Draft& draft, const Given& given) {
+  const std::string_view mode = given.text();
+  if (mode != "append" && mode != "a" && mode != "truncate" && mode != "t") {
+    return bad(given, "append or truncate");
+  }
+  draft.append = mode.starts_with('a');
+  return {};
+}
+
+Applied set_mpi(Draft& draft, const Given& given) {
+  const std::string_view type = given.text();
+  if (type == "none") {
+    draft.mpi = MpiMode::None;
+  } else if (type == "pmix" || type.starts_with("pmix_v")) {
+    draft.mpi = MpiMode::Pmix;
+  } else {
+    return bad(given, "a way to start MPI programs; there are pmix and none");
+  }
+  return {};
+}
+
+Applied add_binds(Draft& draft, const Given& given) {
+  Result<std::vector<BindSpec>> binds = parse_binds(given.text());
+  if (!binds) return option_error(given, binds.error().message());
+  draft.binds.insert(draft.binds.end(), binds->begin(), binds->end());
+  return {};
+}
+
+Applied add_variable(Draft& draft, const Given& given) {
+  const std::string_view text = given.text();
+  if (text.empty() || text.front() == '=')
+    return bad(given, "a variable; it is written NAME=VALUE");
+  draft.env.emplace_back(text);
+  return {};
+}
+
+Applied set_signal(Draft& draft, const Given& given) {
+  if (!is_signal_request(given.text())) {
+    return bad(given, "a signal before the end; it is written USR1@120 or B:USR1@120");
+  }
+  return ignore(draft, given);
+}
+
+constexpr auto kOptions = std::to_array<JobOption>({
+    {{"image", 0, kValue, "PATH[:TAG]", "container image to run in"}, set_word<&Draft::image>},
+    {{"bind", 0, kValue, "SRC[:DST[:ro]]", "show a host directory inside"}, add_binds},
+    {{"env", 0, kValue, "NAME[=VALUE]", "set this variable, or pass it on"}, add_variable},
+    {{"entrypoint", 0, kValue, "PROGRAM", "instead of the image's entry point; \"\": none"},
+     set_text<&Draft::entrypoint>},
+    {{"workdir", 0, kValue, "DIR", "start here inside the image; without one as --chdir"},
+     set_word<&Draft::workdir>},
+    {{"read-only", 0, kFlag, "", "nothing of the image can be written"},
+     set_flag<&Draft::read_only>},
+    {{"mpi", 0, kValue, "pmix|none", "how tasks find each other"}, set_mpi},
+    {{"output", 'o', kValue, "FILE", "standard output; default job-%j.out"},
+     set_word<&Draft::output>},
+    {{"error", 'e', kValue, "FILE", "standard error; default: with the output"},
+     set_word<&Draft::error>},
+    {{"input", 'i', kValue, "FILE", "standard input; default /dev/null"}, set_word<&Draft::input>},
+    {{"open-mode", 0, kValue, "append|truncate", "what to do with files that exist"},
+     set_open_mode},
+    {{"chdir", 'D', kValue, "DIR", "directory to run in; default: this one"},
+     set_word<&Draft::chdir>},
+    {{"export", 0, kValue, "ALL|NONE|NAMES", "variables it gets; default ALL"},
+     set_text<&Draft::export_list>},
+    {{"get-user-env", 0, kMaybe, "MODE"}, ignore},
+    {{"propagate", 0, kMaybe, "LIMITS"}, ignore},
+    {{"signal", 0, kValue, "SIGNAL[@S]", "(accepted, without effect)"}, set_signal},
+    {{"no-kill", 'k', kMaybe, "off"}, ignore},
+    {{"cpu-bind", 0, kValue, "HOW"}, ignore},
+    {{"cpu_bind", 0, kValue, "HOW", "", "cpu-bind"}, ignore},
+    {{"mem-bind", 0, kValue, "HOW"}, ignore},
+    {{"mem_bind", 0, kValue, "HOW", "", "mem-bind"}, ignore},
+    {{"gpu-bind", 0, kValue, "HOW"}, ignore},
+    {{"gres-flags", 0, kValue, "FLAG"}, ignore},
+    {{"distribution", 'm', kValue, "HOW"}, ignore},
+    {{"hint", 0, kValue, "TYPE"}, ignore},
+    {{"wait-all-nodes", 0, kValue, "0|1"}, ignore},
+});
+
+}  // namespace
+
+std::span<const JobOption> running_options() { return kOptions; }
+
+}  // namespace gangway::submit
