@@ -58,6 +58,7 @@ struct JobDraft {
       image, entrypoint, workdir;
   std::optional<std::string> export_list;
   std::optional<std::int32_t> nodes, tasks, tasks_per_node, cpus_per_task, nice;
+  std::optional<std::int32_t> cpus_per_gpu, min_cores, tasks_per_socket;
   std::optional<std::int64_t> gpus, gpus_per_node, gpus_per_task;
   std::vector<std::pair<std::string, std::int64_t>> named;  // --gres, per node
   std::optional<MemoryRequest> memory;
@@ -71,6 +72,7 @@ struct JobDraft {
   std::optional<MpiMode> mpi;
   bool hold = false;
   bool exclusive = false;
+  bool user_env = false;  // --get-user-env
   bool requeue = true;
   bool append = false;
   bool kill_on_invalid_dependency = false;

@@ -58,6 +58,28 @@ Result<Resources> count_named(const JobDraft& draft, const Component& component)
   return named;
 }
 
+// What --cpus-per-gpu and --mincpus make of the cores, and what --ntasks-per-socket
+// cannot promise.
+Result<void> count_cores(JobDraft& draft, Component& component) {
+  const std::int64_t tasks = component.tasks_on_fullest_node();
+  if (draft.cpus_per_gpu) {
+    if (draft.cpus_per_task) return invalid("--cpus-per-gpu excludes --cpus-per-task");
+    const std::int64_t gpus = component.named_per_node.amount_of("gpu");
+    if (gpus == 0) return invalid("--cpus-per-gpu: the job asks for no GPUs");
+    const std::int64_t cores = gpus * *draft.cpus_per_gpu;
+    if (cores > kMaxCpusPerTask) return invalid(cat("--cpus-per-gpu: ", cores, " cores on a node"));
+    component.cpus_per_task = static_cast<std::int32_t>((cores + tasks - 1) / tasks);
+  }
+  if (draft.min_cores && *draft.min_cores > tasks * component.cpus_per_task) {
+    component.cpus_per_task = static_cast<std::int32_t>((*draft.min_cores + tasks - 1) / tasks);
+  }
+  // How many sockets a node has is not known; on one they surely fit.
+  if (draft.tasks_per_socket && tasks > *draft.tasks_per_socket) {
+    draft.ignored.emplace_back("--ntasks-per-socket");
+  }
+  return {};
+}
+
 Result<Bytes> count_memory(const MemoryRequest& request, const Component& component) {
   std::int64_t factor = 1;
   if (request.per == MemoryPer::Cpu) {
@@ -186,6 +208,7 @@ Result<Component> make_component(JobDraft& draft) {
   component.not_nodes = draft.not_nodes;
   component.constraint = draft.constraint.value_or("");
   GANGWAY_ASSIGN(component.named_per_node, count_named(draft, component));
+  GANGWAY_TRY(count_cores(draft, component));
   if (draft.memory) {
     GANGWAY_ASSIGN(component.memory_per_node, count_memory(*draft.memory, component));
     // Slurm's --mem=0 is all of a node's memory; with it gone nobody else could start there.
@@ -212,6 +235,18 @@ std::string ignored_warning(std::vector<std::string> ignored) {
   }
   if (names.empty()) return {};
   return cat("without effect here: ", join(names, ", "));
+}
+
+bool repair_line_ends(std::string& script) {
+  const std::size_t end = script.find('\n');
+  if (end == std::string::npos || end == 0 || script[end - 1] != '\r') return false;
+  std::size_t kept = 0;
+  for (std::size_t i = 0; i < script.size(); ++i) {
+    if (script[i] == '\r' && i + 1 < script.size() && script[i + 1] == '\n') continue;
+    script[kept++] = script[i];
+  }
+  script.resize(kept);
+  return true;
 }
 
 Result<void> check_script(std::string_view script, std::string_view name) {
@@ -307,7 +342,18 @@ Result<JobSpec> make_spec(JobDraft& draft, const ProgramText& program, const Sur
         "--mpi has no effect on a script, which is started once; it is for: jsubmit -- COMMAND");
   }
 
-  Exported variables = exported(draft, around.environment);
+  std::vector<std::string> environment = around.environment;
+  if (draft.user_env && around.login_environment != nullptr) {
+    GANGWAY_ASSIGN(const std::vector<std::string> login, around.login_environment());
+    // What is set here is stronger.
+    for (const std::string& variable : login) {
+      const bool is_set = std::ranges::any_of(around.environment, [&](const std::string& v) {
+        return name_of(v) == name_of(variable);
+      });
+      if (!is_set) environment.push_back(variable);
+    }
+  }
+  Exported variables = exported(draft, environment);
   spec.env = std::move(variables.all);
   if (!draft.image) {
     for (const std::string& variable : variables.named) set_variable(spec.env, variable);

@@ -36,6 +36,8 @@ struct Surroundings {
   std::vector<std::string> environment;  // "NAME=value"
   std::uint32_t umask = 022;
   Now now;
+  // For --get-user-env: "NAME=value" as the user's login shell leaves them; null: nothing.
+  Result<std::vector<std::string>> (*login_environment)() = nullptr;
 };
 
 struct ParsedJob {
@@ -45,8 +47,13 @@ struct ParsedJob {
   std::vector<std::string> warnings;
 };
 
-// Errors: Invalid, a line for people: an empty script, one without "#!", one with DOS line ends.
+// Errors: Invalid, a line for people: an empty script, one without "#!", one with some DOS line
+// ends.
 [[nodiscard]] Result<void> check_script(std::string_view script, std::string_view name);
+
+// A script whose first line ends as with DOS could not even be started: all its lines are given
+// the ends of Unix. True: so it was.
+bool repair_line_ends(std::string& script);
 
 // The options of a script's directives, in the order of the file. `name` is the file's, for
 // messages.

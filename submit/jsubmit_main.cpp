@@ -94,6 +94,7 @@ bool is_workflow(const ParsedOptions& parsed, const SubmitChoices& choices) {
 struct Program {
   ProgramText text;
   std::string script_name;
+  bool line_ends_repaired = false;
 };
 
 Result<Program> find_what_to_run(const ParsedOptions& parsed, const JobDraft& glance) {
@@ -130,6 +131,7 @@ Result<Program> find_what_to_run(const ParsedOptions& parsed, const JobDraft& gl
   if (!parsed.operands.empty()) {
     program.text.argv.assign(parsed.operands.begin() + 1, parsed.operands.end());
   }
+  program.line_ends_repaired = repair_line_ends(program.text.script);
   GANGWAY_TRY(check_script(program.text.script, program.script_name));
   return program;
 }
@@ -190,6 +192,10 @@ int run(int argc, char** argv) {
     return code_of_bad_job(job.error(), program->script_name);
   }
   if (!job->choices.quiet) {
+    if (program->line_ends_repaired) {
+      complain(kProgram, cat(program->script_name,
+                             ":1: the lines end with a carriage return (DOS); submitted without"));
+    }
     for (const std::string& warning : job->warnings) complain(kProgram, warning);
   }
   if (job->image) {

@@ -131,5 +131,32 @@ inline Applied refuse(Draft&, const Given& given) {
 
 inline Applied nothing(Draft&, const Given&) { return {}; }
 
+// One of these words, else an error that lists them, or names the one that is meant.
+[[nodiscard]] inline Applied check_word(const Given& given, const std::vector<std::string>& words) {
+  for (const std::string& word : words) {
+    if (word == given.text()) return {};
+  }
+  const std::string near = nearest(given.text(), words);
+  return bad(given, near.empty() ? cat("one of ", join(words, ", "))
+                                 : cat("known; did you mean ", near, "?"));
+}
+
+// A count that this cluster fulfils whatever it is.
+template <std::int64_t low>
+Applied check_any_count(Draft&, const Given& given) {
+  if (!parse_count(given.text(), low, 1'000'000)) {
+    return bad(given, cat("a whole number from ", low, " on"));
+  }
+  return {};
+}
+
+// A count of which only `fulfilled` is what every job has here.
+template <std::int64_t low, std::int64_t fulfilled>
+Applied check_count_of(Draft& draft, const Given& given) {
+  const auto count = parse_count(given.text(), low, 1'000'000);
+  if (!count) return bad(given, cat("a whole number from ", low, " on"));
+  return *count == fulfilled ? Applied{} : ignore(draft, given);
+}
+
 }  // namespace option_setters
 }  // namespace gangway::submit

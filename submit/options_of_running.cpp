@@ -54,6 +54,55 @@ Applied set_signal(Draft& draft, const Given& given) {
   return ignore(draft, given);
 }
 
+Applied check_no_kill(Draft& draft, const Given& given) {
+  if (!given.value) return ignore(draft, given);
+  GANGWAY_TRY(check_word(given, {"off", "set"}));
+  return given.text() == "off" ? Applied{} : ignore(draft, given);
+}
+
+// Tasks have cores of their own, and a core is what the node counts as one.
+Applied check_hint(Draft& draft, const Given& given) {
+  GANGWAY_TRY(
+      check_word(given, {"compute_bound", "memory_bound", "multithread", "nomultithread", "help"}));
+  return given.text() == "memory_bound" ? ignore(draft, given) : Applied{};
+}
+
+Applied check_gres_flags(Draft& draft, const Given& given) {
+  for (const std::string_view flag : split(given.text(), ',')) {
+    Given one = given;
+    one.value = std::string(flag);
+    GANGWAY_TRY(check_word(one, {"disable-binding", "enforce-binding", "allow-task-sharing",
+                                 "multiple-tasks-per-sharing", "one-task-per-sharing"}));
+    if (flag != "disable-binding") return ignore(draft, given);
+  }
+  return {};
+}
+
+// A job starts when all of its nodes are prepared, never before.
+Applied check_wait_all(Draft&, const Given& given) { return check_word(given, {"0", "1"}); }
+
+Applied check_propagate(Draft& draft, const Given& given) {
+  if (!given.value) return ignore(draft, given);
+  for (const std::string_view limit : split(given.text(), ',')) {
+    Given one = given;
+    one.value = std::string(limit);
+    GANGWAY_TRY(check_word(one, {"ALL", "NONE", "AS", "CORE", "CPU", "DATA", "FSIZE", "MEMLOCK",
+                                 "NOFILE", "NPROC", "RSS", "STACK"}));
+  }
+  return given.text() == "NONE" ? Applied{} : ignore(draft, given);
+}
+
+Applied set_user_env(Draft& draft, const Given& given) {
+  // "10L": seconds to wait, and whether the shell is one of login.
+  std::string_view mode = given.text();
+  if (mode.ends_with('L') || mode.ends_with('S')) mode.remove_suffix(1);
+  if (!mode.empty() && !parse_count(mode, 1, 3600)) {
+    return bad(given, "a mode; it is written 30 (seconds), L or 30L");
+  }
+  draft.user_env = true;
+  return {};
+}
+
 constexpr auto kOptions = std::to_array<JobOption>({
     {{"image", 0, kValue, "PATH[:TAG]", "container image to run in"}, set_word<&Draft::image>},
     {{"bind", 0, kValue, "SRC[:DST[:ro]]", "show a host directory inside"}, add_binds},
@@ -76,19 +125,19 @@ constexpr auto kOptions = std::to_array<JobOption>({
      set_word<&Draft::chdir>},
     {{"export", 0, kValue, "ALL|NONE|NAMES", "variables it gets; default ALL"},
      set_text<&Draft::export_list>},
-    {{"get-user-env", 0, kMaybe, "MODE"}, ignore},
-    {{"propagate", 0, kMaybe, "LIMITS"}, ignore},
+    {{"get-user-env", 0, kMaybe, "MODE", "what your login shell sets, too"}, set_user_env},
+    {{"propagate", 0, kMaybe, "LIMITS"}, check_propagate},
     {{"signal", 0, kValue, "SIGNAL[@S]", "(accepted, without effect)"}, set_signal},
-    {{"no-kill", 'k', kMaybe, "off"}, ignore},
+    {{"no-kill", 'k', kMaybe, "off"}, check_no_kill},
     {{"cpu-bind", 0, kValue, "HOW"}, ignore},
     {{"cpu_bind", 0, kValue, "HOW", "", "cpu-bind"}, ignore},
     {{"mem-bind", 0, kValue, "HOW"}, ignore},
     {{"mem_bind", 0, kValue, "HOW", "", "mem-bind"}, ignore},
     {{"gpu-bind", 0, kValue, "HOW"}, ignore},
-    {{"gres-flags", 0, kValue, "FLAG"}, ignore},
+    {{"gres-flags", 0, kValue, "FLAG"}, check_gres_flags},
     {{"distribution", 'm', kValue, "HOW"}, ignore},
-    {{"hint", 0, kValue, "TYPE"}, ignore},
-    {{"wait-all-nodes", 0, kValue, "0|1"}, ignore},
+    {{"hint", 0, kValue, "TYPE", "as compute_bound; a task has its cores alone"}, check_hint},
+    {{"wait-all-nodes", 0, kValue, "0|1", "always: nodes start together"}, check_wait_all},
 });
 
 }  // namespace

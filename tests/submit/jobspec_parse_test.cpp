@@ -364,10 +364,45 @@ TEST(Script, MustBeginWithItsInterpreter) {
   EXPECT_EQ(check_script(" \n", "job.sh").error().message(), "job.sh: the script is empty");
 }
 
-TEST(Script, WithDosLineEndsIsRefusedWithTheRepair) {
+TEST(Script, WithDosLineEndsThroughoutIsRepaired) {
+  std::string script = "#!/bin/sh\r\n#SBATCH -n 2\r\necho\r\n";
+  EXPECT_TRUE(repair_line_ends(script));
+  EXPECT_EQ(script, "#!/bin/sh\n#SBATCH -n 2\necho\n");
+  EXPECT_FALSE(repair_line_ends(script));
+}
+
+TEST(Script, WithSomeDosLineEndsIsRefusedWithTheRepair) {
   EXPECT_EQ(check_script("#!/bin/sh\necho\r\n", "job.sh").error().message(),
             "job.sh:2: the line ends with a carriage return (DOS); repair the file with: sed -i "
             "'s/\\r$//' job.sh");
+}
+
+// ---- cores --------------------------------------------------------------------------------------
+
+TEST(Cores, AreAtLeastMincpus) {
+  EXPECT_EQ(component_of(command({"-n2", "--mincpus=6"})).per_node().cores, 6);
+  EXPECT_EQ(component_of(command({"-n8", "--mincpus=6"})).per_node().cores, 8);
+}
+
+TEST(Cores, ForEachGpuAreSharedByTheTasks) {
+  EXPECT_EQ(component_of(command({"-n2", "--gres=gpu:2", "--cpus-per-gpu=6"})).cpus_per_task, 6);
+  EXPECT_EQ(message_of(command({"--cpus-per-gpu=6"})), "--cpus-per-gpu: the job asks for no GPUs");
+}
+
+TEST(Cores, MoreTasksThanASocketMayHaveAreWarnedOf) {
+  EXPECT_TRUE(script("#SBATCH -n 2 --ntasks-per-socket=2")->warnings.empty());
+  EXPECT_EQ(script("#SBATCH -n 2 --ntasks-per-socket=1")->warnings.front(),
+            "without effect here: --ntasks-per-socket");
+}
+
+TEST(Environment, OfTheLoginShellComesBehindTheOneHere) {
+  Surroundings here = around({"A=here"});
+  here.login_environment = []() -> Result<std::vector<std::string>> {
+    return std::vector<std::string>{"A=login", "B=login"};
+  };
+  const auto job = parse_job(options({"--get-user-env"}),
+                             {.script = "", .argv = {"solver"}, .default_name = "s"}, "", here);
+  EXPECT_EQ(job->spec.env, (std::vector<std::string>{"A=here", "B=login"}));
 }
 
 }  // namespace

@@ -1,0 +1,64 @@
+// Scripts written for Slurm, as they are, on a real cluster.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <algorithm>
+
+#include "queues/base/text.hpp"
+#include "tests/e2e/harness/cluster.hpp"
+
+namespace gangway::e2e {
+namespace {
+
+using testing::HasSubstr;
+
+class JobScripts : public OnCluster<JobScripts> {
+ public:
+  static ClusterOptions options() { return {.nodes = 2, .cores = 4}; }
+
+ protected:
+  std::string script(const std::string& name, const std::string& text) {
+    write_as_user(cluster(), cat(directory(), "/", name), text);
+    return name;
+  }
+};
+
+TEST_F(JobScripts, AScriptGetsWhatItsDirectivesAskFor) {
+  const std::string name =
+      script("job.sh",
+             "#!/bin/bash\r\n"
+             "#SBATCH --job-n=\"my run\"  # a comment\r\n"
+             "#SBATCH -N 1 --ntasks-per-node=2 -c2 --exclusive\r\n"
+             "#SBATCH --mem=100M --time=0-00:05:00 -w n02\r\n"
+             "#SBATCH -o out-%4j-%x.txt --get-user-env --hint=nomultithread\r\n"
+             "echo \"$1 $SLURM_JOB_NAME $SLURM_JOB_NODELIST $SLURM_NTASKS \\\r\n"
+             "$SLURM_CPUS_PER_TASK\"\r\n"
+             "#SBATCH --nonsense-after-the-first-command\r\n");
+  const Ran ran = user({"jsubmit", "--wait", "--parsable", name, "hello"});
+  EXPECT_EQ(ran.exit_code, 0) << ran.err;
+  EXPECT_EQ(ran.err,
+            "jsubmit: job.sh:1: the lines end with a carriage return (DOS); submitted "
+            "without\n");
+  std::string id = ran.out.substr(0, ran.out.find('\n'));
+  while (id.size() < 4) id.insert(0, "0");
+  EXPECT_EQ(content(cat(directory(), "/out-", id, "-my run.txt")), "hello my run n02 2 2\n");
+}
+
+TEST_F(JobScripts, WrapAndStandardInputAreScripts) {
+  EXPECT_EQ(user({"jsubmit", "--wait", "-o", "w", "--wrap", "echo a; echo b"}).exit_code, 0);
+  EXPECT_EQ(content(cat(directory(), "/w")), "a\nb\n");
+  const Ran ran = cluster().as_user({"jsubmit", "--wait"}, directory(),
+                                    "#!/bin/sh\n#SBATCH -o piped\necho piped\n");
+  EXPECT_EQ(ran.exit_code, 0) << ran.err;
+  EXPECT_EQ(content(cat(directory(), "/piped")), "piped\n");
+}
+
+TEST_F(JobScripts, AMisspeltDirectiveIsNamedWithItsLineAndNothingIsQueued) {
+  const Ran ran = user({"jsubmit", script("bad.sh", "#!/bin/sh\n#SBATCH --ntsaks=2\ntrue\n")});
+  EXPECT_EQ(ran.exit_code, 65);
+  EXPECT_EQ(ran.err, "jsubmit: bad.sh:2: unknown option --ntsaks; did you mean --ntasks?\n");
+  EXPECT_EQ(user({"jqueue", "--noheader"}).out, "");
+}
+
+}  // namespace
+}  // namespace gangway::e2e
