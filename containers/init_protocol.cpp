@@ -40,6 +40,7 @@ std::string encode_programs(const std::vector<ProgramOrder>& programs) {
     out.number(program.out);
     out.number(program.err);
     out.number(program.inherit);
+    out.number(program.terminal);
   }
   return out.take();
 }
@@ -61,6 +62,7 @@ Result<std::vector<ProgramOrder>> decode_programs(std::string_view bytes) {
     program.out = static_cast<int>(in.number());
     program.err = static_cast<int>(in.number());
     program.inherit = static_cast<int>(in.number());
+    program.terminal = static_cast<int>(in.number());
     programs.push_back(std::move(program));
   }
   if (!in.done()) return malformed("programs");
@@ -75,6 +77,7 @@ std::string encode_order(const InitOrder& order) {
                           out.number(signal.number);
                           out.number(signal.id ? 1 : 0);
                           out.number(signal.id.value_or(0));
+                          out.number(signal.others ? 1 : 0);
                         }},
              order);
   return out.take();
@@ -90,6 +93,7 @@ Result<InitOrder> decode_order(std::string_view bytes) {
     const bool has_id = in.number() != 0;
     const auto id = static_cast<std::uint32_t>(in.number());
     if (has_id) signal.id = id;
+    signal.others = in.number() != 0;
     if (in.done()) return InitOrder{signal};
   }
   return malformed("order");
@@ -114,6 +118,8 @@ std::string encode_report(const InitReport& report) {
                           out.text(over.message);
                           out.number(over.cpu.ns);
                           out.number(over.peak_memory.value);
+                          out.number(over.read.value);
+                          out.number(over.written.value);
                         }},
              report);
   return out.take();
@@ -139,6 +145,8 @@ Result<InitReport> decode_report(std::string_view bytes) {
     over.message = in.text();
     over.cpu = nanoseconds(in.number());
     over.peak_memory = Bytes{in.number()};
+    over.read = Bytes{in.number()};
+    over.written = Bytes{in.number()};
     if (in.done()) return InitReport{std::move(over)};
   }
   return malformed("report");

@@ -35,7 +35,8 @@ struct ProgramOrder {
   int in = -1;
   int out = -1;
   int err = -1;
-  int inherit = -1;  // becomes descriptor 3; -1: none
+  int inherit = -1;   // becomes descriptor 3; -1: none
+  int terminal = -1;  // a socket: make a terminal and send its other side there; -1: none
   friend bool operator==(const ProgramOrder&, const ProgramOrder&) = default;
 };
 
@@ -43,6 +44,7 @@ struct StartOrder {};  // programs and descriptors come beside it
 struct SignalOrder {
   int number = 0;
   std::optional<std::uint32_t> id;  // none: every process of the user's
+  bool others = false;              // all but `id`
   friend bool operator==(const SignalOrder&, const SignalOrder&) = default;
 };
 using InitOrder = std::variant<StartOrder, SignalOrder>;
@@ -62,6 +64,8 @@ struct ProgramOver {
   std::string message{};  // why it was not started
   Duration cpu{};         // of it and the children it waited for
   Bytes peak_memory{};    // of the largest of them
+  Bytes read{};           // from and to storage
+  Bytes written{};
   friend bool operator==(const ProgramOver&, const ProgramOver&) = default;
 };
 using InitReport = std::variant<SetUp, SetUpFailed, ProgramOver>;

@@ -41,9 +41,9 @@ int place(ProgramBatch& batch, int fd) {
 std::vector<UserFile> files_of(const std::vector<ProgramRequest>& programs) {
   std::vector<UserFile> files;
   for (const ProgramRequest& program : programs) {
-    want(files, program.stdin_path, UserFile::Mode::Read);
-    want(files, program.out);
-    if (program.err) want(files, *program.err);
+    if (!program.in_fd) want(files, program.stdin_path, UserFile::Mode::Read);
+    if (!program.out_fd) want(files, program.out);
+    if (program.err && !program.err_fd) want(files, *program.err);
   }
   return files;
 }
@@ -57,8 +57,8 @@ std::vector<ProgramBatch> make_batches(const std::vector<ProgramRequest>& progra
     ProgramBatch batch{.host_files = host_files, .programs = {}, .fds = {}};
     for (const ProgramRequest& program : programs) {
       if (program.host_files != host_files) continue;
-      // In, out, err, the inherited one, and the list itself.
-      if (batch.fds.size() + 5 > kMaxPacketFds) {
+      // In, out, err, the inherited one, the terminal's socket, and the list itself.
+      if (batch.fds.size() + 6 > kMaxPacketFds) {
         batches.push_back(std::move(batch));
         batch = {.host_files = host_files, .programs = {}, .fds = {}};
       }
@@ -72,9 +72,15 @@ std::vector<ProgramBatch> make_batches(const std::vector<ProgramRequest>& progra
                          .workdir = program.workdir,
                          .cores = program.cores,
                          .umask = program.umask};
-      order.in = file(program.stdin_path, true);
-      order.out = file(program.out.path, false);
-      order.err = program.err ? file(program.err->path, false) : order.out;
+      const auto held = [&](const SharedFd& fd) { return place(batch, fd->get()); };
+      order.in = program.in_fd ? held(program.in_fd) : file(program.stdin_path, true);
+      order.out = program.out_fd ? held(program.out_fd) : file(program.out.path, false);
+      if (program.err_fd) {
+        order.err = held(program.err_fd);
+      } else {
+        order.err = program.err ? file(program.err->path, false) : order.out;
+      }
+      if (program.terminal) order.terminal = held(program.terminal);
       if (program.inherit_fd >= 0) order.inherit = place(batch, program.inherit_fd);
       batch.programs.push_back(std::move(order));
     }

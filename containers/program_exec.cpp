@@ -2,6 +2,8 @@
 
 #include <fcntl.h>
 #include <sched.h>
+#include <sys/ioctl.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -58,6 +60,32 @@ Result<void> place_descriptors(const ProgramStart& start) {
     if (dup2(wanted[i], i) < 0) return errno_error("place descriptor", errno);
   }
   return {};
+}
+
+// A terminal of this sandbox, so that ttyname() finds it; its other side goes to the shepherd.
+Result<Fd> make_terminal(int socket) {
+  const Fd other(open("/dev/ptmx", O_RDWR | O_NOCTTY | O_CLOEXEC));
+  if (!other) return errno_error("open /dev/ptmx", errno);
+  int unlock = 0;
+  if (ioctl(other.get(), TIOCSPTLCK, &unlock) != 0) return errno_error("unlock terminal", errno);
+  Fd terminal(ioctl(other.get(), TIOCGPTPEER, O_RDWR | O_NOCTTY | O_CLOEXEC));
+  if (!terminal) return errno_error("open terminal", errno);
+  char byte = 't';
+  iovec data{.iov_base = &byte, .iov_len = 1};
+  alignas(cmsghdr) char control[CMSG_SPACE(sizeof(int))] = {};
+  msghdr message{};
+  message.msg_iov = &data;
+  message.msg_iovlen = 1;
+  message.msg_control = control;
+  message.msg_controllen = sizeof control;
+  cmsghdr* header = CMSG_FIRSTHDR(&message);
+  header->cmsg_level = SOL_SOCKET;
+  header->cmsg_type = SCM_RIGHTS;
+  header->cmsg_len = CMSG_LEN(sizeof(int));
+  const int fd = other.get();
+  std::memcpy(CMSG_DATA(header), &fd, sizeof fd);
+  if (sendmsg(socket, &message, MSG_NOSIGNAL) != 1) return errno_error("send terminal", errno);
+  return terminal;
 }
 
 std::vector<char*> pointers(const std::vector<std::string>& texts) {
@@ -126,7 +154,16 @@ Error exec_program(const ProgramStart& start) {
   reset_signals();
   umask(start.umask);
   if (auto pinned = pin_to(start.cores); !pinned) return pinned.error();
-  if (auto placed = place_descriptors(start); !placed) return placed.error();
+  if (start.terminal >= 0) {
+    Result<Fd> terminal = make_terminal(start.terminal);
+    if (!terminal) return terminal.error();
+    ProgramStart with_terminal = start;
+    with_terminal.in = with_terminal.out = with_terminal.err = terminal->get();
+    if (auto placed = place_descriptors(with_terminal); !placed) return placed.error();
+    if (ioctl(0, TIOCSCTTY, 0) != 0) return errno_error("take the terminal", errno);
+  } else if (auto placed = place_descriptors(start); !placed) {
+    return placed.error();
+  }
   if (auto entered = enter_directory(start.workdir); !entered) return entered.error();
 
   const std::vector<char*> argv = pointers(start.argv);

@@ -19,7 +19,8 @@ struct ProgramStart {
   int in = -1;  // -1: /dev/null
   int out = -1;
   int err = -1;
-  int inherit = -1;  // becomes descriptor 3
+  int inherit = -1;   // becomes descriptor 3
+  int terminal = -1;  // a socket: a new terminal becomes 0 to 2 and its other side goes there
 };
 
 // Turns the calling process, a fresh child with its final rights, into the program. argv[0] is

@@ -151,18 +151,44 @@ class Starter {
                          .in = at(program.in),
                          .out = at(program.out),
                          .err = at(program.err),
-                         .inherit = at(program.inherit)});
+                         .inherit = at(program.inherit),
+                         .terminal = at(program.terminal)});
+  }
+
+  // What it and the children it waited for have read from and written to storage; of a process
+  // that has ended and is not reaped yet.
+  static void read_io(pid_t pid, ProgramOver& over) {
+    const std::string path = cat("/proc/", pid, "/io");
+    const Fd fd(open(path.c_str(), O_RDONLY | O_CLOEXEC));
+    if (!fd) return;
+    char text[512];
+    const ssize_t got = read(fd.get(), text, sizeof text);
+    if (got <= 0) return;
+    for (const std::string_view line :
+         split(std::string_view(text, static_cast<std::size_t>(got)), '\n')) {
+      const auto value = [&](std::string_view name) {
+        return line.starts_with(name) ? parse_integer<std::int64_t>(line.substr(name.size()))
+                                      : std::nullopt;
+      };
+      if (const auto bytes = value("read_bytes: ")) over.read = Bytes{*bytes};
+      if (const auto bytes = value("write_bytes: ")) over.written = Bytes{*bytes};
+    }
   }
 
   void reap_all() {
     while (true) {
       int status = 0;
+      siginfo_t ended{};
+      if (waitid(P_ALL, 0, &ended, WEXITED | WNOHANG | WNOWAIT) != 0 || ended.si_pid == 0) return;
+      ProgramOver over;
+      if (running_.contains(ended.si_pid)) read_io(ended.si_pid, over);
       rusage usage{};
-      const pid_t pid = wait4(-1, &status, WNOHANG, &usage);
+      const pid_t pid = wait4(ended.si_pid, &status, WNOHANG, &usage);
       if (pid <= 0) return;
       const auto found = running_.find(pid);
       if (found == running_.end()) continue;  // an orphan that came to us
-      ProgramOver over{.id = found->second.id, .wait_status = status};
+      over.id = found->second.id;
+      over.wait_status = status;
       char message[4096];
       fcntl(found->second.reason.get(), F_SETFL, O_NONBLOCK);
       const ssize_t got = read(found->second.reason.get(), message, sizeof message);
@@ -179,7 +205,7 @@ class Starter {
   }
 
   void send_signal(const SignalOrder& order) {
-    if (order.id) {
+    if (order.id && !order.others) {
       for (const auto& [pid, program] : running_) {
         // Its session, so that what it started in the foreground gets it as well.
         if (program.id != *order.id) continue;
@@ -209,6 +235,8 @@ class Starter {
     while (const dirent* entry = readdir(directory)) {
       const std::optional<int> pid = parse_integer<int>(entry->d_name);
       if (!pid || *pid <= 1 || parent_of(entry->d_name) == 0) continue;
+      const auto program = running_.find(*pid);
+      if (order.others && program != running_.end() && program->second.id == order.id) continue;
       kill(*pid, order.number);
     }
     closedir(directory);

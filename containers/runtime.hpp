@@ -11,11 +11,13 @@
 
 #include <cstdint>
 #include <functional>
+#include <memory>
 #include <optional>
 #include <string>
 #include <utility>
 #include <vector>
 
+#include "queues/base/fd.hpp"
 #include "queues/base/result.hpp"
 #include "queues/base/time.hpp"
 #include "queues/base/units.hpp"
@@ -60,6 +62,22 @@ struct SandboxFile {
   bool executable = false;
 };
 
+// A descriptor that a request holds until it has been passed on, or has failed.
+using SharedFd = std::shared_ptr<const Fd>;
+
+// A program of the node that is found inside every sandbox, whatever its image holds: seen,
+// read-only, as SandboxReady::files_directory + "/bin/" + each of its names.
+struct SandboxTool {
+  std::string path;  // opened with the user's rights
+  std::vector<std::string> names;
+};
+
+// A socket that the programs inside can connect to: SandboxReady::files_directory + "/" + name.
+struct SandboxSocket {
+  std::string name;
+  SharedFd socket;  // of the unix domain, not bound yet; when prepare is done it listens
+};
+
 // Where a program's output goes. Paths are opened with the user's rights, outside the sandbox.
 struct ProgramOutput {
   std::string path;
@@ -78,6 +96,8 @@ struct SandboxRequest {
                         // a bind of its own unless a bind covers it
   SandboxLimits limits;
   std::vector<SandboxFile> files;
+  std::vector<SandboxTool> tools;  // those that the node has not got are left out
+  std::optional<SandboxSocket> socket;
   // Made (and truncated) once, with the user's rights, as the last act of prepare: an output that
   // cannot be written fails the job before anything runs, and programs that share one only append.
   std::vector<ProgramOutput> outputs;
@@ -101,7 +121,15 @@ struct ProgramRequest {
   std::string stdin_path;  // empty: /dev/null
   ProgramOutput out;
   std::optional<ProgramOutput> err;  // none: same as out
-  std::vector<int> cores;            // affinity; empty: the sandbox's
+  // Over the paths, where set.
+  SharedFd in_fd{};
+  SharedFd out_fd{};
+  SharedFd err_fd{};  // none, with out_fd: the same
+  // One end of a pair of stream sockets. The program gets a new terminal of the sandbox as its
+  // standard streams and controlling terminal; the terminal's other side comes out of the pair's
+  // other end.
+  SharedFd terminal{};
+  std::vector<int> cores;  // affinity; empty: the sandbox's
   mode_t umask = 022;
   bool host_files = false;  // runs in the sandbox's namespaces but sees the host's file system
                             // (the PMIx server); inherits `inherit_fd` as descriptor 3
@@ -113,12 +141,19 @@ struct ProgramEnd {
   bool started = true;  // false: exec failed; `message` says why
   int wait_status = 0;  // as wait(2) gives it
   std::string message;
+  // Of it and the children it waited for; the memory is that of the largest of them.
+  Duration cpu{};
+  Bytes peak_memory{};
+  Bytes read{};  // from storage, written to storage
+  Bytes written{};
 };
 
 struct SandboxUsage {
   Duration cpu;
   Bytes peak_memory;
   bool out_of_memory = false;  // the kernel killed something in it for its memory limit
+  Bytes read{};                // from and to storage: of programs that have ended
+  Bytes written{};
 };
 
 class ContainerRuntime {
@@ -134,6 +169,9 @@ class ContainerRuntime {
   // To every process of the user's in the sandbox (SIGKILL leaves none), or to program `id` only.
   // Programs with host_files are ours: they get only what is sent to their id, and SIGKILL.
   virtual void signal(int signal_number, std::optional<std::uint32_t> id) = 0;
+  // To every process of the user's in the sandbox but program `id` itself, which handles signals
+  // badly and stands above the others: a job script.
+  virtual void signal_others(int signal_number, std::uint32_t id) = 0;
   [[nodiscard]] virtual SandboxUsage usage() const = 0;
   // Kills what is left, takes the sandbox down, removes its directory and control groups. Also
   // right after a failed or unfinished prepare, which it aborts. `done` after the last process is

@@ -136,9 +136,16 @@ class Planner {
   }
 
   void open_sources() {
+    if (request_.image) plan_.slots = kTreeSlot + 1;
+    if (request_.socket) plan_.slots = kSocketSlot + 1;
+    for (const SandboxTool& tool : request_.tools) {
+      for (const std::string& name : tool.names) {
+        tools_.emplace_back(open_source(tool.path, false, true),
+                            cat(kFilesDirectory, "/bin/", name));
+      }
+    }
     if (request_.image) {
-      tree_ = plan_.slots++;
-      CHECK(tree_ == kTreeSlot);
+      tree_ = kTreeSlot;
       if (!node_.tree_by_slot) add(OpenSource{tree_, node_.tree_path, false, false});
     }
     for (Bind& bind : binds_) bind.slot = open_source(bind.source, true, false);
@@ -220,7 +227,7 @@ class Planner {
   void add_shm() {
     add(MountNew{
         .type = "tmpfs", .path = "/dev/shm", .options = {{"mode", "1777"}, {"size", shm_size()}}});
-    if (request_.files.empty()) return;
+    if (!has_files(request_)) return;
     const std::string directory(kFilesDirectory);
     std::size_t bytes = 0;
     for (const SandboxFile& file : request_.files) bytes += file.bytes.size() + 4096;
@@ -232,6 +239,11 @@ class Planner {
       const mode_t mode = file.executable ? 0555 : 0444;
       add(MakeFile{cat(directory, "/", file.name), file.bytes, mode});
     }
+    if (!tools_.empty()) add(MakeDirectory{directory + "/bin", 0755});
+    for (const auto& [slot, path] : tools_) {
+      add(Attach{.slot = slot, .path = path, .read_only = true, .make_target = true});
+    }
+    if (request_.socket) add(Listen{kSocketSlot, cat(directory, "/", request_.socket->name)});
     add(RemountReadOnly{directory});
   }
 
@@ -298,6 +310,7 @@ class Planner {
   SandboxPlan plan_;
   std::vector<Bind> binds_;
   std::vector<std::pair<Slot, std::string>> devices_;
+  std::vector<std::pair<Slot, std::string>> tools_;
   Slot tree_ = kNoSlot;
   Slot sys_ = kNoSlot;
 };
@@ -359,6 +372,7 @@ std::string render_op(const SetupOp& op) {
             return cat("make-file ", o.path, " ", octal(o.mode), " bytes=", o.text.size());
           },
           [&](const MakeSymlink& o) { return cat("symlink ", o.path, " -> ", o.target); },
+          [&](const Listen& o) { return cat("listen ", o.slot, " ", o.path); },
           [&](const RemountReadOnly& o) { return cat("remount-read-only ", o.path); },
           [&](const EnterRoot&) { return std::string("enter-root"); },
           [&](const Mask& o) { return cat("mask ", o.path); },
@@ -379,6 +393,10 @@ std::string render_op(const SetupOp& op) {
 }
 
 }  // namespace
+
+bool has_files(const SandboxRequest& request) {
+  return !request.files.empty() || !request.tools.empty() || request.socket.has_value();
+}
 
 Result<SandboxPlan> make_sandbox_plan(const SandboxRequest& request, const NodeFacts& node) {
   return Planner(request, node).make();

@@ -35,6 +35,8 @@ using Slot = int;
 inline constexpr Slot kNoSlot = -1;
 // The image's tree; filled by a privileged parent if NodeFacts::tree_by_slot.
 inline constexpr Slot kTreeSlot = 0;
+// SandboxRequest::socket, if there is one.
+inline constexpr Slot kSocketSlot = 1;
 
 namespace setup {
 
@@ -119,6 +121,11 @@ struct MakeSymlink {
   std::string path;
   std::string target;
 };
+// Binds the slot's socket to `path` and listens.
+struct Listen {
+  Slot slot = kNoSlot;
+  std::string path;
+};
 struct RemountReadOnly {
   std::string path;
 };
@@ -161,6 +168,7 @@ using SetupOp = std::variant<setup::BecomeUser,
                              setup::MakeDirectory,
                              setup::MakeFile,
                              setup::MakeSymlink,
+                             setup::Listen,
                              setup::RemountReadOnly,
                              setup::EnterRoot,
                              setup::Mask,
@@ -185,6 +193,9 @@ struct SandboxPlan {
   std::vector<SetupOp> ops;
   int slots = 0;
 };
+
+// Whether there is anything to be seen in kFilesDirectory.
+[[nodiscard]] bool has_files(const SandboxRequest& request);
 
 // Errors: Invalid (a path that is not absolute or has "..", a destination that would cover /proc,
 // /dev, /sys or the root, a file name with '/').

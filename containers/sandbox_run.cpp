@@ -5,11 +5,14 @@
 #include <sys/mount.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/sysmacros.h>
+#include <sys/un.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstdint>
 #include <cstring>
@@ -60,6 +63,8 @@ Result<void> attach_at(int mount, int target) {
   }
   return {};
 }
+
+constexpr int kListenBacklog = 1024;
 
 bool is_directory(int fd) {
   struct stat status {};
@@ -371,6 +376,25 @@ class Performer {
     if (symlinkat(op.target.c_str(), parent.get(), split_path(op.path).second.c_str()) != 0) {
       return failed(cat("make symlink ", op.path));
     }
+    return {};
+  }
+
+  Result<void> perform(const Listen& op) {
+    GANGWAY_ASSIGN(const Fd parent, parent_of(op.path));
+    GANGWAY_ASSIGN(const Fd before, open_path("."));
+    // By its name alone: the new root is not ours yet, and names in addresses are short.
+    if (fchdir(parent.get()) != 0) return failed(cat("change directory for ", op.path));
+    const std::string name = split_path(op.path).second;
+    sockaddr_un address{};
+    address.sun_family = AF_UNIX;
+    CHECK(name.size() < sizeof address.sun_path);
+    std::copy(name.begin(), name.end(), address.sun_path);
+    const int socket = slot(op.slot).get();
+    if (bind(socket, reinterpret_cast<const sockaddr*>(&address), sizeof address) != 0 ||
+        listen(socket, kListenBacklog) != 0) {
+      return failed(cat("listen at ", op.path));
+    }
+    if (fchdir(before.get()) != 0) return failed("change directory back");
     return {};
   }
 

@@ -167,6 +167,10 @@ struct SandboxRuntime::Impl : std::enable_shared_from_this<Impl> {
                                                settings.waivers, ready.waivers));
       cgroup = std::move(made);
     }
+    if (request.socket) {
+      slots.resize(kSocketSlot + 1);
+      slots[kSocketSlot] = Fd(fcntl(request.socket->socket->get(), F_DUPFD_CLOEXEC, 3));
+    }
     GANGWAY_ASSIGN(SandboxPlan plan, make_sandbox_plan(request, facts));
     const UserIdentity& user = request.user;
     std::optional<IdMaps> maps = identity_maps(user.uid, user.gid, user.groups, privileged());
@@ -218,7 +222,8 @@ struct SandboxRuntime::Impl : std::enable_shared_from_this<Impl> {
   void on_set_up(const SetUp& up) {
     if (state != State::SettingUp) return;
     ready.waivers.insert(ready.waivers.end(), up.waived.begin(), up.waived.end());
-    if (!request.files.empty()) ready.files_directory = std::string(kFilesDirectory);
+    if (has_files(request)) ready.files_directory = std::string(kFilesDirectory);
+    request.socket.reset();  // the listener is ours alone now
     state = State::MakingOutputs;
     std::vector<UserFile> files;
     for (const ProgramOutput& output : request.outputs) {
@@ -315,7 +320,7 @@ struct SandboxRuntime::Impl : std::enable_shared_from_this<Impl> {
   }
 
   void ended_by(std::uint32_t id, int signal_number) {
-    end_program({.id = id, .started = true, .wait_status = signal_number, .message = ""});
+    end_program({.id = id, .started = true, .wait_status = signal_number, .message = {}});
   }
 
   void end_program(ProgramEnd end) {
@@ -470,14 +475,20 @@ struct SandboxRuntime::Impl : std::enable_shared_from_this<Impl> {
   void on_program_over(const ProgramOver& over) {
     seen.cpu = seen.cpu + over.cpu;
     seen.peak_memory = std::max(seen.peak_memory, over.peak_memory);
+    seen.read = seen.read + over.read;
+    seen.written = seen.written + over.written;
     end_program({.id = over.id,
                  .started = over.started,
                  .wait_status = over.wait_status,
-                 .message = over.message});
+                 .message = over.message,
+                 .cpu = over.cpu,
+                 .peak_memory = over.peak_memory,
+                 .read = over.read,
+                 .written = over.written});
   }
 
   void signal(int number, std::optional<std::uint32_t> id) {
-    const std::string order = encode_order(SignalOrder{number, id});
+    const std::string order = encode_order(SignalOrder{.number = number, .id = id});
     const auto found = id ? programs.find(*id) : programs.end();
     if (id && found == programs.end()) return;
     // Those that no starter knows of yet would die of it in their first moment.
@@ -489,6 +500,17 @@ struct SandboxRuntime::Impl : std::enable_shared_from_this<Impl> {
     const bool to_inside = id ? !found->second.on_host : true;
     if (to_host && host) send_order(host->socket.get(), order);
     if (to_inside && init) send_order(init->socket.get(), order);
+  }
+
+  void signal_others(int number, std::uint32_t id) {
+    for (auto& [program_id, program] : programs) {
+      const bool meant = program_id != id && !program.on_host;
+      if (meant && !program.sent && program.early_signal == 0) program.early_signal = number;
+    }
+    if (init) {
+      send_order(init->socket.get(),
+                 encode_order(SignalOrder{.number = number, .id = id, .others = true}));
+    }
   }
 
   void send_order(int socket, const std::string& order) {
@@ -606,6 +628,10 @@ void SandboxRuntime::start(std::vector<ProgramRequest> programs,
 
 void SandboxRuntime::signal(int signal_number, std::optional<std::uint32_t> id) {
   impl_->signal(signal_number, id);
+}
+
+void SandboxRuntime::signal_others(int signal_number, std::uint32_t id) {
+  impl_->signal_others(signal_number, id);
 }
 
 SandboxUsage SandboxRuntime::usage() const { return impl_->usage(); }

@@ -43,6 +43,7 @@ class SandboxRuntime final : public ContainerRuntime {
   void prepare(SandboxRequest request, std::function<void(Result<SandboxReady>)> done) override;
   void start(std::vector<ProgramRequest> programs, std::function<void(ProgramEnd)> on_end) override;
   void signal(int signal_number, std::optional<std::uint32_t> id) override;
+  void signal_others(int signal_number, std::uint32_t id) override;
   [[nodiscard]] SandboxUsage usage() const override;
   void cleanup(std::function<void(SandboxUsage)> done) override;
 

@@ -118,9 +118,16 @@ void Agent::handle(const agent_event::Connected&, Now now, AgentActions& out) {
   out.push_back(agent_action::Tell{std::move(message)});
 }
 
-void Agent::handle(const agent_event::Disconnected&, Now, AgentActions&) {
+void Agent::handle(const agent_event::Disconnected&, Now, AgentActions& out) {
   connected_ = false;
   registered_ = false;
+  // Sessions go through the scheduler, and are over with it.
+  for (const auto& [key, held] : held_) {
+    if (!held.shepherd_connected || held.finished) continue;
+    wire::ToShepherd message;
+    message.mutable_session()->set_closed(true);
+    out.push_back(agent_action::TellShepherd{key, std::move(message)});
+  }
 }
 
 void Agent::handle(const agent_event::Ordered& e, Now now, AgentActions& out) {
@@ -142,6 +149,7 @@ void Agent::handle(const agent_event::Ordered& e, Now now, AgentActions& out) {
       case wire::ToNode::kRelease:
         refuse(key_of(message.release()), old, out);
         break;
+      case wire::ToNode::kSession:
       case wire::ToNode::kRegistered:
       case wire::ToNode::kHeartbeatAck:
       case wire::ToNode::WHAT_NOT_SET:
@@ -171,6 +179,9 @@ void Agent::handle(const agent_event::Ordered& e, Now now, AgentActions& out) {
       break;
     case wire::ToNode::kRelease:
       on_release(message.release(), out);
+      break;
+    case wire::ToNode::kSession:
+      on_session(message.session(), out);
       break;
     case wire::ToNode::WHAT_NOT_SET:
       break;  // of a later version
@@ -368,6 +379,24 @@ void Agent::on_release(const wire::Release& m, AgentActions& out) {
   tell_shepherd(entry, std::move(message), out);
 }
 
+// People talk with shepherds that are there; nothing of it is kept.
+void Agent::on_session(const wire::NodeSession& m, AgentActions& out) {
+  const AttemptKey key = key_of(m);
+  const Entry entry = held_.find(key);
+  if (entry != held_.end() && !entry->second.finished && entry->second.shepherd_connected) {
+    wire::ToShepherd message;
+    *message.mutable_session() = m;
+    out.push_back(agent_action::TellShepherd{key, std::move(message)});
+    return;
+  }
+  if (m.has_closed()) return;
+  wire::FromNode answer;
+  set_key(key, answer.mutable_session());
+  answer.mutable_session()->set_id(m.id());
+  answer.mutable_session()->set_closed(true);
+  out.push_back(agent_action::Tell{std::move(answer)});
+}
+
 void Agent::refuse(const AttemptKey& key, const Error& why, AgentActions& out) const {
   wire::FromNode message;
   set_key(key, message.mutable_refused());
@@ -453,6 +482,11 @@ void Agent::handle(const agent_event::ShepherdSaid& e, Now now, AgentActions& ou
     wire::StepFinished finished = e.message.finished();
     set_key(e.key, &finished);
     finish(entry, std::move(finished), now, out);
+  } else if (e.message.has_session()) {
+    wire::FromNode message;
+    *message.mutable_session() = e.message.session();
+    set_key(e.key, message.mutable_session());
+    out.push_back(agent_action::Tell{std::move(message)});
   }
 }
 

@@ -168,6 +168,7 @@ class Agent {
   void on_launch(const wire::Launch& m, Now now, AgentActions& out);
   void on_stop(const wire::Stop& m, Now now, AgentActions& out);
   void on_release(const wire::Release& m, AgentActions& out);
+  void on_session(const wire::NodeSession& m, AgentActions& out);
 
   [[nodiscard]] Result<void> check(const wire::Prepare& m) const;
   void tell_shepherd(Entry entry, wire::ToShepherd message, AgentActions& out);

@@ -24,6 +24,7 @@
 #include "executor/process_host.hpp"
 #include "executor/socket_ports.hpp"
 #include "executor/spool.hpp"
+#include "executor/topology.hpp"
 #include "queues/base/find_program.hpp"
 #include "queues/base/log.hpp"
 #include "queues/base/process.hpp"
@@ -120,6 +121,18 @@ wire::ShepherdStart node_part(const config::Config& config,
   }
   start.set_tcp_networks(config.mpi.tcp_networks);
   start.set_shared_machine(config.executor.shared_machine);
+  // Without it ranks are bound to processors as if each were a core.
+  if (const Result<Topology> topology = read_topology()) {
+    for (const Pu& pu : *topology) {
+      wire::Pu* const one = start.add_topology();
+      one->set_os(pu.os);
+      one->set_core(pu.core);
+      one->set_socket(pu.socket);
+      one->set_numa(pu.numa);
+    }
+  } else {
+    log_warning("topology_unknown", {{"why", topology.error().message()}});
+  }
   return start;
 }
 

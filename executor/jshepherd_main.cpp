@@ -7,9 +7,11 @@
 // internal.
 #include <fcntl.h>
 #include <sys/prctl.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <cerrno>
 #include <csignal>
 #include <cstdio>
 #include <cstring>
@@ -94,6 +96,14 @@ Result<LaunchFacts> gather_facts(const wire::ShepherdStart& start,
   facts.tcp_networks = start.tcp_networks();
   // Missing, it is the launch of an MPI job that fails, with the reason.
   facts.pmix_server = find_program("jpmixd").value_or("jpmixd");
+  for (const wire::Pu& pu : start.topology()) {
+    facts.topology.push_back({pu.os(), pu.core(), pu.socket(), pu.numa()});
+  }
+  // Without it jobs run; only jrun is not found in them.
+  facts.step_tool = find_program("jrun").value_or("");
+  facts.step_socket =
+      std::make_shared<const Fd>(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
+  if (!*facts.step_socket) return errno_error("make a socket", errno);
   facts.gang_token = to_hex(hmac_sha256(start.order().secret(), "name space of the gang"));
   return facts;
 }

@@ -5,6 +5,7 @@
 #include <set>
 #include <utility>
 
+#include "containers/sandbox_plan.hpp"
 #include "executor/environment.hpp"
 #include "queues/base/check.hpp"
 #include "queues/base/text.hpp"
@@ -138,11 +139,9 @@ std::vector<int> cores_of_task(const StepOrder& order,
   return cores;
 }
 
-bool is_oversubscribed(const StepOrder& order, const LaunchFacts& facts) {
-  if (facts.shared_machine) return true;
-  const auto tasks = static_cast<std::size_t>(std::max(share_of(order).tasks, 0));
-  if (tasks > share_of(order).cores.size()) return true;
-  return !facts.usable_cores.empty() && tasks > facts.usable_cores.size();
+bool is_oversubscribed(const LaunchFacts& facts, std::size_t ranks, std::size_t cores) {
+  if (facts.shared_machine || ranks > cores) return true;
+  return !facts.usable_cores.empty() && ranks > facts.usable_cores.size();
 }
 
 // ---- environment -------------------------------------------------------------------------------
@@ -160,6 +159,8 @@ bool is_of_an_outer_job(std::string_view name) {
                                 "OMPI_COMM_WORLD_",
                                 "SLURM_ARRAY_",
                                 "SLURM_STEP",
+                                "JOB_STEP_",
+                                "JOB_TASK_CPUS",
                                 "SLURM_TASK",
                                 "SLURM_LOCALID",
                                 "SLURM_PROCID",
@@ -176,20 +177,6 @@ bool is_of_an_outer_job(std::string_view name) {
                                 "PBS_JOB",
                                 "PBS_N",
                                 "PBS_QUEUE"});
-}
-
-// "2(x3),1": counts of consecutive nodes, as Slurm prints them.
-std::string render_counts(const std::vector<std::int64_t>& counts) {
-  std::string text;
-  for (std::size_t i = 0; i < counts.size();) {
-    std::size_t same = i;
-    while (same < counts.size() && counts[same] == counts[i]) ++same;
-    if (!text.empty()) text += ',';
-    text += number(counts[i]);
-    if (same - i > 1) text += cat("(x", same - i, ")");
-    i = same;
-  }
-  return text;
 }
 
 void set_both(Environment& env, std::string_view name, std::string_view value) {
@@ -312,27 +299,6 @@ void set_pbs_variables(Environment& env,
   env.set("PBS_NP", number(order.spec.total_tasks()));
 }
 
-// Open MPI, started without mpirun. Only where neither the user nor the image has said anything.
-void set_open_mpi_defaults(Environment& env, const StepOrder& order, const LaunchFacts& facts) {
-  // Without this every rank takes itself for a job of its own: the ORTE schizo component claims an
-  // unmanaged singleton, PMIx server or not (Open MPI 4).
-  env.set_default("OMPI_MCA_schizo", "^orte");
-  env.set_default("OMPI_MCA_hwloc_base_binding_policy", "none");
-  env.set_default("OMPI_MCA_orte_externally_bound", "1");
-  if (!facts.fast_network) {
-    // Saves Open MPI 200 ms of looking for fabrics that are not there.
-    env.set_default("OMPI_MCA_pml", "ob1");
-    env.set_default("OMPI_MCA_btl", "self,vader,tcp");
-  }
-  if (!facts.tcp_networks.empty() && env.find("OMPI_MCA_btl_tcp_if_exclude") == nullptr) {
-    env.set_default("OMPI_MCA_btl_tcp_if_include", facts.tcp_networks);
-  }
-  if (is_oversubscribed(order, facts)) env.set_default("OMPI_MCA_mpi_yield_when_idle", "1");
-  // With SLURM_NODELIST but without a step, Open MPI takes a rank for a singleton in an allocation.
-  env.set("SLURM_STEP_ID", "0");
-  env.set("SLURM_STEPID", "0");
-}
-
 Environment node_environment(const StepOrder& order,
                              const LaunchFacts& facts,
                              const containers::SandboxReady& sandbox) {
@@ -357,8 +323,20 @@ Environment node_environment(const StepOrder& order,
   env.set_default("TMPDIR", "/tmp");
   set_job_variables(env, order, facts);
   if (speaks_pbs(order)) set_pbs_variables(env, order, sandbox);
-  if (uses_pmix(order)) set_open_mpi_defaults(env, order, facts);
+  if (facts.step_socket) {
+    env.set("JOB_STEP_SOCKET", cat(sandbox.files_directory, "/", kStepSocketName));
+  }
+  // Behind everything: jrun is found in any image, and what the image or the user has goes first.
+  if (!facts.step_tool.empty()) {
+    env.set("PATH", cat(*env.find("PATH"), ":", sandbox.files_directory, "/bin"));
+  }
   return env;
+}
+
+// The program of a job that jrun has made for one step: ours, not the image's.
+bool is_holder(const StepOrder& order) {
+  return order.spec.argv.size() == 2 && order.spec.argv[1] == "--hold" &&
+         order.spec.argv[0] == cat(containers::kFilesDirectory, "/bin/jrun");
 }
 
 // ---- the command -------------------------------------------------------------------------------
@@ -372,29 +350,13 @@ std::vector<std::string> plan_argv(const StepOrder& order,
     if (!spec.script.starts_with("#!")) argv.push_back("/bin/sh");
     argv.push_back(path);
   } else if (spec.image) {
-    // As Docker: the image's entry point stands before the command, or before its own default;
-    // with another entry point the default has lost its meaning.
-    const std::optional<std::string>& entrypoint = spec.container.entrypoint;
-    if (!entrypoint) {
-      argv = sandbox.image_entrypoint;
-    } else if (!entrypoint->empty()) {
-      argv.push_back(*entrypoint);
-    }
-    if (spec.argv.empty() && !entrypoint) {
+    if (!is_holder(order)) argv = plan_entrypoint(order, sandbox);
+    if (spec.argv.empty() && !spec.container.entrypoint) {
       argv.insert(argv.end(), sandbox.image_cmd.begin(), sandbox.image_cmd.end());
     }
   }
   argv.insert(argv.end(), spec.argv.begin(), spec.argv.end());
   return argv;
-}
-
-// The image's own command may name files where the image starts it; any other starts where the job
-// was submitted.
-std::string program_directory(const StepOrder& order, const containers::SandboxReady& sandbox) {
-  const ContainerSpec& container = order.spec.container;
-  if (!container.workdir.empty()) return container.workdir;
-  if (container.own_command && !sandbox.image_workdir.empty()) return sandbox.image_workdir;
-  return order.spec.workdir;
 }
 
 containers::ImageSource image_source(const ImageSpec& image) {
@@ -416,6 +378,74 @@ containers::ImageSource image_source(const ImageSpec& image) {
 }
 
 }  // namespace
+
+std::string plan_output_path(const StepOrder& order,
+                             const LaunchFacts& facts,
+                             std::int32_t task,
+                             int stream) {
+  const StdioPaths paths = stdio_paths(order, facts, task);
+  return stream == 2 && !paths.err.empty() ? paths.err : paths.out;
+}
+
+Environment plan_environment(const StepOrder& order,
+                             const LaunchFacts& facts,
+                             const containers::SandboxReady& sandbox) {
+  return node_environment(order, facts, sandbox);
+}
+
+// Open MPI, started without mpirun. Only where neither the user nor the image has said anything.
+void plan_open_mpi_defaults(Environment& env,
+                            const LaunchFacts& facts,
+                            std::size_t ranks,
+                            std::size_t cores) {
+  // Without this every rank takes itself for a job of its own: the ORTE schizo component claims an
+  // unmanaged singleton, PMIx server or not (Open MPI 4).
+  env.set_default("OMPI_MCA_schizo", "^orte");
+  env.set_default("OMPI_MCA_hwloc_base_binding_policy", "none");
+  env.set_default("OMPI_MCA_orte_externally_bound", "1");
+  if (!facts.fast_network) {
+    // Saves Open MPI 200 ms of looking for fabrics that are not there.
+    env.set_default("OMPI_MCA_pml", "ob1");
+    env.set_default("OMPI_MCA_btl", "self,vader,tcp");
+  }
+  if (!facts.tcp_networks.empty() && env.find("OMPI_MCA_btl_tcp_if_exclude") == nullptr) {
+    env.set_default("OMPI_MCA_btl_tcp_if_include", facts.tcp_networks);
+  }
+  if (is_oversubscribed(facts, ranks, cores)) env.set_default("OMPI_MCA_mpi_yield_when_idle", "1");
+}
+
+// As Docker: the image's entry point stands before the command, or before its own default; with
+// another entry point the default has lost its meaning.
+std::vector<std::string> plan_entrypoint(const StepOrder& order,
+                                         const containers::SandboxReady& sandbox) {
+  if (!order.spec.image) return {};
+  const std::optional<std::string>& entrypoint = order.spec.container.entrypoint;
+  if (!entrypoint) return sandbox.image_entrypoint;
+  if (entrypoint->empty()) return {};
+  return {*entrypoint};
+}
+
+// The image's own command may name files where the image starts it; any other starts where the job
+// was submitted.
+std::string plan_directory(const StepOrder& order, const containers::SandboxReady& sandbox) {
+  const ContainerSpec& container = order.spec.container;
+  if (!container.workdir.empty()) return container.workdir;
+  if (container.own_command && !sandbox.image_workdir.empty()) return sandbox.image_workdir;
+  return order.spec.workdir;
+}
+
+std::string render_counts(const std::vector<std::int64_t>& counts) {
+  std::string text;
+  for (std::size_t i = 0; i < counts.size();) {
+    std::size_t same = i;
+    while (same < counts.size() && counts[same] == counts[i]) ++same;
+    if (!text.empty()) text += ',';
+    text += number(counts[i]);
+    if (same - i > 1) text += cat("(x", same - i, ")");
+    i = same;
+  }
+  return text;
+}
 
 bool is_bound_to_host(std::string_view name) {
   static constexpr std::array<std::string_view, 20> kNames{"PATH",
@@ -509,6 +539,13 @@ containers::SandboxRequest plan_sandbox(const StepOrder& order, const LaunchFact
   if (speaks_pbs(order)) {
     request.files.push_back({std::string(kNodeFileName), pbs_node_file(order), false});
   }
+  if (!facts.step_tool.empty()) {
+    // srun too: two in ten scripts call it.
+    request.tools.push_back({facts.step_tool, {"jrun", "srun"}});
+  }
+  if (facts.step_socket) {
+    request.socket = containers::SandboxSocket{std::string(kStepSocketName), facts.step_socket};
+  }
   request.outputs = plan_outputs(order, facts);
   return request;
 }
@@ -517,8 +554,16 @@ std::vector<containers::ProgramRequest> plan_programs(const StepOrder& order,
                                                       const LaunchFacts& facts,
                                                       const containers::SandboxReady& sandbox,
                                                       const std::vector<RankEnvironment>& ranks) {
-  const std::string directory = program_directory(order, sandbox);
+  const std::string directory = plan_directory(order, sandbox);
   Environment common = node_environment(order, facts, sandbox);
+  if (uses_pmix(order)) {
+    plan_open_mpi_defaults(common, facts, static_cast<std::size_t>(programs_here(order)),
+                           share_of(order).cores.size());
+    // With SLURM_NODELIST but without a step, Open MPI takes a rank for a singleton in an
+    // allocation.
+    common.set("SLURM_STEP_ID", "0");
+    common.set("SLURM_STEPID", "0");
+  }
   common.set("PWD", directory);
   const std::vector<std::string> argv = plan_argv(order, sandbox);
   std::vector<containers::ProgramRequest> programs;
@@ -627,10 +672,10 @@ std::string expand_pattern(std::string_view pattern, const PatternFacts& facts) 
         break;
       case 'J':
         out += padded(job, width);
-        if (!facts.batch) out += ".0";
+        if (!facts.batch) out += cat(".", facts.step);
         break;
       case 's':
-        out += facts.batch ? "batch" : padded(0, width);
+        out += facts.batch ? "batch" : padded(facts.step, width);
         break;
       case 'n':
         out += padded(facts.node_index, width);
@@ -657,6 +702,18 @@ std::string expand_pattern(std::string_view pattern, const PatternFacts& facts) 
     i = letter;
   }
   return out;
+}
+
+std::string render_used(const StepOrder& order, const LaunchFacts& facts, const UsedAmounts& used) {
+  const NodeShare& share = share_of(order);
+  const std::int64_t tenths = used.wall.ns > 0 ? used.cpu.ns * 10 / used.wall.ns : 0;
+  std::string text = cat("gangway: job ", to_string(order.key), " on ", facts.node.value, " used ",
+                         render_bytes(used.peak_memory));
+  if (share.resources.memory.value > 0) text += cat(" of ", render_bytes(share.resources.memory));
+  text += cat(" memory, ", tenths / 10, ".", tenths % 10, " of ", share.resources.cores,
+              " cores, for ", render_duration(used.wall));
+  if (order.spec.time_limit) text += cat(" of ", render_duration(*order.spec.time_limit));
+  return text + cat(", read ", render_bytes(used.read), ", wrote ", render_bytes(used.written));
 }
 
 // ---- for people --------------------------------------------------------------------------------

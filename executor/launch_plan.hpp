@@ -19,8 +19,11 @@
 #include <vector>
 
 #include "containers/runtime.hpp"
+#include "executor/binding.hpp"
+#include "executor/environment.hpp"
 #include "executor/step_machine.hpp"
 #include "queues/base/result.hpp"
+#include "queues/model/job_usage.hpp"
 #include "queues/wire/node.pb.h"
 
 namespace gangway::executor {
@@ -36,7 +39,10 @@ struct LaunchFacts {
   bool fast_network = false;      // has a fabric that Open MPI finds better than TCP
   std::string tcp_networks;       // "10.77.0.0/24": what Open MPI's TCP may use
   std::string pmix_server;        // path of jpmixd
-  std::string gang_token;         // known to this attempt's shepherds and ranks alone
+  Topology topology;              // empty: unknown
+  std::string step_tool;          // path of jrun, to be found in sandboxes; empty: there is none
+  containers::SharedFd step_socket;  // where jrun inside will reach us; none: no steps
+  std::string gang_token;            // known to this attempt's shepherds and ranks alone
 };
 
 // Errors: Corrupt, naming the field.
@@ -47,6 +53,8 @@ struct LaunchFacts {
 inline constexpr std::string_view kScriptName = "job_script";
 // For scripts that speak PBS: a node's name for each of its tasks, one a line.
 inline constexpr std::string_view kNodeFileName = "nodes";
+inline constexpr std::uint32_t kScriptId = 0;  // a script's program id in the sandbox
+inline constexpr std::uint32_t kUsageWriterId = 0xfffffffd;
 inline constexpr std::uint32_t kPmixServerId = 0xfffffffe;  // its program id in the sandbox
 
 [[nodiscard]] containers::SandboxRequest plan_sandbox(const StepOrder& order,
@@ -66,6 +74,34 @@ inline constexpr std::uint32_t kPmixServerId = 0xfffffffe;  // its program id in
                                                           int inherit_fd);
 [[nodiscard]] wire::PmixSetup plan_pmix_setup(const StepOrder& order, const LaunchFacts& facts);
 
+// ---- parts of it that steps use too ------------------------------------------------------------
+
+// What programs of this node find, apart from what is of one rank.
+[[nodiscard]] Environment plan_environment(const StepOrder& order,
+                                           const LaunchFacts& facts,
+                                           const containers::SandboxReady& sandbox);
+// What Open MPI needs for `ranks` ranks on `cores` cores of this node, unless the user has set it.
+void plan_open_mpi_defaults(Environment& env,
+                            const LaunchFacts& facts,
+                            std::size_t ranks,
+                            std::size_t cores);
+// What stands before a command in the image; empty without one.
+[[nodiscard]] std::vector<std::string> plan_entrypoint(const StepOrder& order,
+                                                       const containers::SandboxReady& sandbox);
+// Where programs start.
+[[nodiscard]] std::string plan_directory(const StepOrder& order,
+                                         const containers::SandboxReady& sandbox);
+// "2(x3),1": counts of consecutive nodes, as Slurm prints them.
+[[nodiscard]] std::string render_counts(const std::vector<std::int64_t>& counts);
+
+// The file that a task's output (stream 1) or errors (2) go to, as the host sees it.
+[[nodiscard]] std::string plan_output_path(const StepOrder& order,
+                                           const LaunchFacts& facts,
+                                           std::int32_t task,
+                                           int stream);
+
+inline constexpr std::string_view kStepSocketName = "steps";
+
 // For people and golden tests.
 [[nodiscard]] std::string render(const containers::SandboxRequest& sandbox);
 [[nodiscard]] std::string render(const containers::ProgramRequest& program);
@@ -80,9 +116,15 @@ struct PatternFacts {
   std::uint32_t node_index = 0;
   std::int32_t task = 0;
   bool batch = true;
+  std::uint32_t step = 0;
 };
 // An unknown pattern stays as it is.
 [[nodiscard]] std::string expand_pattern(std::string_view pattern, const PatternFacts& facts);
+
+// "gangway: n01 used 3.1 GB of 64 GB, 1.9 of 4 cores, for 0:10:00", of what this node was given.
+[[nodiscard]] std::string render_used(const StepOrder& order,
+                                      const LaunchFacts& facts,
+                                      const UsedAmounts& used);
 
 // The variable describes the file system or the session it was set in: with an image it is dropped.
 [[nodiscard]] bool is_bound_to_host(std::string_view name);

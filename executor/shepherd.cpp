@@ -1,6 +1,7 @@
 #include "executor/shepherd.hpp"
 
 #include <algorithm>
+#include <csignal>
 #include <utility>
 
 #include "executor/exit_status.hpp"
@@ -27,9 +28,7 @@ bool has_ranks(const StepOrder& order) {
   return order.spec.mpi == MpiMode::Pmix && order.spec.launch == LaunchMode::Tasks;
 }
 
-bool needs_peers(const StepOrder& order) {
-  return has_ranks(order) && order.allocation.shares.size() > 1;
-}
+bool needs_peers(const StepOrder& order) { return order.allocation.shares.size() > 1; }
 
 // Our server is told that another node cannot answer any more.
 bool tells_of_a_loss(const ExchangeAction& action) {
@@ -42,6 +41,8 @@ bool tells_of_a_loss(const ExchangeAction& action) {
   if (tell->message.has_modex_answer()) return is_loss(tell->message.modex_answer().status());
   return false;
 }
+
+constexpr Duration kUsagePatience = seconds(2);
 
 // Messages for a peer that is not connected yet; as much as the transport would hold for it.
 constexpr std::size_t kMaxWaitingBytes = 64 << 20;
@@ -63,8 +64,24 @@ Shepherd::Shepherd(
   const StepOrder& o = machine_.order();
   if (has_ranks(o)) {
     exchange_.emplace(o.node_index, rank_ranges(o.allocation));
-    peers_.resize(o.allocation.shares.size());
   }
+  peers_.resize(o.allocation.shares.size());
+  steps_ = std::make_unique<StepServer>(StepServerWorld{
+      .loop = world_.loop,
+      .runtime = world_.runtime,
+      .order = o,
+      .facts = facts_,
+      .sandbox = sandbox_,
+      .make_pmix_link = world_.make_pmix_link,
+      .tell_peer = [this](std::uint32_t node, const wire::Peer& peer) { tell_peer(node, peer); },
+      .tell_outside = [this](const wire::NodeSession& session) { tell_outside(session); },
+      // In a turn of its own: the machine may end the step that says so.
+      .count_programs =
+          [this](int by) {
+            world_.loop.post([this, alive = alive_, by] {
+              if (*alive) feed(step_event::GuestsChanged{by});
+            });
+          }});
 }
 
 Shepherd::~Shepherd() {
@@ -101,8 +118,10 @@ void Shepherd::perform(StepAction action) {
     void operator()(const step_action::StartPmix& a) const { s.start_pmix(a.peers); }
     void operator()(const step_action::StartPrograms& a) const { s.start_programs(a.ranks); }
     void operator()(const step_action::SignalPrograms& a) const {
+      if (a.number == SIGTERM || a.number == SIGKILL) s.steps_->note_stopping();
       s.world_.runtime.signal(a.number, std::nullopt);
     }
+    void operator()(const step_action::Warn& a) const { s.warn(a.number, a.script_only); }
     void operator()(const step_action::CleanUp&) const { s.clean_up(); }
     void operator()(const step_action::ReportPrepared& a) const { s.report_prepared(a.peer_port); }
     void operator()(const step_action::ReportFinished& a) const { s.report_finished(a.report); }
@@ -162,16 +181,14 @@ void Shepherd::prepare_sandbox() {
                              return;
                            }
                            sandbox_ = *std::move(ready);
+                           steps_->open(facts_.step_socket);
                            feed(step_event::SandboxReady{port});
                          });
 }
 
 void Shepherd::start_pmix(const std::vector<PeerAddress>& peers) {
   const StepOrder& order = machine_.order();
-  addresses_.assign(order.allocation.shares.size(), PeerAddress{});
-  for (const PeerAddress& peer : peers) {
-    if (const auto node = find_node(peer.node)) addresses_[*node] = peer;
-  }
+  note_addresses(peers);
   pmix_ = world_.make_pmix_link(pmix_side_);
   Result<Fd> server_end = pmix_->open();
   if (!server_end) {
@@ -188,6 +205,13 @@ void Shepherd::start_pmix(const std::vector<PeerAddress>& peers) {
                        [this, alive = alive_](const containers::ProgramEnd& end) {
                          if (*alive) on_program_end(end);
                        });
+}
+
+void Shepherd::note_addresses(const std::vector<PeerAddress>& peers) {
+  addresses_.resize(machine_.order().allocation.shares.size());
+  for (const PeerAddress& peer : peers) {
+    if (const auto node = find_node(peer.node)) addresses_[*node] = peer;
+  }
 }
 
 void Shepherd::start_programs(const std::vector<RankEnvironment>& ranks) {
@@ -212,7 +236,65 @@ void Shepherd::on_program_end(const containers::ProgramEnd& end) {
   feed(step_event::ProgramEnded{task, end.started, end.wait_status, end.message});
 }
 
+// The ranks of steps are warned as ranks; without any, what a script runs by itself. A script that
+// does not ask for the signal would die of it.
+void Shepherd::warn(int number, bool script_only) {
+  const StepOrder& order = machine_.order();
+  if (order.spec.launch == LaunchMode::Tasks) {
+    world_.runtime.signal(number, std::nullopt);
+  } else if (script_only) {
+    if (order.node_index == 0) world_.runtime.signal(number, kScriptId);
+  } else if (!steps_->signal_ranks(number) && order.node_index == 0) {
+    world_.runtime.signal_others(number, kScriptId);
+  }
+}
+
 void Shepherd::clean_up() {
+  steps_->drain([this, alive = alive_] {
+    if (!*alive) return;
+    write_usage([this, alive] {
+      if (*alive) take_down();
+    });
+  });
+}
+
+void Shepherd::write_usage(std::function<void()> then) {
+  const StepOrder& order = machine_.order();
+  if (!order.spec.report_usage || !machine_.has_launched() || order.node_index != 0 ||
+      facts_.step_tool.empty()) {
+    return then();
+  }
+  const containers::SandboxUsage usage = world_.runtime.usage();
+  containers::ProgramRequest program;
+  program.id = kUsageWriterId;
+  program.argv = {facts_.step_tool, "--say",
+                  render_used(order, facts_,
+                              {.cpu = usage.cpu,
+                               .peak_memory = usage.peak_memory,
+                               .wall = machine_.wall(),
+                               .read = usage.read,
+                               .written = usage.written})};
+  program.workdir = "/";
+  program.host_files = true;
+  program.out = {.path = plan_output_path(order, facts_, 0, 1), .truncate = false};
+  // Once, whichever comes first: the line is not worth waiting for.
+  auto once = std::make_shared<std::function<void()>>(std::move(then));
+  const auto go_on = [once] {
+    if (const auto next = std::exchange(*once, nullptr)) next();
+  };
+  const io::TimerId patience = world_.loop.arm(world_.loop.now().boot + kUsagePatience, go_on);
+  std::vector<containers::ProgramRequest> programs;
+  programs.push_back(std::move(program));
+  world_.runtime.start(std::move(programs),
+                       [this, alive = alive_, patience, go_on](const containers::ProgramEnd&) {
+                         if (!*alive) return;
+                         world_.loop.cancel(patience);
+                         go_on();
+                       });
+}
+
+void Shepherd::take_down() {
+  steps_->close();
   if (pmix_) pmix_->close();
   pmix_server_end_.reset();
   for (Peer& peer : peers_) {
@@ -220,7 +302,13 @@ void Shepherd::clean_up() {
     peer.waiting_bytes = 0;
   }
   world_.runtime.cleanup([this, alive = alive_](containers::SandboxUsage usage) {
-    if (*alive) feed(step_event::CleanedUp{usage.cpu, usage.peak_memory, usage.out_of_memory});
+    if (*alive) {
+      feed(step_event::CleanedUp{.cpu = usage.cpu,
+                                 .peak_memory = usage.peak_memory,
+                                 .out_of_memory = usage.out_of_memory,
+                                 .read = usage.read,
+                                 .written = usage.written});
+    }
   });
 }
 
@@ -249,7 +337,9 @@ void Shepherd::AgentSide::on_frame(io::PeerId peer, wire::Frame frame) {
 }
 
 void Shepherd::AgentSide::on_closed(io::PeerId peer, const Error&) {
-  if (shepherd.agent_ == peer) shepherd.agent_.reset();
+  if (shepherd.agent_ != peer) return;
+  shepherd.agent_.reset();
+  shepherd.steps_->on_outside_lost();
 }
 
 void Shepherd::on_agent_message(const wire::ToShepherd& message) {
@@ -260,6 +350,7 @@ void Shepherd::on_agent_message(const wire::ToShepherd& message) {
         launch.peers.push_back(
             {peer.node(), peer.address(), static_cast<std::uint16_t>(peer.port())});
       }
+      note_addresses(launch.peers);
       feed(std::move(launch));
       break;
     }
@@ -279,6 +370,9 @@ void Shepherd::on_agent_message(const wire::ToShepherd& message) {
       break;
     case wire::ToShepherd::kRelease:
       feed(step_event::Released{});
+      break;
+    case wire::ToShepherd::kSession:
+      steps_->on_outside(message.session());
       break;
     case wire::ToShepherd::kStart:
     case wire::ToShepherd::WHAT_NOT_SET:
@@ -337,6 +431,9 @@ void Shepherd::report_finished(const StepReport& report) {
     finished.mutable_usage()->set_cpu_ns(report.cpu.ns);
     finished.mutable_usage()->set_peak_memory_bytes(report.peak_memory.value);
     finished.mutable_usage()->set_wall_ns(report.wall.ns);
+    finished.mutable_usage()->set_read_bytes(report.read.value);
+    finished.mutable_usage()->set_written_bytes(report.written.value);
+    for (const StepRecord& step : steps_->records()) wire::to_wire(step, finished.add_steps());
     finished.set_never_launched(report.never_launched);
     finished.set_ended_at_ns(world_.loop.now().wall.ns);
     for (const std::string& waiver : sandbox_.waivers) finished.add_waivers(waiver);
@@ -421,6 +518,14 @@ void Shepherd::exchange(ExchangeActions actions, std::uint32_t with) {
   }
 }
 
+void Shepherd::tell_outside(const wire::NodeSession& session) {
+  wire::FromShepherd message;
+  *message.mutable_session() = session;
+  wire::to_wire(machine_.order().key, message.mutable_session()->mutable_key());
+  message.mutable_session()->set_attempt(machine_.order().attempt);
+  tell_agent(message);
+}
+
 void Shepherd::tell_peer(std::uint32_t node, const wire::Peer& message) {
   CHECK(node < peers_.size());
   Peer& peer = peers_[node];
@@ -463,8 +568,9 @@ void Shepherd::lose_peer(std::uint32_t node) {
   peer.lost = true;
   peer.out.reset();
   peer.waiting.clear();
-  if (is_ending() || !exchange_) return;
-  exchange(exchange_->on_peer_lost(node), node);
+  if (is_ending()) return;
+  steps_->on_peer_lost(node);
+  if (exchange_) exchange(exchange_->on_peer_lost(node), node);
 }
 
 void Shepherd::GangSide::on_connected(io::PeerId peer, const io::PeerIdentity& identity) {
@@ -502,7 +608,12 @@ void Shepherd::GangSide::on_frame(io::PeerId peer, wire::Frame frame) {
     return;
   }
   const auto node = shepherd.node_of_link_.find(peer);
-  if (node == shepherd.node_of_link_.end() || !shepherd.exchange_ || shepherd.is_ending()) return;
+  if (node == shepherd.node_of_link_.end() || shepherd.is_ending()) return;
+  if (message.has_step()) return shepherd.steps_->on_peer_step(node->second, message.step());
+  if (message.has_session()) {
+    return shepherd.steps_->on_peer_session(node->second, message.session());
+  }
+  if (!shepherd.exchange_) return;
   shepherd.exchange(shepherd.exchange_->on_peer(node->second, message), node->second);
 }
 

@@ -25,6 +25,7 @@
 #include "executor/pmix_link.hpp"
 #include "executor/ports.hpp"
 #include "executor/step_machine.hpp"
+#include "executor/step_server.hpp"
 #include "queues/io/event_loop.hpp"
 #include "queues/io/transport.hpp"
 #include "queues/wire/node.pb.h"
@@ -104,6 +105,9 @@ class Shepherd final {
   void start_pmix(const std::vector<PeerAddress>& peers);
   void start_programs(const std::vector<RankEnvironment>& ranks);
   void clean_up();
+  void take_down();
+  // Appends a line to the job's output, if it was asked for; then `then`.
+  void write_usage(std::function<void()> then);
   void report_prepared(std::uint16_t port);
   void report_finished(const StepReport& report);
   void sync_finished();
@@ -118,6 +122,9 @@ class Shepherd final {
   void exchange(ExchangeActions actions, std::uint32_t with);
   void tell_pmix(const wire::ToPmix& message);
   void tell_peer(std::uint32_t node, const wire::Peer& message);
+  void note_addresses(const std::vector<PeerAddress>& peers);
+  void tell_outside(const wire::NodeSession& message);
+  void warn(int number, bool script_only);
   void link_open(std::uint32_t node, io::PeerId link);
   void lose_peer(std::uint32_t node);
   void on_program_end(const containers::ProgramEnd& end);
@@ -150,6 +157,7 @@ class Shepherd final {
   std::map<io::PeerId, std::uint32_t> node_of_link_;
   std::map<io::PeerId, std::string> unnamed_links_;  // accepted, PeerHello not heard yet: its name
   std::vector<wire::ToPmix> for_pmix_;               // from peers that launched before us
+  std::unique_ptr<StepServer> steps_;
   std::shared_ptr<bool> alive_;  // callbacks of the runtime may come after our end
 };
 

@@ -12,10 +12,12 @@
 //  PeerLost       !     .          .         Clean      stop (MPI)   .           .         .
 //  ProgramEnded   !     !          !         !          last: Clean  .           !         !
 //  Stop           !     Clean      Clean     Clean      stop         .           .         .
+//  GuestsChanged  .     .          .         .          last, stopping: Clean  . .         .
 //  Signal         .     .          .         .          signal       .           .         .
 //  LeaseRenewed   .     re-arm     re-arm    re-arm     re-arm       .           .         .
 //  Timer Grace    .     .          .         .          KILL, Clean  .           .         .
 //  Timer Limit    .     .          .         .          stop         .           .         .
+//  Timer Warn     .     .          .         .          warn         .           .         .
 //  Timer Lease    .     Clean      Clean     Clean      KILL         .           .         .
 //  Timer Start    .     .          .         Clean      .            .           .         .
 //  CleanedUp      !     !          !         !          !            Done        !         !
@@ -186,6 +188,10 @@ StepActions StepMachine::start_programs(std::vector<RankEnvironment> ranks, Now 
   StepActions actions;
   if (order_.spec.time_limit) {
     actions.push_back(step_action::ArmTimer{StepTimer::Limit, now.boot + *order_.spec.time_limit});
+    if (order_.spec.warning && order_.spec.warning->before < *order_.spec.time_limit) {
+      const Duration after = *order_.spec.time_limit - order_.spec.warning->before;
+      actions.push_back(step_action::ArmTimer{StepTimer::Warn, now.boot + after});
+    }
   }
   // A batch job's other nodes hold their sandboxes ready for the script on the first one, until the
   // scheduler stops them.
@@ -313,6 +319,9 @@ StepActions StepMachine::handle(const step_event::TimerFired& e, Now now) {
       return clean_up(
           make_outcome(OutcomeKind::LaunchFailed, kTryAgainCode, "pmix server: not ready in time"),
           now);
+    case StepTimer::Warn:
+      if (phase_ != StepPhase::Running || stopping_ || !order_.spec.warning) return {};
+      return {step_action::Warn{order_.spec.warning->number, order_.spec.warning->script_only}};
     case StepTimer::Limit:
       if (phase_ != StepPhase::Running || stopping_) return {};
       return stop_programs(make_outcome(OutcomeKind::TimedOut, 0, ""), false, now);
@@ -345,7 +354,11 @@ StepActions StepMachine::handle(const step_event::ProgramEnded& e, Now now) {
   --running_programs_;
   const bool failed = !e.started || !read_wait_status(e.wait_status).is_success();
   if (failed && !stopping_) note_failed(e);
-  if (running_programs_ == 0) return clean_up(outcome_of_programs(), now);
+  if (running_programs_ == 0) {
+    // A script dies of TERM at once; the ranks of its steps have their grace.
+    if (stopping_ && guests_ > 0) return {};
+    return clean_up(outcome_of_programs(), now);
+  }
   if (failed && !stopping_ && ends_with_first_failure()) {
     return stop_programs(outcome_of_programs(), false, now);
   }
@@ -359,7 +372,8 @@ void StepMachine::note_failed(const step_event::ProgramEnded& e) {
     if (result.is_success()) result = {.exit_code = 127, .signal = 0};
     detail = e.message;
   } else if (order_.spec.launch == LaunchMode::Tasks && order_.spec.total_tasks() > 1) {
-    detail = cat("task ", e.task, ": ", describe(result));
+    detail = cat("task ", e.task, " on ", order_.allocation.shares[order_.node_index].node.value,
+                 ": ", describe(result));
   }
   const FailedTask task{.task = e.task, .exit_code = result.exit_code, .signal = result.signal};
   if (failed_.size() < kMaxFailedTasks) failed_.push_back(task);
@@ -408,14 +422,14 @@ StepActions StepMachine::handle(const step_event::Stop& e, Now now) {
 }
 
 StepActions StepMachine::stop_programs(Outcome outcome, bool at_once, Now now) {
-  if (running_programs_ == 0) return clean_up(std::move(outcome), now);
+  if (running_programs_ == 0 && guests_ == 0) return clean_up(std::move(outcome), now);
   if (stopping_) return at_once && !killed_ ? kill_programs(now) : StepActions{};
   stopping_ = true;
   outcome_ = std::move(outcome);
   if (at_once) return kill_programs(now);
   // CONT after TERM: a stopped process would see the TERM only when somebody continues it.
-  return {step_action::CancelTimer{StepTimer::Limit}, step_action::SignalPrograms{SIGTERM},
-          step_action::SignalPrograms{SIGCONT},
+  return {step_action::CancelTimer{StepTimer::Limit}, step_action::CancelTimer{StepTimer::Warn},
+          step_action::SignalPrograms{SIGTERM}, step_action::SignalPrograms{SIGCONT},
           step_action::ArmTimer{StepTimer::Grace,
                                 now.boot + order_.spec.kill_grace.value_or(kDefaultKillGrace)}};
 }
@@ -426,8 +440,15 @@ StepActions StepMachine::kill_programs(Now now) {
           step_action::ArmTimer{StepTimer::Grace, now.boot + kKillPatience}};
 }
 
+StepActions StepMachine::handle(const step_event::GuestsChanged& e, Now now) {
+  guests_ += e.by;
+  CHECK(guests_ >= 0);
+  if (phase_ != StepPhase::Running || !stopping_ || guests_ > 0 || running_programs_ > 0) return {};
+  return clean_up(*outcome_, now);
+}
+
 StepActions StepMachine::handle(const step_event::Signal& e, Now) {
-  if (phase_ != StepPhase::Running || running_programs_ == 0) return {};
+  if (phase_ != StepPhase::Running || (running_programs_ == 0 && guests_ == 0)) return {};
   return {step_action::SignalPrograms{e.number}};
 }
 
@@ -438,8 +459,8 @@ StepActions StepMachine::clean_up(Outcome outcome, Now now) {
   if (launched_at_) wall_ = now.boot - *launched_at_;
   phase_ = StepPhase::CleaningUp;
   return {step_action::CancelTimer{StepTimer::Grace}, step_action::CancelTimer{StepTimer::Limit},
-          step_action::CancelTimer{StepTimer::Lease}, step_action::CancelTimer{StepTimer::Start},
-          step_action::CleanUp{}};
+          step_action::CancelTimer{StepTimer::Warn},  step_action::CancelTimer{StepTimer::Lease},
+          step_action::CancelTimer{StepTimer::Start}, step_action::CleanUp{}};
 }
 
 StepActions StepMachine::handle(const step_event::CleanedUp& e, Now) {
@@ -456,6 +477,8 @@ StepActions StepMachine::handle(const step_event::CleanedUp& e, Now) {
   report.never_launched = !launched_;
   report.cpu = e.cpu;
   report.peak_memory = e.peak_memory;
+  report.read = e.read;
+  report.written = e.written;
   report.wall = wall_.value_or(Duration{});
   report_ = report;
   StepActions actions{step_action::ReportFinished{std::move(report)}};

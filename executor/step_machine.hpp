@@ -54,8 +54,8 @@ struct PeerAddress {
 };
 
 // Grace: from TERM to KILL, and from KILL to giving up on the programs' ends. Limit: the walltime.
-// Start: until the PMIx server must be ready.
-enum class StepTimer { Grace, Limit, Lease, Start };
+// Start: until the PMIx server must be ready. Warn: so long before the walltime ends.
+enum class StepTimer { Grace, Limit, Lease, Start, Warn };
 inline constexpr Duration kStartPatience = seconds(60);
 inline constexpr Duration kKillPatience = seconds(10);
 
@@ -95,6 +95,10 @@ struct Stop {
   Outcome outcome;
   bool at_once = false;
 };
+// Programs of steps (jrun) on this node have been started, or ended.
+struct GuestsChanged {
+  int by = 0;
+};
 struct Signal {
   int number = 0;
 };
@@ -108,6 +112,8 @@ struct CleanedUp {
   Duration cpu;
   Bytes peak_memory;
   bool out_of_memory = false;
+  Bytes read{};
+  Bytes written{};
 };
 struct AgentConnected {};  // again, after its restart or ours: it has to be told how things stand
 struct Released {};
@@ -122,6 +128,7 @@ using StepEvent = std::variant<step_event::Begin,
                                step_event::PeerLost,
                                step_event::ProgramEnded,
                                step_event::Stop,
+                               step_event::GuestsChanged,
                                step_event::Signal,
                                step_event::LeaseRenewed,
                                step_event::TimerFired,
@@ -141,6 +148,8 @@ struct StepReport {
   Duration cpu;
   Bytes peak_memory;
   Duration wall;
+  Bytes read{};
+  Bytes written{};
 };
 inline constexpr std::size_t kMaxFailedTasks = 16;
 
@@ -154,6 +163,11 @@ struct StartPrograms {
 };  // this node's tasks, or the script
 struct SignalPrograms {
   int number = 0;
+};
+// The warning before the walltime ends: to the script alone, or to what it has started.
+struct Warn {
+  int number = 0;
+  bool script_only = false;
 };
 struct CleanUp {};
 struct ReportPrepared {
@@ -178,6 +192,7 @@ using StepAction = std::variant<step_action::PrepareSandbox,
                                 step_action::StartPmix,
                                 step_action::StartPrograms,
                                 step_action::SignalPrograms,
+                                step_action::Warn,
                                 step_action::CleanUp,
                                 step_action::ReportPrepared,
                                 step_action::ReportFinished,
@@ -196,6 +211,8 @@ class StepMachine {
   [[nodiscard]] StepPhase phase() const { return phase_; }
   [[nodiscard]] const StepOrder& order() const { return order_; }
   [[nodiscard]] bool has_launched() const { return launched_; }
+  // From the launch to the last program's end, or to the order to clean up.
+  [[nodiscard]] Duration wall() const { return wall_.value_or(Duration{}); }
 
  private:
   StepActions handle(const step_event::Begin& e, Now now);
@@ -208,6 +225,7 @@ class StepMachine {
   StepActions handle(const step_event::PeerLost& e, Now now);
   StepActions handle(const step_event::ProgramEnded& e, Now now);
   StepActions handle(const step_event::Stop& e, Now now);
+  StepActions handle(const step_event::GuestsChanged& e, Now now);
   StepActions handle(const step_event::Signal& e, Now now);
   StepActions handle(const step_event::LeaseRenewed& e, Now now);
   StepActions handle(const step_event::TimerFired& e, Now now);
@@ -235,6 +253,7 @@ class StepMachine {
   bool launched_ = false;
   bool released_ = false;  // before its end: nobody waits for the report
   std::uint32_t running_programs_ = 0;
+  int guests_ = 0;  // programs of steps
   std::optional<BootTime> launched_at_;
   std::optional<Duration> wall_;
   BootTime lease_until_;

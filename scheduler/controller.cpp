@@ -275,6 +275,11 @@ void Controller::Impl::on_client_request(io::PeerId from,
       return on_list_shares(from, stream);
     case wire::Request::kAccountCommand:
       return on_account_command(from, user, stream, request.account_command());
+    case wire::Request::kOpenSession:
+      return on_open_session(from, user, stream, request.open_session());
+    case wire::Request::kToSession:
+    case wire::Request::kCloseSession:
+      return on_to_session(from, stream, request);
     case wire::Request::WHAT_NOT_SET:
       break;
   }
@@ -288,6 +293,7 @@ void Controller::Impl::on_client_closed(io::PeerId peer) {
   if (const auto found = waits_of_peer.find(peer); found != waits_of_peer.end()) {
     for (const std::uint64_t ticket : std::set(found->second)) drop_wait(ticket);
   }
+  close_sessions_of(peer);
 }
 
 // ---- the face ----------------------------------------------------------------------------------

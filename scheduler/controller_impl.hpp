@@ -9,6 +9,7 @@
 //   accounts.cpp       who pays, usage, fair shares
 //   act.cpp            cancel, hold, release, requeue, signal
 //   queries.cpp        lists, waits, explanations
+//   sessions.cpp       people talk with their running jobs
 #pragma once
 
 #include <cstddef>
@@ -42,6 +43,7 @@ inline constexpr std::size_t kMaxSubmissionsOfPeer = 8;
 inline constexpr std::size_t kMaxSubmissionBytes = std::size_t{512} << 20;
 inline constexpr std::size_t kMaxKeysInRequest = 100'000;
 inline constexpr std::size_t kMaxWaits = 100'000;           // of all peers
+inline constexpr std::size_t kMaxSessionsOpen = 1'000;       // with jobs, of all peers
 inline constexpr std::size_t kMaxQuestions = 10'000;        // to the store, under way
 inline constexpr std::size_t kMaxListed = 100'000;          // jobs in one answer
 inline constexpr std::size_t kMaxListedFromStore = 10'000;  // it is read while all others wait
@@ -198,6 +200,7 @@ struct Controller::Impl {
     std::string address;        // where its shepherd listens; empty: not known
     std::uint32_t port = 0;
     std::optional<Outcome> outcome;
+    std::optional<UsedAmounts> used{};
   };
   struct Gang {
     Attempt attempt = 0;
@@ -206,6 +209,7 @@ struct Controller::Impl {
     std::size_t prepared = 0;
     std::size_t over = 0;
     bool stop_at_once = false;
+    std::vector<StepRecord> steps;  // as the first node knows them
     std::optional<Due> due;  // on the agenda: until then all have to be prepared
   };
   struct PartOf {
@@ -351,6 +355,26 @@ struct Controller::Impl {
                  bool is_cut = false);
   void fill_view(const Job& job, wire::JobView* out) const;
 
+  // ---- sessions.cpp ----
+  struct Session {
+    io::PeerId peer;
+    std::uint32_t stream = 0;
+    JobKey job;
+    Attempt attempt = 0;  // 0: the job does not run yet
+    NodeName node{};
+  };
+  void on_open_session(io::PeerId from,
+                       const io::LocalUser& user,
+                       std::uint32_t stream,
+                       const wire::OpenSession& request);
+  void on_to_session(io::PeerId from, std::uint32_t stream, const wire::Request& request);
+  void on_from_session(const NodeName& node, const wire::NodeSession& message);
+  void open_sessions_with(JobKey key);
+  void close_session(std::uint64_t id, bool tell_node);
+  void close_sessions_with(JobKey key);
+  void close_sessions_on(const NodeName& node);
+  void close_sessions_of(io::PeerId peer);
+
   void on_client_request(io::PeerId from,
                          const io::LocalUser& user,
                          std::uint32_t stream,
@@ -407,6 +431,10 @@ struct Controller::Impl {
   std::deque<std::pair<Time, std::string>> remembered_order;
   std::unordered_map<std::string, std::weak_ptr<const JobSpec>> specs;
   std::size_t specs_swept_at = 1024;
+
+  std::uint64_t next_session = 1;
+  std::map<std::uint64_t, Session> sessions;
+  std::map<std::pair<io::PeerId, std::uint32_t>, std::uint64_t> session_of;
 
   std::uint64_t next_ticket = 1;
   std::map<std::uint64_t, HistoryUse> questions;

@@ -173,7 +173,10 @@ void Controller::Impl::end_waiting(JobKey key, Outcome outcome) {
   on_job_finished(key);
 }
 
-void Controller::Impl::on_job_finished(JobKey key) { just_finished.push_back(key); }
+void Controller::Impl::on_job_finished(JobKey key) {
+  close_sessions_with(key);
+  just_finished.push_back(key);
+}
 
 // A loop and not a recursion, because a chain of members may be as long as a workflow.
 void Controller::Impl::follow_ends() {

@@ -142,6 +142,7 @@ void Controller::Impl::launch(JobKey key) {
   }
   planner.apply(delta::Started{key, *job.allocation(), expected_end(job)});
   on_dependency_news(book.on_started(key, now.wall));
+  open_sessions_with(key);
 }
 
 void Controller::Impl::send_launch(const Job& job, Gang& gang, std::size_t index) {
@@ -208,6 +209,14 @@ void Controller::Impl::on_step_finished(const NodeName& node, const wire::StepFi
     return;
   }
   const Result<Outcome> outcome = wire::from_wire(message.outcome());
+  found->part().used = wire::from_wire(message.usage());
+  if (found->index == 0) {
+    for (const wire::StepUsage& step : message.steps()) {
+      if (found->gang->steps.size() < kMaxRememberedSteps) {
+        found->gang->steps.push_back(wire::from_wire(step));
+      }
+    }
+  }
   part_over(key, found->index,
             outcome ? *outcome
                     : make_outcome(OutcomeKind::NodeFailed, 0,
@@ -304,6 +313,7 @@ bool Controller::Impl::is_to_be_requeued(const Job& job, const Outcome& outcome)
 
 void Controller::Impl::end_attempt(JobKey key, Outcome outcome, bool again, bool at_once) {
   const bool nothing_has_run = is_starting(state.get_job(key));
+  close_sessions_with(key);
   Gang& gang = gangs.at(key);
   const Job& job = state.record(key, job_event::Ended{gang.attempt, std::move(outcome), again},
                                 now.wall, turn.batch);
@@ -360,13 +370,17 @@ void Controller::Impl::settle_if_cleaned(JobKey key) {
   if (gang == gangs.end() || gang->second.over < gang->second.parts.size()) return;
   const Attempt attempt = gang->second.attempt;
   await_no_more(gang->second);
+  JobUsage used{.nodes = {}, .steps = std::move(gang->second.steps)};
+  for (const Part& part : gang->second.parts) {
+    if (part.used) used.nodes.push_back({part.node, *part.used});
+  }
   gangs.erase(gang);
   gangs_with_changed_claims.erase(key);
   planner.apply(delta::Ended{key});
   want_pass();
   const Outcome* const outcome = state.get_job(key).outcome();
   std::string why = outcome != nullptr ? outcome->detail : std::string();
-  const Job& job = state.record(key, job_event::Cleaned{attempt}, now.wall, turn.batch);
+  const Job& job = state.record(key, job_event::Cleaned{attempt, std::move(used)}, now.wall, turn.batch);
   if (job.is_waiting()) {
     begin_waiting(key, {});
     if (const auto keeping = waiting.find(key); keeping != waiting.end()) {

@@ -52,6 +52,7 @@ void Controller::Impl::on_node_closed(io::PeerId peer) {
   if (found == node_of_peer.end()) return;
   const NodeName name = found->second;
   node_of_peer.erase(found);
+  close_sessions_on(name);
   Link& link = links.at(name);
   link.peer.reset();
   link.registered = false;
@@ -77,6 +78,7 @@ void Controller::Impl::on_node_message(io::PeerId from, const wire::FromNode& me
   if (message.has_prepared()) return on_prepared(node, message.prepared());
   if (message.has_finished()) return on_step_finished(node, message.finished());
   if (message.has_refused()) return on_refused(node, message.refused());
+  if (message.has_session()) return on_from_session(node, message.session());
 }
 
 void Controller::Impl::on_heartbeat(io::PeerId from,

@@ -22,6 +22,7 @@ constexpr OptionName kOptions[] = {
     {"limit", 'l', Takes::Value, "N", "at most this many"},
     {"noheader", 0, Takes::Nothing, "", "no line of headings"},
     {"json", 0, Takes::Nothing, "", "JSON"},
+    {"usage", 0, Takes::Nothing, "", "what each node and step has used"},
     {"accounts", 'A', Takes::Value, "NAMES", "only these accounts' shares"},
     {"parsable", 'P', Takes::Nothing, "", "shares separated by |"},
 };
@@ -40,6 +41,7 @@ Lists jobs that have ended, the newest end first; or the tree of accounts in the
   -l, --limit N        at most this many; default 100
       --noheader       no line of headings
       --json           JSON
+      --usage          what the jobs have used on each node, and each of their steps
   -A, --accounts NAMES only these accounts' shares
   -P, --parsable       shares with | between the columns
       --socket PATH    the scheduler's socket; default $GANGWAY_SOCKET
@@ -47,11 +49,14 @@ Lists jobs that have ended, the newest end first; or the tree of accounts in the
 
 RawUsage is what the jobs were allocated times the time they ran, in weighted seconds, halved with each
 half-life; FairShare is the factor of the user's priority, 1 for who is served first.
+With --usage PEAK is the most memory in use at once (of a step: by its largest process), and READ and
+WRITTEN are bytes from and to storage. Lines with a node are of all that ran there.
 EXIT is the exit code and, after the colon, the signal that ended the job.
 
 examples:
   jhist --me --states F
   jhist -j 42 --json
+  jhist -j 42 --usage
   jhist shares --user ann
 )",
                      kOptions};
@@ -80,6 +85,52 @@ std::string render_history(const std::vector<JobRow>& rows, bool header) {
                {row.node_list.empty() ? std::string("-") : row.node_list},
                {row.ended ? render_local_time(*row.ended) : std::string("-")},
                {row.outcome ? row.outcome->detail : std::string()}});
+  }
+  return table.render(
+      {.columns = terminal_columns(), .header = header, .colours = colours_wanted()});
+}
+
+// "1.9": how many cores were busy on average.
+std::string busy_cores(const UsedAmounts& used) {
+  if (used.wall.ns <= 0) return "-";
+  const std::int64_t tenths = used.cpu.ns * 10 / used.wall.ns;
+  return cat(tenths / 10, ".", tenths % 10);
+}
+
+std::string render_usage(const std::vector<JobRow>& rows, bool header) {
+  Table table({{"JOBID", Align::Right},
+               {"NAME", Align::Left, true},
+               {"NODE", Align::Left, true},
+               {"TASKS", Align::Right},
+               {"EXIT", Align::Right},
+               {"ELAPSED", Align::Right},
+               {"CPU", Align::Right},
+               {"CORES", Align::Right},
+               {"PEAK", Align::Right},
+               {"READ", Align::Right},
+               {"WRITTEN", Align::Right}});
+  const auto add = [&](std::string id, const std::string& name, std::string node, std::string tasks,
+                       std::string exit, const UsedAmounts& used) {
+    table.add({{std::move(id)},
+               {name},
+               {std::move(node)},
+               {std::move(tasks)},
+               {std::move(exit)},
+               {render_duration(used.wall)},
+               {render_short(used.cpu)},
+               {busy_cores(used)},
+               {render_bytes(used.peak_memory)},
+               {render_bytes(used.read)},
+               {render_bytes(used.written)}});
+  };
+  for (const JobRow& row : rows) {
+    for (const NodeUsage& node : row.usage.nodes) {
+      add(to_string(row.key), row.name, node.node.value, "-", exit_pair(row), node.used);
+    }
+    for (const StepRecord& step : row.usage.steps) {
+      add(cat(to_string(row.key), ".", step.step), step.name, cat(step.nodes, " nodes"),
+          cat(step.tasks), cat(step.exit_code), step.used);
+    }
   }
   return table.render(
       {.columns = terminal_columns(), .header = header, .colours = colours_wanted()});
@@ -134,6 +185,9 @@ int run(int argc, char** argv) {
                            [](const JobRow& row) { return row.ended.value_or(Time{}); });
   if (rows.size() > limit) rows.resize(limit);
   if (invocation.has("json")) finish(kExitOk, render_json(rows));
+  if (invocation.has("usage")) {
+    finish(kExitOk, render_usage(rows, !invocation.has("noheader")));
+  }
   finish(kExitOk, render_history(rows, !invocation.has("noheader")));
 }
 

@@ -70,6 +70,8 @@ struct JobDraft {
   std::vector<BindSpec> binds;
   std::vector<std::string> env;  // --env: "NAME=value", or "NAME" for the value it has here
   std::optional<MpiMode> mpi;
+  std::optional<WarningSignal> warning;
+  bool report_usage = false;
   bool hold = false;
   bool exclusive = false;
   bool user_env = false;  // --get-user-env

@@ -120,6 +120,7 @@ JobRow make_row(const wire::JobView& view, Time now) {
     row.reason = to_string(static_cast<PendingReason>(
         std::min(state.reason(), static_cast<std::uint32_t>(PendingReason::BadConstraints))));
   }
+  row.usage = wire::from_wire(view.state().usage());
   return row;
 }
 

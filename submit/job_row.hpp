@@ -39,6 +39,7 @@ struct JobRow {
   Time submitted;
   std::optional<Time> started, ended, expected_start;
   std::optional<Outcome> outcome;
+  JobUsage usage;  // of the newest attempt that has ended
   bool finished = false;
 };
 

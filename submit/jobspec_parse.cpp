@@ -369,6 +369,8 @@ Result<JobSpec> make_spec(JobDraft& draft, const ProgramText& program, const Sur
   spec.stdio.err = draft.join_output ? std::string() : draft.error.value_or("");
   spec.stdio.in = draft.input.value_or("");
   spec.stdio.append = draft.append;
+  spec.warning = draft.warning;
+  spec.report_usage = draft.report_usage;
   for (BindSpec bind : draft.binds) {
     bind.source = absolute_path(bind.source, around.directory);
     bind.destination = absolute_path(bind.destination, around.directory);

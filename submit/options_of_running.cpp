@@ -51,7 +51,19 @@ Applied set_signal(Draft& draft, const Given& given) {
   if (!is_signal_request(given.text())) {
     return bad(given, "a signal before the end; it is written USR1@120 or B:USR1@120");
   }
-  return ignore(draft, given);
+  std::string_view text = given.text();
+  WarningSignal warning{.number = 0, .before = seconds(60), .script_only = false};
+  if (const std::size_t colon = text.find(':'); colon != std::string_view::npos) {
+    warning.script_only = text.substr(0, colon).find('B') != std::string_view::npos;
+    text.remove_prefix(colon + 1);
+  }
+  const std::size_t at = text.find('@');
+  warning.number = *parse_signal(text.substr(0, at));
+  if (at != std::string_view::npos) {
+    warning.before = seconds(*parse_count(text.substr(at + 1), 0, 65535));
+  }
+  draft.warning = warning;
+  return {};
 }
 
 Applied check_no_kill(Draft& draft, const Given& given) {
@@ -121,13 +133,17 @@ constexpr auto kOptions = std::to_array<JobOption>({
     {{"input", 'i', kValue, "FILE", "standard input; default /dev/null"}, set_word<&Draft::input>},
     {{"open-mode", 0, kValue, "append|truncate", "what to do with files that exist"},
      set_open_mode},
+    {{"report-usage", 0, kFlag, "", "a line at the end of the output: what it used"},
+     set_flag<&Draft::report_usage>},
     {{"chdir", 'D', kValue, "DIR", "directory to run in; default: this one"},
      set_word<&Draft::chdir>},
     {{"export", 0, kValue, "ALL|NONE|NAMES", "variables it gets; default ALL"},
      set_text<&Draft::export_list>},
     {{"get-user-env", 0, kMaybe, "MODE", "what your login shell sets, too"}, set_user_env},
     {{"propagate", 0, kMaybe, "LIMITS"}, check_propagate},
-    {{"signal", 0, kValue, "SIGNAL[@S]", "(accepted, without effect)"}, set_signal},
+    {{"signal", 0, kValue, "[B:]SIGNAL[@S]",
+      "sent S seconds (60) before the time limit; B: to the script"},
+     set_signal},
     {{"no-kill", 'k', kMaybe, "off"}, check_no_kill},
     {{"cpu-bind", 0, kValue, "HOW"}, ignore},
     {{"cpu_bind", 0, kValue, "HOW", "", "cpu-bind"}, ignore},

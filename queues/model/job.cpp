@@ -147,7 +147,7 @@ bool same_state(const Job& a, const Job& b) {
          a.membership == b.membership && a.phase == b.phase && a.hold == b.hold &&
          a.attempt == b.attempt && a.launch_failures == b.launch_failures &&
          a.submitted == b.submitted && a.eligible == b.eligible && a.started == b.started &&
-         a.ended == b.ended && a.version == b.version;
+         a.ended == b.ended && a.usage == b.usage && a.version == b.version;
 }
 
 }  // namespace gangway

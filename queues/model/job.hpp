@@ -13,6 +13,7 @@
 #include "queues/base/time.hpp"
 #include "queues/model/allocation.hpp"
 #include "queues/model/job_spec.hpp"
+#include "queues/model/job_usage.hpp"
 
 namespace gangway {
 
@@ -140,6 +141,7 @@ struct Job {
   std::optional<Time> eligible;  // since when nothing but resources keeps it
   std::optional<Time> started;   // of the newest attempt
   std::optional<Time> ended;
+  JobUsage usage;             // of the newest attempt that has ended
   std::uint64_t version = 0;  // rises with each event
 
   [[nodiscard]] bool is_waiting() const { return std::holds_alternative<phase::Waiting>(phase); }

@@ -48,6 +48,7 @@ struct Ended {
 };
 struct Cleaned {
   Attempt attempt = 0;
+  JobUsage usage{};
 };  // every node of it is free again
 struct CancelledWaiting {
   Outcome outcome;

@@ -118,7 +118,8 @@ class Step {
   bool operator()(phase::Suspended& from, const event::Ended& e) {
     return complete(std::move(from.allocation), e, true);
   }
-  bool operator()(phase::Completing& from, const event::Cleaned&) {
+  bool operator()(phase::Completing& from, const event::Cleaned& e) {
+    job_.usage = e.usage;
     if (!from.requeue) {
       return enter(phase::Finished{std::move(from.outcome), std::move(from.allocation)});
     }

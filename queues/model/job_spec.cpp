@@ -336,6 +336,12 @@ Result<void> check_times(const JobSpec& spec) {
     return invalid(cat("kill grace of ", render_duration(*spec.kill_grace), ": between 0 and ",
                        render_duration(kMaxGrace), " is possible"));
   }
+  if (spec.warning && (spec.warning->number < 1 || spec.warning->number > 64 ||
+                       spec.warning->before < Duration{} || spec.warning->before > kMaxGrace)) {
+    return invalid(cat("--signal=", spec.warning->number, "@",
+                       render_duration(spec.warning->before), ": a signal from 1 to 64, at most ",
+                       render_duration(kMaxGrace), " before the time limit"));
+  }
   if (spec.not_before && (*spec.not_before < Time{} || spec.not_before->ns > kMaxDuration.ns)) {
     return invalid("--begin: not between the years 1970 and 2116");
   }

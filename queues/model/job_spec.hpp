@@ -99,19 +99,29 @@ struct Dependency {
 // Of a cluster that says nothing else.
 inline constexpr Duration kDefaultKillGrace = seconds(30);
 
+// Sent so long before the time limit: to the job script, or to what it has started.
+struct WarningSignal {
+  std::int32_t number = 0;
+  Duration before;
+  bool script_only = false;
+  friend bool operator==(const WarningSignal&, const WarningSignal&) = default;
+};
+
 struct JobSpec {
   std::string name;
   JobKind kind = JobKind::Batch;
-  QueueName queue;                     // empty: the default queue
-  AccountName account;                 // empty: the user's default
-  std::string qos;                     // empty: none
-  std::int32_t nice = 0;               // higher is later
-  bool held = false;                   // --hold
-  std::optional<Duration> time_limit;  // none: the queue's default, which may be "no limit"
-  std::optional<Duration> kill_grace;  // between TERM and KILL; none: the cluster's, which the
-                                       // scheduler fills in
-  bool requeue = true;                 // run again after a lost node
-  std::optional<Time> not_before;      // --begin
+  QueueName queue;                         // empty: the default queue
+  AccountName account;                     // empty: the user's default
+  std::string qos;                         // empty: none
+  std::int32_t nice = 0;                   // higher is later
+  bool held = false;                       // --hold
+  std::optional<Duration> time_limit;      // none: the queue's default, which may be "no limit"
+  std::optional<Duration> kill_grace;      // between TERM and KILL; none: the cluster's, which the
+                                           // scheduler fills in
+  std::optional<WarningSignal> warning{};  // --signal
+  bool report_usage = false;               // a line at the end of the output says what was used
+  bool requeue = true;                     // run again after a lost node
+  std::optional<Time> not_before;          // --begin
 
   std::vector<Component> components;  // at least one
   LaunchMode launch = LaunchMode::Batch;

@@ -356,6 +356,12 @@ void to_wire(const gangway::JobSpec& spec, JobSpec* out) {
   out->set_held(spec.held);
   if (spec.time_limit) out->set_time_limit_ns(spec.time_limit->ns);
   if (spec.kill_grace) out->set_kill_grace_ns(spec.kill_grace->ns);
+  if (spec.warning) {
+    out->mutable_warning()->set_number(spec.warning->number);
+    out->mutable_warning()->set_before_ns(spec.warning->before.ns);
+    out->mutable_warning()->set_script_only(spec.warning->script_only);
+  }
+  out->set_report_usage(spec.report_usage);
   out->set_requeue(spec.requeue);
   if (spec.not_before) out->set_not_before_ns(spec.not_before->ns);
   for (const auto& component : spec.components) put_component(component, out->add_components());
@@ -416,6 +422,13 @@ Result<gangway::JobSpec> from_wire(const JobSpec& m) {
   if (m.has_kill_grace_ns()) {
     GANGWAY_ASSIGN(spec.kill_grace, to_duration(m.kill_grace_ns(), "kill_grace_ns"));
   }
+  if (m.has_warning()) {
+    gangway::WarningSignal& warning = spec.warning.emplace();
+    warning.number = m.warning().number();
+    GANGWAY_ASSIGN(warning.before, to_duration(m.warning().before_ns(), "warning.before_ns"));
+    warning.script_only = m.warning().script_only();
+  }
+  spec.report_usage = m.report_usage();
   spec.requeue = m.requeue();
   GANGWAY_ASSIGN(spec.not_before,
                  to_optional_time(m.has_not_before_ns(), m.not_before_ns(), "not_before_ns"));
@@ -588,6 +601,7 @@ void to_wire(const gangway::Job& job, JobState* out) {
   if (job.started) out->set_started_at_ns(job.started->ns);
   if (job.ended) out->set_ended_at_ns(job.ended->ns);
   out->set_version(job.version);
+  if (job.usage != gangway::JobUsage{}) to_wire(job.usage, out->mutable_usage());
 }
 
 Result<gangway::Job> from_wire(const JobState& m, std::shared_ptr<const gangway::JobSpec> spec) {
@@ -609,6 +623,7 @@ Result<gangway::Job> from_wire(const JobState& m, std::shared_ptr<const gangway:
                  to_optional_time(m.has_started_at_ns(), m.started_at_ns(), "started_at_ns"));
   GANGWAY_ASSIGN(job.ended, to_optional_time(m.has_ended_at_ns(), m.ended_at_ns(), "ended_at_ns"));
   job.version = m.version();
+  job.usage = from_wire(m.usage());
   return job;
 }
 

@@ -43,7 +43,12 @@ void put(const gangway::JobEvent& event, JobEvent* out) {
             to_wire(e.outcome, m->mutable_outcome());
             m->set_requeue(e.requeue);
           },
-          [&](const job_event::Cleaned& e) { out->mutable_cleaned()->set_attempt(e.attempt); },
+          [&](const job_event::Cleaned& e) {
+            out->mutable_cleaned()->set_attempt(e.attempt);
+            if (e.usage != gangway::JobUsage{}) {
+              to_wire(e.usage, out->mutable_cleaned()->mutable_usage());
+            }
+          },
           [&](const job_event::CancelledWaiting& e) {
             to_wire(e.outcome, out->mutable_cancelled_waiting()->mutable_outcome());
           },
@@ -95,7 +100,7 @@ Result<gangway::JobEvent> get(const JobEvent& m) {
           job_event::Ended{m.ended().attempt(), std::move(outcome), m.ended().requeue()});
     }
     case wire::JobEvent::kCleaned:
-      return JobEvent(job_event::Cleaned{m.cleaned().attempt()});
+      return JobEvent(job_event::Cleaned{m.cleaned().attempt(), from_wire(m.cleaned().usage())});
     case wire::JobEvent::kCancelledWaiting: {
       GANGWAY_ASSIGN(auto outcome, from_wire(m.cancelled_waiting().outcome()));
       return JobEvent(job_event::CancelledWaiting{std::move(outcome)});

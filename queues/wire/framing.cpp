@@ -34,6 +34,8 @@ bool is_known(std::uint32_t type) {
     case FrameType::Peer:
     case FrameType::ToPmix:
     case FrameType::FromPmix:
+    case FrameType::ToStep:
+    case FrameType::FromStep:
       return true;
   }
   return false;

@@ -33,6 +33,8 @@ enum class FrameType : std::uint16_t {
   Peer = 64,
   ToPmix = 80,
   FromPmix = 81,
+  ToStep = 96,
+  FromStep = 97,
 };
 
 struct Frame {

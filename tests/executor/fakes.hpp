@@ -112,18 +112,26 @@ class FakeRuntime final : public containers::ContainerRuntime {
       programs.push_back(std::move(program));
     }
   }
-  void signal(int number, std::optional<std::uint32_t>) override { signals.push_back(number); }
+  void signal(int number, std::optional<std::uint32_t> id) override {
+    if (id) {
+      signals_to.emplace_back(*id, number);
+    } else {
+      signals.push_back(number);
+    }
+  }
+  void signal_others(int number, std::uint32_t) override { signals.push_back(number); }
   [[nodiscard]] containers::SandboxUsage usage() const override { return {}; }
   void cleanup(std::function<void(containers::SandboxUsage)> done) override {
     cleaned = std::move(done);
   }
-  void end(std::uint32_t id, int wait_status) { ends.at(id)({id, true, wait_status, ""}); }
+  void end(std::uint32_t id, int wait_status) { ends.at(id)({.id = id, .started = true, .wait_status = wait_status, .message = {}}); }
 
   std::optional<containers::SandboxRequest> request;
   std::function<void(Result<containers::SandboxReady>)> prepared;
   std::vector<containers::ProgramRequest> programs;
   std::map<std::uint32_t, std::function<void(containers::ProgramEnd)>> ends;
-  std::vector<int> signals;
+  std::vector<int> signals;  // to all
+  std::vector<std::pair<std::uint32_t, int>> signals_to;
   std::function<void(containers::SandboxUsage)> cleaned;
 };
 

@@ -319,8 +319,14 @@ TEST(ShepherdGang, ThePortIsToldWhenPrepared) {
   w.agent_comes().prepared();
   EXPECT_EQ(w.heard()[1].prepared().port(), 7001U);
 }
-TEST(ShepherdGang, WithoutRanksNobodyListens) {
+TEST(ShepherdGang, AGangListensWithoutRanksToo) {
   World w(3, 0, false);
+  w.agent_comes().prepared();
+  EXPECT_NE(w.ports.gang, nullptr);
+  EXPECT_EQ(w.heard()[1].prepared().port(), 7001U);
+}
+TEST(ShepherdGang, OneNodeAloneDoesNotListen) {
+  World w(1, 0, false);
   w.agent_comes().prepared();
   EXPECT_EQ(w.ports.gang, nullptr);
   EXPECT_EQ(w.heard()[1].prepared().port(), 0U);

@@ -214,7 +214,7 @@ TEST(StepMachine, PlainTasksGoOnWhenOneFails) {
   step.on(ended(0, exited(5))).on(ended(2, exited(0)));
   const StepReport report = step.finish();
   EXPECT_EQ(report.outcome.exit_code, 5);  // the highest, as srun
-  EXPECT_EQ(report.outcome.detail, "task 0: exit code 5");
+  EXPECT_EQ(report.outcome.detail, "task 0 on n0: exit code 5");
   EXPECT_EQ(report.failed_tasks.size(), 2U);
 }
 TEST(StepMachine, ADeadRankEndsTheOthers) {
@@ -228,6 +228,50 @@ TEST(StepMachine, ADeadRankEndsTheOthers) {
   EXPECT_EQ(report.outcome.signal, SIGKILL);
   ASSERT_EQ(report.failed_tasks.size(), 1U);  // those that we ended have not failed
   EXPECT_EQ(report.failed_tasks[0].task, 1U);
+}
+// A script dies of TERM at once; what its steps run here has the job's grace, then the kernel's
+// word.
+TEST(StepMachine, RanksOfStepsHaveTheirGraceWhenTheScriptIsGone) {
+  Step step(order());
+  step.to_running().on(step_event::GuestsChanged{2}).on(stop(), 10);
+  step.on(ended(0, SIGTERM), 10);
+  EXPECT_EQ(step.machine.phase(), StepPhase::Running);
+  step.on(step_event::TimerFired{StepTimer::Grace}, 40);
+  EXPECT_TRUE(step.signals(SIGKILL));
+  step.on(step_event::GuestsChanged{-1}, 40);
+  EXPECT_EQ(step.machine.phase(), StepPhase::Running);
+  step.on(step_event::GuestsChanged{-1}, 40);
+  EXPECT_EQ(step.finish().outcome.kind, OutcomeKind::Cancelled);
+}
+TEST(StepMachine, ANodeWithRanksOfStepsAloneGivesThemTheirGrace) {
+  StepOrder second = order().nodes(2, 1);
+  second.node_index = 1;
+  Step step(second);
+  step.to_running().on(step_event::GuestsChanged{1}).on(stop(), 10);
+  EXPECT_TRUE(step.signals(SIGTERM));
+  step.on(step_event::GuestsChanged{-1}, 11);
+  EXPECT_EQ(step.machine.phase(), StepPhase::CleaningUp);
+}
+TEST(StepMachine, AnEndOfTheScriptDoesNotWaitForStepsLeftBehind) {
+  Step step(order());
+  step.to_running().on(step_event::GuestsChanged{1}).on(ended(0, exited(0)));
+  EXPECT_EQ(step.machine.phase(), StepPhase::CleaningUp);
+}
+TEST(StepMachine, TheWarningComesSoLongBeforeTheLimit) {
+  StepOrder warned = order();
+  warned.spec.time_limit = seconds(100);
+  warned.spec.warning =
+      WarningSignal{.number = SIGUSR1, .before = seconds(30), .script_only = true};
+  Step step(warned);
+  step.to_ready().on(step_event::Launch{}, 5);
+  EXPECT_EQ(step.armed(StepTimer::Warn), boot(75));
+  EXPECT_EQ(step.armed(StepTimer::Limit), boot(105));
+  step.on(step_event::TimerFired{StepTimer::Warn}, 75);
+  ASSERT_NE(step.find<step_action::Warn>(), nullptr);
+  EXPECT_EQ(step.find<step_action::Warn>()->number, SIGUSR1);
+  EXPECT_TRUE(step.find<step_action::Warn>()->script_only);
+  step.on(stop(), 80).on(step_event::TimerFired{StepTimer::Warn}, 81);
+  EXPECT_EQ(step.find<step_action::Warn>(), nullptr);
 }
 TEST(StepMachine, MpiAbortsCodeIsTheJobs) {
   Step step(order().nodes(1, 2).mpi());

@@ -153,6 +153,14 @@ void SimRuntime::signal(int signal_number, std::optional<std::uint32_t> id) {
   for (const std::uint32_t program_id : hit) end(program_id, signal_number, false);
 }
 
+void SimRuntime::signal_others(int signal_number, std::uint32_t id) {
+  std::vector<std::uint32_t> others;
+  for (const auto& [program_id, program] : programs_) {
+    if (program_id != id && program.counted) others.push_back(program_id);
+  }
+  for (const std::uint32_t other : others) signal(signal_number, other);
+}
+
 void SimRuntime::cleanup(std::function<void(containers::SandboxUsage)> done) {
   if (preparing_) process_.cancel(*preparing_);
   preparing_.reset();

@@ -67,6 +67,7 @@ class SimRuntime final : public containers::ContainerRuntime {
   void start(std::vector<containers::ProgramRequest> programs,
              std::function<void(containers::ProgramEnd)> on_end) override;
   void signal(int signal_number, std::optional<std::uint32_t> id) override;
+  void signal_others(int signal_number, std::uint32_t id) override;
   [[nodiscard]] containers::SandboxUsage usage() const override { return {}; }
   void cleanup(std::function<void(containers::SandboxUsage)> done) override;
 

@@ -61,6 +61,10 @@ JobSpec RandomModel::job_spec() {
   spec.held = coin();
   if (coin()) spec.time_limit = duration();
   if (coin()) spec.kill_grace = duration();
+  if (coin()) {
+    spec.warning = WarningSignal{.number = small(64), .before = duration(), .script_only = coin()};
+  }
+  spec.report_usage = coin();
   spec.requeue = coin();
   spec.not_before = maybe_time();
   for (auto count = rng_.between(1, 3); count > 0; --count) spec.components.push_back(component());
@@ -140,6 +144,29 @@ JobKey RandomModel::key() {
           .index = coin() ? JobKey::kNoIndex : static_cast<std::uint32_t>(small(1000))};
 }
 
+UsedAmounts RandomModel::used() {
+  return {.cpu = duration(),
+          .peak_memory = Bytes{small(1000)},
+          .wall = duration(),
+          .read = Bytes{small(1000)},
+          .written = Bytes{small(1000)}};
+}
+
+JobUsage RandomModel::usage() {
+  JobUsage usage;
+  for (auto count = rng_.between(0, 3); count > 0; --count) {
+    usage.nodes.push_back({NodeName{text()}, used()});
+    usage.steps.push_back({.step = static_cast<std::uint32_t>(small(9)),
+                           .name = text(),
+                           .nodes = small(9),
+                           .tasks = small(99),
+                           .exit_code = small(255),
+                           .started = time(),
+                           .used = used()});
+  }
+  return usage;
+}
+
 Job RandomModel::job(std::shared_ptr<const JobSpec> spec) {
   Job job;
   job.key = key();
@@ -155,6 +182,7 @@ Job RandomModel::job(std::shared_ptr<const JobSpec> spec) {
   job.eligible = maybe_time();
   job.started = maybe_time();
   job.ended = maybe_time();
+  job.usage = usage();
   job.version = rng_.next();
   return job;
 }
@@ -219,7 +247,7 @@ JobEvent RandomModel::job_event() {
     case 9:
       return e::Ended{attempt, outcome(), coin()};
     case 10:
-      return e::Cleaned{attempt};
+      return e::Cleaned{attempt, usage()};
     default:
       return e::CancelledWaiting{outcome()};
   }

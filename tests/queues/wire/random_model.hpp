@@ -23,6 +23,8 @@ class RandomModel {
   [[nodiscard]] Allocation allocation();
   [[nodiscard]] Outcome outcome();
   [[nodiscard]] Phase phase();
+  [[nodiscard]] UsedAmounts used();
+  [[nodiscard]] JobUsage usage();
   [[nodiscard]] Job job(std::shared_ptr<const JobSpec> spec);
   [[nodiscard]] Workflow workflow();
   [[nodiscard]] Node node();
