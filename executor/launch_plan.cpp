@@ -174,6 +174,7 @@ bool is_of_an_outer_job(std::string_view name) {
                                 "SLURM_HET_",
                                 "SLURM_NTASKS_HET_",
                                 "SLURM_CPUS_PER_TASK_HET_",
+                                "PBS_ARRAY",
                                 "PBS_JOB",
                                 "PBS_N",
                                 "PBS_QUEUE"});
@@ -263,6 +264,13 @@ void set_job_variables(Environment& env, const StepOrder& order, const LaunchFac
   if (order.key.index != JobKey::kNoIndex) {
     set_both(env, "ARRAY_JOB_ID", id);
     set_both(env, "ARRAY_TASK_ID", number(order.key.index));
+    if (const auto& array = order.spec.array) {
+      const std::vector<IndexRange>& ranges = array->indexes.ranges;
+      set_both(env, "ARRAY_TASK_COUNT", number(array->indexes.count()));
+      set_both(env, "ARRAY_TASK_MIN", number(ranges.front().first));
+      set_both(env, "ARRAY_TASK_MAX", number(ranges.back().last));
+      set_both(env, "ARRAY_TASK_STEP", number(ranges.front().step));
+    }
   }
   if (order.spec.components.size() > 1) set_component_variables(env, order);
   if (facts.membership) {
@@ -290,6 +298,11 @@ void set_pbs_variables(Environment& env,
                        const StepOrder& order,
                        const containers::SandboxReady& sandbox) {
   env.set("PBS_JOBID", number(static_cast<std::int64_t>(order.key.job.value)));
+  if (order.key.index != JobKey::kNoIndex) {
+    env.set("PBS_ARRAYID", number(order.key.index));       // Torque's
+    env.set("PBS_ARRAY_INDEX", number(order.key.index));   // PBS Pro's
+    env.set("PBS_ARRAY_ID", number(static_cast<std::int64_t>(order.key.job.value)));
+  }
   env.set("PBS_JOBNAME", order.spec.name);
   env.set("PBS_QUEUE", order.spec.queue.value);
   env.set("PBS_NODEFILE", cat(sandbox.files_directory, "/", kNodeFileName));

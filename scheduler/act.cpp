@@ -60,12 +60,23 @@ void Controller::Impl::on_act(io::PeerId from,
     wire::to_wire(key, one->mutable_key());
     if (!result) wire::to_wire(result.error(), one->mutable_error());
   }
+  for (const wire::Elements& some : act.elements()) {
+    const Result<IndexList> indexes = wire::from_wire(some.indexes());
+    const Result<void> result = indexes ? act_on_elements(JobId{some.job()}, *indexes, user, act)
+                                        : Result<void>(indexes.error());
+    wire::Acted::One* const one = response.mutable_acted()->add_results();
+    wire::to_wire(JobKey{JobId{some.job()}}, one->mutable_key());
+    if (!result) wire::to_wire(result.error(), one->mutable_error());
+  }
   response.mutable_acted();
   reply(from, stream, std::move(response));
 }
 
 Result<void> Controller::Impl::act_on(JobKey key, const io::LocalUser& user, const wire::Act& act) {
   const Job* const job = state.find_job(key);
+  if (job == nullptr && find_array_with(key) != nullptr) {
+    return act_on_elements(key.job, IndexList{{{key.index, key.index, 1}}}, user, act);
+  }
   if (job == nullptr) {
     return state.is_given(key.job)
                ? conflict(cat("job ", to_string(key), " has ended already"))
@@ -75,6 +86,7 @@ Result<void> Controller::Impl::act_on(JobKey key, const io::LocalUser& user, con
     return Error(ErrorKind::Denied, cat("job ", to_string(key), " is ", job->owner.user, "'s"));
   }
   if (job->is_finished()) return conflict(cat("job ", to_string(key), " has ended already"));
+  if (job->array) return act_on_array(*job, user, act);
   const std::string by = users.name_of(user.uid);
   const bool as_operator = user.uid != job->owner.uid;
   switch (act.verb()) {
@@ -91,6 +103,100 @@ Result<void> Controller::Impl::act_on(JobKey key, const io::LocalUser& user, con
     default:
       return Error(ErrorKind::Unsupported, "unknown verb");
   }
+}
+
+// To all of its elements: those that run one by one, those that wait as they are in the record.
+Result<void> Controller::Impl::act_on_array(const Job& array,
+                                            const io::LocalUser& user,
+                                            const wire::Act& act) {
+  const JobKey whole = array.key;
+  bool any = false;
+  std::optional<Error> refused;
+  for (const JobKey key : rows_of_array(whole.job)) {
+    const Result<void> done = act_on(key, user, act);
+    any = any || done.has_value();
+    if (!done && done.error().kind() != ErrorKind::Conflict && !refused) refused = done.error();
+  }
+  const std::string by = users.name_of(user.uid);
+  const bool as_operator = user.uid != array.owner.uid;
+  switch (act.verb()) {
+    case wire::Act::CANCEL:
+      if (array.array->waiting.empty()) break;
+      any = true;
+      drop_elements(whole, IntervalSet(array.array->waiting),
+                    make_outcome(OutcomeKind::Cancelled, 0, cat("cancelled by ", by)));
+      break;
+    case wire::Act::HOLD:
+      return hold(array, as_operator);
+    case wire::Act::RELEASE:
+      return release(array, as_operator || is_operator(user));
+    default:
+      break;
+  }
+  if (refused) return *refused;
+  if (any) return {};
+  return conflict(cat("of job ", to_string(whole), " no element ",
+                      act.verb() == wire::Act::CANCEL ? "waits or runs" : "runs"));
+}
+
+Result<void> Controller::Impl::act_on_elements(JobId id,
+                                               const IndexList& indexes,
+                                               const io::LocalUser& user,
+                                               const wire::Act& act) {
+  const JobKey whole{id};
+  const Job* const array = state.find_job(whole);
+  if (array == nullptr || !array->array) {
+    return !state.is_given(id) ? Error(ErrorKind::NotFound, cat("there is no job ", to_string(id)))
+           : array == nullptr  ? conflict(cat("job ", to_string(id), " has ended already"))
+                               : Error(ErrorKind::NotFound,
+                                       cat("job ", to_string(id), " is no array"));
+  }
+  if (!may_change(user, array->owner)) {
+    return Error(ErrorKind::Denied, cat("job ", to_string(id), " is ", array->owner.user, "'s"));
+  }
+  const IndexList own = array->spec->array->indexes;
+  const IntervalSet named = positions_of(own, indexes);
+  if (named.empty()) {
+    return Error(ErrorKind::NotFound, cat("array ", to_string(id), " has no element ",
+                                          render_indexes(indexes), "; it has ",
+                                          render_indexes(own, IntervalSet::below(own.count()), 60)));
+  }
+  const IntervalSet in_record = array->array->waiting.intersect(named);
+  bool any = false;
+  std::optional<Error> refused;
+  for (const JobKey key : rows_of_array(id)) {
+    if (!named.contains(state.get_job(key).position)) continue;
+    const Result<void> done = act_on(key, user, act);
+    any = any || done.has_value();
+    if (!done && !refused) refused = done.error();
+  }
+  if (act.verb() == wire::Act::CANCEL && !in_record.empty()) {
+    any = true;
+    drop_elements(whole, in_record,
+                  make_outcome(OutcomeKind::Cancelled, 0,
+                               cat("cancelled by ", users.name_of(user.uid))));
+  }
+  if (act.verb() == wire::Act::HOLD || act.verb() == wire::Act::RELEASE) {
+    constexpr std::uint64_t kMostApart = 10'000;
+    if (in_record.size() > kMostApart) {
+      return Error(ErrorKind::Exhausted, cat(in_record.size(), " elements are too many to be held ",
+                                             "apart from their array; at most ", kMostApart,
+                                             " are possible, or the whole array"));
+    }
+    for (const Interval& interval : in_record.intervals()) {
+      for (std::uint64_t p = interval.first; p <= interval.last; ++p) {
+        const JobKey key{id, own.index_at(static_cast<std::uint32_t>(p))};
+        set_apart(key);
+        const Result<void> done = act_on(key, user, act);
+        any = any || done.has_value();
+        if (!done && !refused) refused = done.error();
+      }
+    }
+  }
+  if (any) return {};
+  if (refused) return *refused;
+  return conflict(in_record.empty() ? cat("these elements of job ", to_string(id), " have ended")
+                                    : cat("these elements of job ", to_string(id), " wait"));
 }
 
 Result<void> Controller::Impl::cancel(const Job& job, const std::string& by) {

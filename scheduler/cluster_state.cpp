@@ -74,7 +74,39 @@ const Job& ClusterState::record(JobKey key, JobEvent what, Time at, store::Batch
   if (ran != runs) run_changes_.push_back({key, job->second.attempt, runs, at});
   append(Event::OfJob{key, std::move(what)}, job->second.version, at, batch);
   changed_jobs_.insert(key);
+  if (job->second.is_element() && job->second.is_finished()) {
+    const auto array = jobs_.find({key.job});
+    CHECK(array != jobs_.end());
+    tally(array->second, job->second);
+    changed_jobs_.insert({key.job});
+  }
   return job->second;
+}
+
+const Job& ClusterState::record_split(JobKey key, Time at, store::Batch& batch) {
+  const auto array = jobs_.find({key.job});
+  CHECK(array != jobs_.end() && array->second.spec->array);
+  const auto position = array->second.spec->array->indexes.position_of(key.index);
+  CHECK(position);
+  Result<Job> element = split_element(array->second, key, *position);
+  CHECK(element.has_value());
+  const auto [job, is_new] = jobs_.try_emplace(key, *std::move(element));
+  CHECK(is_new);
+  append(Event::OfJob{key, job_event::Split{*position}}, job->second.version, at, batch);
+  changed_jobs_.insert(key);
+  changed_jobs_.insert({key.job});
+  return job->second;
+}
+
+const Job& ClusterState::record_altered(JobKey key,
+                                        const std::string& digest,
+                                        std::shared_ptr<const JobSpec> spec,
+                                        Time at,
+                                        store::Batch& batch) {
+  record(key, job_event::Altered{digest}, at, batch);
+  Job& job = jobs_.at(key);
+  job.spec = std::move(spec);
+  return job;
 }
 
 const Job& ClusterState::record_submitted(JobKey key,
@@ -168,6 +200,16 @@ WorkflowId ClusterState::take_workflow_id(store::Batch& batch) {
   ++next_workflow_.value;
   batch.next_workflow = next_workflow_;
   return id;
+}
+
+void ClusterState::recall(Workflow workflow) {
+  const WorkflowId id = workflow.id;
+  workflows_.try_emplace(id, std::move(workflow));
+}
+
+void ClusterState::recall(Job job) {
+  const JobKey key = job.key;
+  jobs_.try_emplace(key, std::move(job));
 }
 
 void ClusterState::forget(JobKey key) {

@@ -49,6 +49,14 @@ class ClusterState {
                               std::shared_ptr<const JobSpec> spec,
                               Time at,
                               store::Batch& batch);
+  // An element becomes a job of its own. Requires: its array's record holds it.
+  const Job& record_split(JobKey key, Time at, store::Batch& batch);
+  // A waiting job, or what waits of an array, has another spec from now on.
+  const Job& record_altered(JobKey key,
+                            const std::string& digest,
+                            std::shared_ptr<const JobSpec> spec,
+                            Time at,
+                            store::Batch& batch);
   void record(WorkflowId id, WorkflowEvent what, Time at, store::Batch& batch);
   void record(const NodeName& name, NodeEvent what, Time at, store::Batch& batch);
   // A removed association is not there afterwards. Requires: it is there, or is Set.
@@ -75,6 +83,9 @@ class ClusterState {
   [[nodiscard]] bool is_given(JobId id) const { return id.value != 0 && id < next_job_; }
   [[nodiscard]] bool is_given(WorkflowId id) const { return id.value != 0 && id < next_workflow_; }
 
+  // Puts back what the store knew of a finished workflow, which is to go on.
+  void recall(Workflow workflow);
+  void recall(Job job);
   // Forgets a finished job or workflow (not the store's copy).
   void forget(JobKey key);
   void forget(WorkflowId id);

@@ -132,12 +132,19 @@ void Controller::Impl::run_pass() {
   tell_planner_of_claims();
   // Not in the middle of a walk along the line, which would begin anew each time.
   if (!pass_cut_short || now.boot >= next_shares + minutes(1)) renew_fair_shares();
+  feed_arrays();
   const PlanDelta plan = planner.pass(now.wall, config.pass_work_budget);
   for (const Start& start : plan.starts) start_job(start);
   for (const Reason& reason : plan.reasons) {
-    const auto job = waiting.find(reason.key);
-    if (job != waiting.end()) job->second.reason = reason.reason;
+    if (const auto job = waiting.find(reason.key); job != waiting.end()) {
+      job->second.reason = reason.reason;
+    } else if (const Job* const array = find_array_with(reason.key);
+               array != nullptr && planned_key(*array) == reason.key) {
+      waiting.at(array->key).reason = reason.reason;  // why its first one waits
+    }
   }
+  // A start makes room for the next ones of its array.
+  if (!plan.starts.empty() && !arrays_in_plan.empty()) want_pass();
   promise = plan.promise;
   wake_at(plan.wake);
   constexpr int kLongPass = 1000;
@@ -169,22 +176,29 @@ void Controller::Impl::start() {
   for (const auto& [id, workflow] : state.workflows()) {
     if (!workflow.ended) open_members[id] = 0;
   }
+  const auto is_member_now = [&](const Job& job) {
+    if (!job.membership || !open_members.contains(job.membership->workflow)) return false;
+    const Workflow& workflow = *state.find_workflow(job.membership->workflow);
+    const auto member = members_by_name(workflow).find(job.membership->member);
+    return member != members_by_name(workflow).end() &&
+           JobKey{workflow.members[member->second].job} == job.key;
+  };
   std::vector<JobKey> waiting_keys;
   for (const auto& [key, job] : state.jobs()) {
     specs.try_emplace(job.spec_digest, job.spec);
     if (job.is_finished()) {
-      if (!job.membership || !open_members.contains(job.membership->workflow)) {
-        finished.push_back(key);
-      }
+      if (!is_member_now(job)) finished.push_back(key);
       continue;
     }
     ++unfinished_jobs;
-    if (job.membership) ++open_members[job.membership->workflow];
+    if (job.membership && !job.is_element()) ++open_members[job.membership->workflow];
     if (job.is_waiting()) {
       waiting_keys.push_back(key);
       continue;
     }
     Gang& gang = make_gang(job);
+    if (job.is_element()) on_element_started(job);
+    if (Category* const category = find_category(job)) category->taken.insert(key);
     planner.apply(delta::Started{key, *job.allocation(), expected_end(job)});
     if (const auto* running = std::get_if<phase::Running>(&job.phase)) {
       begin_charging(job, running->clock.since.value_or(now.wall));
@@ -280,6 +294,10 @@ void Controller::Impl::on_client_request(io::PeerId from,
     case wire::Request::kToSession:
     case wire::Request::kCloseSession:
       return on_to_session(from, stream, request);
+    case wire::Request::kAlter:
+      return on_alter(from, user, stream, request.alter());
+    case wire::Request::kResumeWorkflow:
+      return on_resume_workflow(from, user, stream, request.resume_workflow());
     case wire::Request::WHAT_NOT_SET:
       break;
   }

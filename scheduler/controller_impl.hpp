@@ -8,6 +8,10 @@
 //   node_registry.cpp  executors: register, heartbeats, lost nodes, operators' words
 //   accounts.cpp       who pays, usage, fair shares
 //   act.cpp            cancel, hold, release, requeue, signal
+//   arrays.cpp         elements of arrays: in and out of their record, which of them are planned
+//   alter.cpp          waiting jobs that ask for something else
+//   workflow_turns.cpp categories of workflows, and workflows that are resumed
+//   mail.cpp           what users are written
 //   queries.cpp        lists, waits, explanations
 //   sessions.cpp       people talk with their running jobs
 #pragma once
@@ -54,6 +58,9 @@ inline constexpr std::size_t kMaxRememberedKeys = 2'000'000;
 
 // An operator's or a user's word, as outcomes tell it.
 [[nodiscard]] Outcome make_outcome(OutcomeKind kind, std::int32_t exit_code, std::string detail);
+
+// As --dependency is written: "afterok:42:43,after:44+5"; "" if there are none.
+[[nodiscard]] std::string render_dependencies(const JobSpec& spec);
 
 // A launch that failed with this code may work later or elsewhere (PROTOCOL.md 6.3).
 inline constexpr std::int32_t kTryAgainCode = 75;
@@ -109,11 +116,14 @@ struct Controller::Impl {
     std::vector<Need> needs;
     std::uint32_t line = 0;
     bool held = false;
+    std::string category;
+    bool is_final = false;
   };
   struct Submission {
     io::LocalUser user;
     std::string key;
     std::optional<std::string> workflow;  // its name
+    std::vector<CategoryLimit> limits;
     bool test_only = false;
     std::size_t bytes = 0;
     std::vector<NewMember> jobs;
@@ -136,9 +146,9 @@ struct Controller::Impl {
   void finish_submission(io::PeerId from, std::uint32_t stream, Submission submission);
   [[nodiscard]] Result<void> check_workflow(const Submission& submission) const;
   // Jobs that are waited for and not in memory.
-  [[nodiscard]] Result<std::vector<JobKey>> unknown_dependencies(
-      const Submission& submission) const;
   using OldJobs = std::map<JobKey, Job>;
+  [[nodiscard]] Result<std::vector<JobKey>> unknown_dependencies(const Submission& submission,
+                                                                 const OldJobs& old) const;
   [[nodiscard]] Result<void> check_dependencies(const Submission& submission,
                                                 const OldJobs& old) const;
   void accept(io::PeerId from,
@@ -158,6 +168,14 @@ struct Controller::Impl {
     std::optional<BootTime> look_again;  // on the agenda
     std::optional<Time> turn;            // of a member that stands or stood in line
     bool in_plan = false;
+    // Of an array: which of its elements the planner has been told of, and the arrays whose
+    // elements its own wait for one by one.
+    struct Corresponding {
+      JobKey on;
+      std::optional<Job> ended;  // it, once it has
+    };
+    IntervalSet fed{};
+    std::vector<Corresponding> corresponding{};
   };
   void begin_waiting(JobKey key, const OldJobs& old);
   void note_dependencies(const Job& job, const OldJobs& old);
@@ -168,6 +186,7 @@ struct Controller::Impl {
   [[nodiscard]] PendingReason reason_besides_resources(const Job& job, Keeping& keeping);
   [[nodiscard]] Candidate candidate_of(const Job& job);  // of one that is in `waiting`
   void take_out_of_plan(JobKey key);
+  void tell_planner_waits(const Job& job);
   // Ends a job that has no nodes.
   void end_waiting(JobKey key, Outcome outcome);
   void on_job_finished(JobKey key);
@@ -176,6 +195,68 @@ struct Controller::Impl {
   void on_never(JobKey waiter, const Condition& never);
   void on_member_finished(const Job& job);
   void forget_old();
+
+  // ---- arrays.cpp ----
+  // The array whose record still holds the element; nullptr: none does.
+  [[nodiscard]] const Job* find_array_with(JobKey element) const;
+  // How an element that has no row (any more) has ended; nullopt: it waits, or is none.
+  [[nodiscard]] static std::optional<Outcome> outcome_in_array(const Job& array,
+                                                               std::uint32_t index);
+  [[nodiscard]] static ConditionState element_state(Until until,
+                                                    const Job& array,
+                                                    std::uint32_t index);
+  // Keys of the elements that have a row, in memory.
+  [[nodiscard]] std::vector<JobKey> rows_of_array(JobId array) const;
+  const Job& split(JobKey element);
+  void set_apart(JobKey element);  // it waits by itself from now on
+  [[nodiscard]] bool has_room_for_element(const Job& array) const;
+  void feed_arrays();
+  [[nodiscard]] std::uint64_t elements_to_feed(const Job& array) const;
+  [[nodiscard]] std::optional<std::uint32_t> next_ready(const Job& array,
+                                                        const Keeping& keeping,
+                                                        std::uint32_t from) const;
+  [[nodiscard]] JobKey planned_key(const Job& job) const;  // of an array, its first in the plan
+  void take_out_elements(const Job& array, const IntervalSet& positions);
+  void drop_elements(JobKey array, const IntervalSet& positions, const Outcome& outcome);
+  void on_element_started(const Job& element);
+  void on_element_stopped(const Job& element);  // it runs no more: has finished, or waits again
+  void on_element_finished(const Job& element);
+  void end_array_if_over(JobKey array);
+  void on_corresponding(const Job& array, std::uint32_t position, bool succeeded);
+  [[nodiscard]] Result<void> check_corresponding(const JobSpec& spec, const Job& on) const;
+  void fill_array_view(const Job& array, wire::ArrayView* out) const;
+
+  // ---- alter.cpp ----
+  void on_alter(io::PeerId from,
+                const io::LocalUser& user,
+                std::uint32_t stream,
+                const wire::Alter& request);
+  [[nodiscard]] Result<void> alter(JobKey key,
+                                   const io::LocalUser& user,
+                                   const wire::Alter& request);
+
+  // ---- workflow_turns.cpp ----
+  struct Category {
+    std::uint32_t max_running = 0;
+    std::set<JobKey> taken;    // have a turn: are in the plan, or run
+    std::set<JobKey> waiting;  // for one
+  };
+  using CategoryKey = std::pair<WorkflowId, std::string>;
+  [[nodiscard]] Category* find_category(const Job& job);
+  [[nodiscard]] bool take_category_turn(const Job& job);
+  void give_back_category_turn(const Job& job);
+  void on_resume_workflow(io::PeerId from,
+                          const io::LocalUser& user,
+                          std::uint32_t stream,
+                          const wire::ResumeWorkflow& request);
+  [[nodiscard]] Result<wire::Submitted> resume_workflow(const io::LocalUser& user,
+                                                        const std::string& key,
+                                                        const Workflow& workflow,
+                                                        const OldJobs& old);
+
+  // ---- mail.cpp ----
+  enum class MailAbout : std::uint8_t { Begin, End, Requeue, InvalidDependency };
+  void mail(const Job& job, MailAbout about);
 
   // ---- dag_order.cpp ----
   // Of each member the longest path to its workflow's end, in seconds.
@@ -240,7 +321,9 @@ struct Controller::Impl {
                                                         const Gang& gang,
                                                         std::size_t newest) const;
   [[nodiscard]] bool is_to_be_requeued(const Job& job, const Outcome& outcome) const;
-  void end_attempt(JobKey key, Outcome outcome, bool again, bool at_once = false);
+  void end_attempt(
+      JobKey key, Outcome outcome, bool again, bool at_once = false, bool retry = false);
+  [[nodiscard]] bool is_to_be_retried(const Job& job, const Outcome& outcome) const;
   void settle_if_cleaned(JobKey key);
   void wake_at(std::optional<Time> wake);
   void tell_planner_of_claims();
@@ -250,6 +333,7 @@ struct Controller::Impl {
   struct Link {
     std::optional<io::PeerId> peer;
     bool registered = false;                       // on this connection
+    std::int64_t usable_cores = 0;                 // as the planner was told
     std::set<JobKey> gangs;                        // with a part here that is not over
     std::set<std::pair<JobKey, Attempt>> orphans;  // held by the node, unknown to us; being stopped
   };
@@ -301,6 +385,13 @@ struct Controller::Impl {
               std::uint32_t stream,
               const wire::Act& act);
   [[nodiscard]] Result<void> act_on(JobKey key, const io::LocalUser& user, const wire::Act& act);
+  [[nodiscard]] Result<void> act_on_array(const Job& array,
+                                          const io::LocalUser& user,
+                                          const wire::Act& act);
+  [[nodiscard]] Result<void> act_on_elements(JobId array,
+                                             const IndexList& indexes,
+                                             const io::LocalUser& user,
+                                             const wire::Act& act);
   [[nodiscard]] Result<void> cancel(const Job& job, const std::string& by);
   [[nodiscard]] Result<void> hold(const Job& job, bool by_operator);
   [[nodiscard]] Result<void> release(const Job& job, bool as_operator);
@@ -339,6 +430,7 @@ struct Controller::Impl {
                   OldJobs old,
                   std::uint32_t deadline_ms);
   void answer_wait(std::uint64_t ticket);
+  void answer_waits_on(JobKey key);  // it has ended
   void drop_wait(std::uint64_t ticket);
   void on_wait_due(std::uint64_t ticket);
   void on_ping(io::PeerId from, std::uint32_t stream);
@@ -347,7 +439,8 @@ struct Controller::Impl {
       const std::vector<JobKey>& keys,
       const std::vector<WorkflowId>& workflows,
       const std::vector<std::string>& users,
-      std::size_t limit);
+      std::size_t limit,
+      bool only_whole = false);
   void send_jobs(io::PeerId to,
                  std::uint32_t stream,
                  const std::vector<const Job*>& jobs,
@@ -404,6 +497,12 @@ struct Controller::Impl {
   std::optional<Promise> promise;  // of the last pass
   std::optional<Due> promise_due;
   std::set<JobKey> gangs_with_changed_claims;
+  std::set<JobKey> arrays_in_plan;
+  std::map<JobId, std::uint32_t> running_elements;           // of arrays of which some run
+  std::map<JobId, std::set<JobKey>> corresponding_waiters;   // arrays, by the one they wait for
+  std::int64_t usable_cores = 0;
+  std::int64_t cores_given = 0;
+  std::map<CategoryKey, Category> categories;
 
   UsageBook usage;
   std::map<AssociationKey, UserNumber> user_numbers;

@@ -31,6 +31,7 @@ Result<store::LiveState> complete_live_state(store::LiveState loaded, store::Job
     store::HistoryQuery query;
     for (; at != missing.end() && query.keys.size() < kSlice; ++at) query.keys.push_back(*at);
     query.limit = query.keys.size();
+    query.only_whole = true;
     GANGWAY_ASSIGN(std::vector<Job> found, store.query_history(query));
     for (Job& job : found) loaded.jobs.push_back(std::move(job));
   }
@@ -170,6 +171,9 @@ void Daemon::apply(Effect effect) {
                  [&](const effect::ClosePeer& e) { transport_.close(e.peer); },
                  [&](const effect::ArmTimer& e) { arm(e); },
                  [&](const effect::AskHistory& e) { ask_store(e); },
+                 [&](const effect::SendMail& e) {
+                   if (mailer_) mailer_(e);
+                 },
              },
              effect);
 }

@@ -31,6 +31,10 @@ class Daemon final : public io::PeerHandler {
          Controller& controller,
          std::function<void(store::CommitEnd)> on_fatal);
 
+  // What is to be mailed; without it nothing is.
+  using Mailer = std::function<void(const effect::SendMail&)>;
+  void set_mailer(Mailer mailer) { mailer_ = std::move(mailer); }
+
   // Call once, before the first peer comes.
   void start();
 
@@ -62,6 +66,7 @@ class Daemon final : public io::PeerHandler {
   Epoch epoch_;
   Controller& controller_;
   std::function<void(store::CommitEnd)> on_fatal_;
+  Mailer mailer_;
   std::map<io::PeerId, io::PeerIdentity> peers_;
   std::map<std::uint64_t, io::TimerId> timers_;
   std::deque<PendingTurn> pending_;  // oldest first

@@ -57,18 +57,20 @@ std::optional<DagPosition> Controller::Impl::dag_position_of(const Job& job) con
   const Workflow* const workflow = state.find_workflow(job.membership->workflow);
   CHECK(workflow != nullptr);
   const Paths& of = paths_of(*workflow);
-  return DagPosition{of.first, of.to_end[of.member.at(job.key.job)]};
+  const auto member = of.member.find(job.key.job);
+  if (member == of.member.end()) return std::nullopt;  // of an older generation
+  return DagPosition{of.first, of.to_end[member->second]};
 }
 
 // Puts the job into the plan. Others of its workflow may give it their turn, and stand elsewhere.
 void Controller::Impl::stand_in_line(const Job& job) {
   const std::optional<DagPosition> position = dag_position_of(job);
-  if (!position) return planner.apply(delta::Waits{candidate_of(job)});
+  if (!position) return tell_planner_waits(job);
   const DagGroup group{job.membership->workflow.value, payer_number(job), job.spec->queue};
   const Time own = waiting.at(job.key).turn.value_or(job.eligible.value_or(now.wall));
   for (const DagLine::Turn& given : dag_line.enter(group, job.key, position->path_length, own)) {
     waiting.at(given.key).turn = given.at;
-    planner.apply(delta::Waits{candidate_of(state.get_job(given.key))});
+    tell_planner_waits(state.get_job(given.key));
   }
 }
 

@@ -15,6 +15,7 @@ Until until_of(DependencyKind kind) {
     case DependencyKind::Singleton:
       return Until::Ended;
     case DependencyKind::AfterOk:
+    case DependencyKind::AfterCorr:
       return Until::Succeeded;
     case DependencyKind::AfterNotOk:
       return Until::NotSucceeded;
@@ -25,6 +26,7 @@ Until until_of(DependencyKind kind) {
 Until until_of(NeedOutcome outcome) {
   switch (outcome) {
     case NeedOutcome::Success:
+    case NeedOutcome::Each:
       return Until::Succeeded;
     case NeedOutcome::Failure:
       return Until::Failed;
@@ -61,22 +63,28 @@ ConditionState state_of(Until until, const Job& on) {
   if (on.is_finished()) {
     return is_met_by_end(until, *on.outcome()) ? ConditionState::Met : ConditionState::Never;
   }
-  return until == Until::Started && on.started ? ConditionState::Met : ConditionState::Open;
+  // An array has started when none of its elements waits any more in its record.
+  const bool has_started = on.array ? on.array->waiting.empty() : on.started.has_value();
+  return until == Until::Started && has_started ? ConditionState::Met : ConditionState::Open;
 }
 
 void DependencyBook::add(JobKey waiter,
                          std::vector<Condition> conditions,
                          Time earliest,
-                         bool doomed) {
+                         bool doomed,
+                         bool any) {
   if (conditions.empty()) return;
   Waiter entry;
   entry.earliest = earliest;
   entry.doomed = doomed;
+  entry.any = any;
+  entry.possible = static_cast<std::uint32_t>(conditions.size());
   for (const Condition& condition : conditions) {
     if (condition.met) continue;
     ++entry.open;
     successors_[condition.on].push_back(waiter);
   }
+  if (any && entry.open < conditions.size()) entry.open = 0;
   entry.conditions = std::move(conditions);
   CHECK(waiters_.emplace(waiter, std::move(entry)).second);
 }
@@ -106,8 +114,9 @@ std::vector<DependencyBook::News> DependencyBook::tell(JobKey on,
           still_open.push_back(key);
           break;
         case ConditionState::Met:
+          if (waiter.any && waiter.open == 0) break;  // another one was enough
           condition.met = true;
-          --waiter.open;
+          waiter.open = waiter.any ? 0 : waiter.open - 1;
           // Without a delay it may begin at once, wherever the wall clock jumps.
           if (condition.delay.ns > 0) {
             waiter.earliest = std::max(waiter.earliest, at + condition.delay);
@@ -115,6 +124,7 @@ std::vector<DependencyBook::News> DependencyBook::tell(JobKey on,
           news.push_back({key, std::nullopt});
           break;
         case ConditionState::Never:
+          if (waiter.any && (waiter.open == 0 || --waiter.possible > 0)) break;
           waiter.doomed = true;
           news.push_back({key, condition});
           break;
@@ -162,6 +172,20 @@ bool DependencyBook::is_doomed(JobKey waiter) const {
 Time DependencyBook::earliest(JobKey waiter) const {
   const auto found = waiters_.find(waiter);
   return found == waiters_.end() ? Time{} : found->second.earliest;
+}
+
+std::vector<JobKey> DependencyBook::waited_for(JobId id) const {
+  std::vector<JobKey> keys;
+  for (const auto& [key, waiters] : successors_) {
+    if (key.job == id) keys.push_back(key);
+  }
+  std::sort(keys.begin(), keys.end());
+  return keys;
+}
+
+bool DependencyBook::is_any(JobKey waiter) const {
+  const auto found = waiters_.find(waiter);
+  return found != waiters_.end() && found->second.any;
 }
 
 const std::vector<Condition>* DependencyBook::find(JobKey waiter) const {

@@ -48,11 +48,13 @@ enum class ConditionState { Open, Met, Never };
 class DependencyBook {
  public:
   // Notes what `waiter` waits for. `earliest`: because of delays of those that are met already.
-  // `doomed`: one of them can never be met. Requires: it is not in the book.
+  // `doomed`: one of them can never be met, or with `any`, none of them. With `any` one that is met
+  // is enough. Requires: it is not in the book.
   void add(JobKey waiter,
            std::vector<Condition> conditions,
            Time earliest = {},
-           bool doomed = false);
+           bool doomed = false,
+           bool any = false);
   // It waits no more.
   void remove(JobKey waiter);
 
@@ -69,6 +71,9 @@ class DependencyBook {
   [[nodiscard]] bool is_doomed(JobKey waiter) const;
   // It may not start before, because of delays; Time{} if there are none.
   [[nodiscard]] Time earliest(JobKey waiter) const;
+  // Jobs and elements of this id for which somebody waits, in order.
+  [[nodiscard]] std::vector<JobKey> waited_for(JobId id) const;
+  [[nodiscard]] bool is_any(JobKey waiter) const;
   // nullptr: not in the book.
   [[nodiscard]] const std::vector<Condition>* find(JobKey waiter) const;
 
@@ -77,6 +82,8 @@ class DependencyBook {
     std::vector<Condition> conditions;
     std::uint32_t open = 0;
     bool doomed = false;
+    bool any = false;             // one of them is enough
+    std::uint32_t possible = 0;   // with `any`: those that may still be met
     Time earliest;
   };
   template <typename Decide>

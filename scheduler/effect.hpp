@@ -38,13 +38,20 @@ struct AskHistory {
   std::vector<store::HistoryQuery> jobs;  // the answers are put together
   std::vector<WorkflowId> workflows;      // finished ones; their jobs are found by `jobs`
 };
+// Fire and forget: a mail that cannot be sent is lost, with a line in the log.
+struct SendMail {
+  std::string to;
+  std::string subject;
+  std::string body;
+};
 }  // namespace effect
 
 using Effect = std::variant<effect::Reply,
                             effect::SendNode,
                             effect::ClosePeer,
                             effect::ArmTimer,
-                            effect::AskHistory>;
+                            effect::AskHistory,
+                            effect::SendMail>;
 
 // One turn. Everything but ArmTimer waits until `batch` and all batches before it are durable, and
 // is performed in this order, also across turns.

@@ -14,6 +14,9 @@ constexpr Duration kLongestSleep = minutes(10);
 void Controller::Impl::begin_waiting(JobKey key, const OldJobs& old) {
   const Job& job = state.get_job(key);
   waiting.try_emplace(key);
+  if (const auto deadline = job.spec->deadline) {
+    put_on_agenda({now.boot + std::max(Duration{}, *deadline - now.wall), DueKind::Eligible, key});
+  }
   if (job.attempt == 0) note_dependencies(job, old);  // a job that ran once has met them
   if (!waiting.contains(key)) return;                 // they can never be met, and it has ended
   if (job.launch_failures > 0) {
@@ -21,6 +24,11 @@ void Controller::Impl::begin_waiting(JobKey key, const OldJobs& old) {
     const std::int64_t factor = std::int64_t{1}
                                 << std::min<std::uint32_t>(job.launch_failures - 1, 16);
     waiting.at(key).back_off_until = now.boot + config.requeue_backoff * factor;
+  } else if (job.retries_used > 0) {
+    const std::int64_t factor = std::int64_t{1}
+                                << std::min<std::uint32_t>(job.retries_used - 1, 12);
+    const Duration pause = std::min(job.spec->retry_backoff * factor, kMaxRetryBackoff);
+    if (pause.ns > 0) waiting.at(key).back_off_until = now.boot + pause;
   }
   reconsider(key);
 }
@@ -29,9 +37,29 @@ void Controller::Impl::note_dependencies(const Job& job, const OldJobs& old) {
   std::vector<Condition> conditions;
   std::optional<Condition> never;
   Time earliest;
+  const auto recall = [&](JobKey on) -> const Job* {
+    if (const Job* const known = state.find_job(on)) return known;
+    const auto found = old.find(on);
+    return found == old.end() ? nullptr : &found->second;
+  };
   const auto add = [&](JobKey on, Until until, Duration delay) {
     Condition condition{.on = on, .until = until, .delay = delay};
     const Job* other = state.find_job(on);
+    const Job* const array =
+        other == nullptr && on.index != JobKey::kNoIndex ? recall({on.job}) : nullptr;
+    if (array != nullptr && array->array) {  // the array's record knows of the element
+      switch (element_state(until, *array, on.index)) {
+        case ConditionState::Open:
+          break;
+        case ConditionState::Met:
+          condition.met = true;
+          break;
+        case ConditionState::Never:
+          never = condition;
+          break;
+      }
+      return conditions.push_back(condition);
+    }
     if (other == nullptr) {
       const auto found = old.find(on);
       // Finished and out of every memory: nobody knows how it ended.
@@ -60,14 +88,29 @@ void Controller::Impl::note_dependencies(const Job& job, const OldJobs& old) {
     conditions.push_back(condition);
   };
 
+  // Of an array element by element, in its record; of an element that waits by itself, as any other.
+  const auto correspond = [&](JobId on) {
+    if (job.is_element()) return add({on, job.key.index}, Until::Succeeded, {});
+    const Job* const other = recall({on});
+    Keeping::Corresponding one{.on = {on}, .ended = std::nullopt};
+    if (other != nullptr && other->is_finished()) one.ended = *other;
+    waiting.at(job.key).corresponding.push_back(std::move(one));
+    corresponding_waiters[on].insert(job.key);
+  };
+
   for (const Dependency& dependency : job.spec->dependencies) {
+    if (dependency.kind == DependencyKind::AfterCorr) {
+      correspond(dependency.on);
+      continue;
+    }
     if (dependency.kind != DependencyKind::Singleton) {
-      add({dependency.on}, until_of(dependency.kind), dependency.delay);
+      add(dependency.key(), until_of(dependency.kind), dependency.delay);
       continue;
     }
     // Later ones wait for this one, so only those before it count.
     for (const auto& [key, other] : state.jobs()) {
       if (!(key < job.key)) break;
+      if (other.is_element() || key.job == job.key.job) continue;
       if (other.owner.uid == job.owner.uid && other.spec->name == job.spec->name &&
           !other.is_finished()) {
         add(key, Until::Ended, {});
@@ -79,10 +122,31 @@ void Controller::Impl::note_dependencies(const Job& job, const OldJobs& old) {
     CHECK(workflow != nullptr);
     const MemberIndex& index = members_by_name(*workflow);
     for (const Need& need : workflow->members[index.at(job.membership->member)].needs) {
-      add({workflow->members[index.at(need.member)].job}, until_of(need.outcome), {});
+      const JobId on = workflow->members[index.at(need.member)].job;
+      if (need.outcome == NeedOutcome::Each) {
+        correspond(on);
+      } else {
+        add({on}, until_of(need.outcome), {});
+      }
     }
   }
-  book.add(job.key, std::move(conditions), earliest, never.has_value());
+  const bool any = job.spec->any_dependency && !job.membership;
+  if (any && never) {  // what cannot come is no alternative, as long as there is another one
+    std::vector<Condition> possible;
+    for (const Condition& condition : conditions) {
+      const Job* const other = recall(condition.on);
+      const bool is_never =
+          !condition.met &&
+          (other == nullptr ||
+           (other->is_finished() && state_of(condition.until, *other) == ConditionState::Never));
+      if (!is_never) possible.push_back(condition);
+    }
+    if (!possible.empty()) {
+      conditions = std::move(possible);
+      never.reset();
+    }
+  }
+  book.add(job.key, std::move(conditions), earliest, never.has_value(), any);
   if (never) on_never(job.key, *never);
 }
 
@@ -105,6 +169,10 @@ PendingReason Controller::Impl::reason_besides_resources(const Job& job, Keeping
     keeping.look_again = at;
     put_on_agenda({at, DueKind::Eligible, job.key});
   };
+  if (job.spec->deadline && now.wall < *job.spec->deadline) {
+    // The wall clock may be set meanwhile; it is looked at again then.
+    look_again_at(now.boot + std::min(*job.spec->deadline - now.wall, kLongestSleep));
+  }
   if (job.hold.by_operator) return PendingReason::JobHeldAdmin;
   if (job.hold.by_user) return PendingReason::JobHeldUser;
   if (book.is_doomed(job.key)) return PendingReason::DependencyNeverSatisfied;
@@ -116,7 +184,11 @@ PendingReason Controller::Impl::reason_besides_resources(const Job& job, Keeping
   }
   if (keeping.back_off_until && *keeping.back_off_until > now.boot) {
     look_again_at(*keeping.back_off_until);
-    return PendingReason::LaunchFailedRequeued;
+    return job.launch_failures > 0 ? PendingReason::LaunchFailedRequeued
+                                   : PendingReason::RetryBackoff;
+  }
+  if (job.is_element() && !keeping.in_plan && !has_room_for_element(state.get_job({job.key.job}))) {
+    return PendingReason::JobArrayTaskLimit;
   }
   return PendingReason::None;
 }
@@ -127,7 +199,20 @@ void Controller::Impl::reconsider(JobKey key) {
   const auto entry = waiting.find(key);
   if (entry == waiting.end()) return;
   Keeping& keeping = entry->second;
-  const PendingReason reason = reason_besides_resources(state.get_job(key), keeping);
+  if (const Job& job = state.get_job(key); job.spec->deadline && *job.spec->deadline <= now.wall) {
+    const Outcome late =
+        make_outcome(OutcomeKind::Cancelled, 0, "its deadline came before it could start");
+    return job.array ? drop_elements(key, job.array->waiting, late) : end_waiting(key, late);
+  }
+  if (const Job& job = state.get_job(key); job.array && job.array->waiting.empty()) {
+    take_out_of_plan(key);
+    keeping.reason = PendingReason::None;
+    return;
+  }
+  PendingReason reason = reason_besides_resources(state.get_job(key), keeping);
+  if (reason == PendingReason::None && !keeping.in_plan && !take_category_turn(state.get_job(key))) {
+    reason = PendingReason::ThrottledByCategory;
+  }
   if (reason != PendingReason::None) {
     take_out_of_plan(key);
     keeping.reason = reason;
@@ -139,8 +224,22 @@ void Controller::Impl::reconsider(JobKey key) {
   if (!state.get_job(key).eligible) {
     state.record(key, job_event::Eligible{}, now.wall, turn.batch);
   }
+  if (state.get_job(key).array) arrays_in_plan.insert(key);
   stand_in_line(state.get_job(key));
   want_pass();
+}
+
+// Of an array its elements are planned, as many as could start; feed_arrays() has chosen them.
+void Controller::Impl::tell_planner_waits(const Job& job) {
+  Candidate candidate = candidate_of(job);
+  if (!job.array) return planner.apply(delta::Waits{std::move(candidate)});
+  const IndexList& indexes = job.spec->array->indexes;
+  for (const Interval& interval : waiting.at(job.key).fed.intervals()) {
+    for (std::uint64_t position = interval.first; position <= interval.last; ++position) {
+      candidate.key.index = indexes.index_at(static_cast<std::uint32_t>(position));
+      planner.apply(delta::Waits{candidate});
+    }
+  }
 }
 
 void Controller::Impl::take_out_of_plan(JobKey key) {
@@ -148,7 +247,14 @@ void Controller::Impl::take_out_of_plan(JobKey key) {
   if (!keeping.in_plan) return;
   keeping.in_plan = false;
   leave_line(key);
-  planner.apply(delta::WaitsNoMore{key});
+  const Job& job = state.get_job(key);
+  give_back_category_turn(job);
+  if (job.array) {
+    take_out_elements(job, IntervalSet(keeping.fed));
+    arrays_in_plan.erase(key);
+  } else {
+    planner.apply(delta::WaitsNoMore{key});
+  }
   want_pass();  // somebody may come to the front
 }
 
@@ -166,9 +272,13 @@ Candidate Controller::Impl::candidate_of(const Job& job) {
 }
 
 void Controller::Impl::end_waiting(JobKey key, Outcome outcome) {
+  if (const Job& job = state.get_job(key); job.array) {
+    return drop_elements(key, IntervalSet(job.array->waiting), outcome);
+  }
   take_out_of_plan(key);
   waiting.erase(key);
   book.remove(key);
+  give_back_category_turn(state.get_job(key));
   state.record(key, job_event::CancelledWaiting{std::move(outcome)}, now.wall, turn.batch);
   on_job_finished(key);
 }
@@ -186,16 +296,14 @@ void Controller::Impl::follow_ends() {
     --unfinished_jobs;
     const Job& job = state.get_job(key);
     CHECK(job.is_finished());
+    mail(job, MailAbout::End);
     on_dependency_news(book.on_ended(key, *job.outcome(), now.wall));
-    if (const auto found = waits_on.find(key); found != waits_on.end()) {
-      const std::vector<std::uint64_t> tickets = std::move(found->second);
-      waits_on.erase(found);
-      for (const std::uint64_t ticket : tickets) {
-        const auto wait = waits.find(ticket);
-        if (wait != waits.end() && --wait->second.open == 0) answer_wait(ticket);
-      }
-    }
-    if (job.membership) {
+    answer_waits_on(key);
+    if (job.is_element()) {
+      finished.push_back(key);
+      on_element_finished(job);
+    } else if (job.membership) {
+      give_back_category_turn(job);
       on_member_finished(job);
     } else {
       finished.push_back(key);
@@ -241,6 +349,7 @@ void Controller::Impl::on_never(JobKey waiter, const Condition& never) {
   const bool of_same_workflow = job.membership && on != nullptr && on->membership &&
                                 on->membership->workflow == job.membership->workflow;
   if (!of_same_workflow && !job.spec->kill_on_invalid_dependency) {
+    mail(job, MailAbout::InvalidDependency);
     reconsider(waiter);
     return;
   }
@@ -265,6 +374,8 @@ void Controller::Impl::on_member_finished(const Job& job) {
   if (open == open_members.end() || --open->second > 0) return;
   open_members.erase(open);
   paths.erase(id);
+  categories.erase(categories.lower_bound({id, ""}),
+                   categories.lower_bound({WorkflowId{id.value + 1}, ""}));
   const Workflow* const workflow = state.find_workflow(id);
   CHECK(workflow != nullptr);
   bool any_failed = false;

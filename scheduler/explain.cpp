@@ -97,7 +97,8 @@ void Controller::Impl::on_explain(io::PeerId from,
   wire::Response response;
   for (const wire::JobKey& message : request.keys()) {
     const JobKey key = wire::from_wire(message);
-    const Job* const job = state.find_job(key);
+    const Job* job = state.find_job(key);
+    if (job == nullptr) job = find_array_with(key);  // it waits as the others of its array do
     if (job == nullptr && !state.is_given(key.job)) {
       return reply_error(from, stream,
                          Error(ErrorKind::NotFound, cat("there is no job ", to_string(key))));
@@ -111,7 +112,19 @@ void Controller::Impl::on_explain(io::PeerId from,
     const auto nodes_of = [&] { return node_list_of(*job->allocation()); };
     std::visit(overloaded{
                    [&](const phase::Waiting&) {
-                     lines.push_back(cat(title, " waits: ", to_string(waiting.at(key).reason)));
+                     if (job->array && job->array->waiting.empty()) {
+                       lines.push_back(cat(title, ": none of its elements waits, ",
+                                           job->array->ended(), " have ended"));
+                       return;
+                     }
+                     lines.push_back(
+                         cat(title, " waits: ", to_string(waiting.at(job->key).reason)));
+                     if (job->array) {
+                       lines.push_back(cat("  of ", job->spec->array->indexes.count(),
+                                           " elements ", job->array->waiting.size(), " wait: ",
+                                           render_indexes(job->spec->array->indexes,
+                                                          job->array->waiting, 60)));
+                     }
                      explain_waiting(*job, lines, *response.mutable_explained());
                    },
                    [&](const phase::Starting&) {
@@ -191,6 +204,12 @@ void Controller::Impl::explain_waiting(const Job& job,
     case PendingReason::Dependency:
     case PendingReason::DependencyNeverSatisfied: {
       std::size_t open = 0;
+      for (const Keeping::Corresponding& one : waiting.at(job.key).corresponding) {
+        lines.push_back(cat("  each of its elements waits for the success of that of job ",
+                            to_string(one.on)));
+      }
+      if (book.find(job.key) == nullptr) return;
+      if (book.is_any(job.key)) lines.emplace_back("  one of these is enough:");
       for (const Condition& condition : *book.find(job.key)) {
         if (condition.met) continue;
         if (++open <= kMostConditions) {
@@ -206,6 +225,20 @@ void Controller::Impl::explain_waiting(const Job& job,
           cat("  it may start from ", render_local_time(begin), ", ", in_words(begin - now.wall)));
       return;
     }
+    case PendingReason::JobArrayTaskLimit:
+      lines.push_back(cat("  at most ", job.spec->array->max_running,
+                          " elements of its array run at once (--array=...%",
+                          job.spec->array->max_running, ")"));
+      return;
+    case PendingReason::ThrottledByCategory:
+      lines.emplace_back("  as many jobs of its category run in its workflow as may at once");
+      return;
+    case PendingReason::RetryBackoff:
+      lines.push_back(cat("  it has failed; retry ", job.retries_used, " of ", job.spec->retries,
+                          " begins ",
+                          in_words(waiting.at(job.key).back_off_until.value_or(now.boot) -
+                                   now.boot)));
+      return;
     case PendingReason::LaunchFailedRequeued:
       lines.push_back(
           cat("  its start has failed ", job.launch_failures,
@@ -219,7 +252,7 @@ void Controller::Impl::explain_waiting(const Job& job,
       break;
   }
   const std::size_t before = static_cast<std::size_t>(explained.outlooks_size());
-  const auto why = planner.explain(job.key, now.wall,
+  const auto why = planner.explain(planned_key(job), now.wall,
                                    before < kMaxOutlooks ? LookAhead::Whole : LookAhead::None);
   if (!why) return;
   lines.push_back(cat("  ", why->waits_for));
@@ -234,7 +267,7 @@ void Controller::Impl::explain_waiting(const Job& job,
   } else if (before < kMaxOutlooks) {
     lines.emplace_back("  expected start: not known; jobs without a time limit are in the way");
   }
-  if (promise && promise->key == job.key) {
+  if (promise && promise->key == planned_key(job)) {
     lines.push_back(cat("  promised on ", render_host_list(promise->nodes), " at the latest at ",
                         render_local_time(promise->start)));
   }

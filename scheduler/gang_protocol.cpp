@@ -42,6 +42,7 @@ Controller::Impl::Gang& Controller::Impl::make_gang(const Job& job) {
   for (const NodeShare& share : job.allocation()->shares) {
     gang.parts.push_back({.node = share.node});
     if (is_running(job)) gang.parts.back().state = PartState::Launched;
+    cores_given += share.resources.cores;
     links[share.node].gangs.insert(job.key);
   }
   return gangs.insert_or_assign(job.key, std::move(gang)).first->second;
@@ -65,20 +66,34 @@ Time Controller::Impl::expected_end(const Job& job) const {
     return job.ended.value_or(now.wall) + job.spec->kill_grace.value_or(config.kill_grace) +
            seconds(10);
   }
-  if (!job.spec->time_limit) return Time::infinity();
-  return job.started.value_or(now.wall) + *job.spec->time_limit;
+  const Time by_deadline = job.spec->deadline.value_or(Time::infinity());
+  if (!job.spec->time_limit) return by_deadline;
+  return std::min(by_deadline, job.started.value_or(now.wall) + *job.spec->time_limit);
 }
 
 void Controller::Impl::start_job(const Start& start) {
-  const auto entry = waiting.find(start.key);
-  CHECK(entry != waiting.end());
-  waiting.erase(entry);
-  leave_line(start.key);
+  if (start.key.index != JobKey::kNoIndex) {
+    // Several elements may have been planned in one pass, beyond what may run at once.
+    const bool in_record = state.find_job(start.key) == nullptr;
+    const Job& array = state.get_job({start.key.job});
+    if (!has_room_for_element(array)) {
+      want_pass();
+      if (in_record) return;  // feed_arrays() takes it out
+      take_out_of_plan(start.key);
+      return reconsider(start.key);
+    }
+    if (in_record) split(start.key);
+  }
+  if (const auto entry = waiting.find(start.key); entry != waiting.end()) {
+    waiting.erase(entry);
+    leave_line(start.key);
+  }
   book.remove(start.key);
   const Attempt attempt = state.get_job(start.key).attempt + 1;
   const Job& job = state.record(start.key, job_event::Allocated{attempt, start.allocation},
                                 now.wall, turn.batch);
   planner.apply(delta::Started{job.key, start.allocation, expected_end(job)});
+  if (job.is_element()) on_element_started(job);
   Gang& gang = make_gang(job);
   for (std::size_t i = 0; i < gang.parts.size(); ++i) send_prepare(job, gang, i);
   await_preparation(job.key, gang);
@@ -101,6 +116,11 @@ void Controller::Impl::send_prepare(const Job& job, Gang& gang, std::size_t inde
   set_key(job, prepare);
   wire::to_wire(job.owner, prepare->mutable_owner());
   wire::to_wire(*job.spec, prepare->mutable_spec());
+  if (job.spec->deadline) {
+    const Duration left = std::max(seconds(1), *job.spec->deadline - now.wall);
+    const Duration limit = job.spec->time_limit.value_or(left);
+    prepare->mutable_spec()->set_time_limit_ns(std::min(limit, left).ns);
+  }
   wire::to_wire(*job.allocation(), prepare->mutable_allocation());
   prepare->set_node_index(static_cast<std::uint32_t>(index));
   prepare->set_leased(gang.leased);
@@ -141,8 +161,17 @@ void Controller::Impl::launch(JobKey key) {
     send_launch(job, gang, i);
   }
   planner.apply(delta::Started{key, *job.allocation(), expected_end(job)});
+  mail(job, MailAbout::Begin);
   on_dependency_news(book.on_started(key, now.wall));
   open_sessions_with(key);
+  if (!job.is_element()) return;
+  // The array has started with the last of its elements.
+  if (!state.get_job({key.job}).array->waiting.empty()) return;
+  for (const JobKey row : rows_of_array(key.job)) {
+    const Job& other = state.get_job(row);
+    if (other.is_waiting() || is_starting(other)) return;
+  }
+  on_dependency_news(book.on_started({key.job}, now.wall));
 }
 
 void Controller::Impl::send_launch(const Job& job, Gang& gang, std::size_t index) {
@@ -253,6 +282,7 @@ void Controller::Impl::part_over(JobKey key, std::size_t index, Outcome outcome)
   part.wants_launch = false;
   part.outcome = std::move(outcome);
   ++gang.over;
+  cores_given -= state.get_job(key).allocation()->shares[index].resources.cores;
   links[part.node].gangs.erase(key);
   gangs_with_changed_claims.insert(key);
 
@@ -272,8 +302,17 @@ void Controller::Impl::part_over(JobKey key, std::size_t index, Outcome outcome)
     deciding = make_outcome(OutcomeKind::LaunchFailed, kTryAgainCode,
                             cat(part.node.value, " ended the job before it was launched"));
   }
-  const bool again = is_to_be_requeued(job, *deciding);
-  end_attempt(key, *std::move(deciding), again);
+  const bool retry = is_running(job) && is_to_be_retried(job, *deciding);
+  const bool again = retry || is_to_be_requeued(job, *deciding);
+  end_attempt(key, *std::move(deciding), again, false, retry);
+}
+
+// What its user asked for; the others are tried again for reasons of ours.
+bool Controller::Impl::is_to_be_retried(const Job& job, const Outcome& outcome) const {
+  const bool has_failed =
+      outcome.kind == OutcomeKind::Failed || outcome.kind == OutcomeKind::Signaled ||
+      outcome.kind == OutcomeKind::TimedOut || outcome.kind == OutcomeKind::OutOfMemory;
+  return has_failed && job.retries_used < static_cast<std::uint32_t>(job.spec->retries);
 }
 
 // The end of the job, if the newest part's end decides it.
@@ -311,11 +350,12 @@ bool Controller::Impl::is_to_be_requeued(const Job& job, const Outcome& outcome)
   return false;
 }
 
-void Controller::Impl::end_attempt(JobKey key, Outcome outcome, bool again, bool at_once) {
+void Controller::Impl::end_attempt(
+    JobKey key, Outcome outcome, bool again, bool at_once, bool retry) {
   const bool nothing_has_run = is_starting(state.get_job(key));
   close_sessions_with(key);
   Gang& gang = gangs.at(key);
-  const Job& job = state.record(key, job_event::Ended{gang.attempt, std::move(outcome), again},
+  const Job& job = state.record(key, job_event::Ended{gang.attempt, std::move(outcome), again, retry},
                                 now.wall, turn.batch);
   await_no_more(gang);
   gang.stop_at_once = at_once;
@@ -382,6 +422,9 @@ void Controller::Impl::settle_if_cleaned(JobKey key) {
   std::string why = outcome != nullptr ? outcome->detail : std::string();
   const Job& job = state.record(key, job_event::Cleaned{attempt, std::move(used)}, now.wall, turn.batch);
   if (job.is_waiting()) {
+    mail(job, MailAbout::Requeue);
+    if (job.is_element()) on_element_stopped(job);
+    give_back_category_turn(job);
     begin_waiting(key, {});
     if (const auto keeping = waiting.find(key); keeping != waiting.end()) {
       keeping->second.last_failure = std::move(why);

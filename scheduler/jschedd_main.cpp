@@ -44,6 +44,7 @@
 #include "scheduler/controller.hpp"
 #include "scheduler/daemon.hpp"
 #include "scheduler/durable_store.hpp"
+#include "scheduler/mailer.hpp"
 
 namespace gangway::scheduler {
 namespace {
@@ -155,6 +156,8 @@ void raise_descriptor_limit() {
   (void)::setrlimit(RLIMIT_NOFILE, &descriptors);
 }
 
+constexpr const char* kDefaultSendmail = "/usr/sbin/sendmail";
+
 // Reads the whole store, also under a running jschedd.
 int check_store(const std::string& config_path) {
   const Result<config::Config> config = config::load_config(config_path);
@@ -202,6 +205,10 @@ int run(const std::string& config_path) {
   }
 
   raise_descriptor_limit();
+  // While we are small and have no thread.
+  const char* const program = std::getenv("GANGWAY_SENDMAIL");
+  Result<Mailer> mailer = Mailer::start(program != nullptr ? program : kDefaultSendmail);
+  if (!mailer) return fail(kInternal, mailer.error());
   io::AsioLoop loop;
   // Before the store starts its thread, which inherits what is blocked.
   loop.watch_signal(SIGTERM, [&loop] { loop.stop(); });
@@ -236,6 +243,7 @@ int run(const std::string& config_path) {
                        : Error(ErrorKind::Exhausted, "the store has no room"));
     loop.stop();
   });
+  daemon.set_mailer([&](const effect::SendMail& mail) { mailer->send(mail); });
   daemon.start();
   io::ListenOptions for_people;
   for_people.handler = &daemon;

@@ -25,6 +25,11 @@ void Controller::Impl::tell_planner_of(const NodeName& name) {
   const Node& node = *state.find_node(name);
   const auto link = links.find(name);
   const bool registered = link != links.end() && link->second.registered;
+  if (link != links.end()) {
+    usable_cores -= link->second.usable_cores;
+    link->second.usable_cores = node.can_take_jobs() && registered ? node.capacity.cores : 0;
+    usable_cores += link->second.usable_cores;
+  }
   planner.apply(
       delta::NodeIs{name, node.capacity, node.can_take_jobs() && registered, node.features});
   want_pass();

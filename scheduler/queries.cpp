@@ -33,9 +33,17 @@ Error no_job(JobKey key) { return {ErrorKind::NotFound, cat("there is no job ", 
 void Controller::Impl::fill_view(const Job& job, wire::JobView* out) const {
   const JobSpec& spec = *job.spec;
   wire::to_wire(job, out->mutable_state());
+  if (job.array) {
+    out->mutable_state()->clear_array();  // the view says it in fewer words
+    fill_array_view(job, out->mutable_array());
+  }
+  if (spec.deadline) out->set_deadline_ns(spec.deadline->ns);
+  if (spec.not_before) out->set_begin_ns(spec.not_before->ns);
+  out->set_dependency(render_dependencies(spec));
+  out->set_nice(spec.nice);
   if (const auto keeping = waiting.find(job.key); keeping != waiting.end()) {
     out->mutable_state()->set_reason(static_cast<std::uint32_t>(keeping->second.reason));
-    if (const auto terms = planner.priority_of(job.key)) {
+    if (const auto terms = planner.priority_of(planned_key(job))) {
       out->set_priority(terms->total());
       wire::PriorityTerms* const view = out->mutable_priority_terms();
       view->set_age(terms->age);
@@ -72,7 +80,7 @@ void Controller::Impl::fill_view(const Job& job, wire::JobView* out) const {
                        ? spec.image->path
                        : cat(spec.image->path, ':', spec.image->reference));
   }
-  if (promise && promise->key == job.key) out->set_expected_start_ns(promise->start.ns);
+  if (promise && promise->key == planned_key(job)) out->set_expected_start_ns(promise->start.ns);
   out->set_account(spec.account.empty() ? job.owner.user : spec.account.value);
   out->set_qos(spec.qos);
   out->set_command(command_of(spec));
@@ -83,13 +91,15 @@ std::vector<store::HistoryQuery> Controller::Impl::history_queries(
     const std::vector<JobKey>& keys,
     const std::vector<WorkflowId>& workflows,
     const std::vector<std::string>& users,
-    std::size_t limit) {
+    std::size_t limit,
+    bool only_whole) {
   // Within one query all lists have to hold, so keys and workflows are asked for apart.
   std::vector<store::HistoryQuery> queries;
   const auto add = [&]() -> store::HistoryQuery& {
     store::HistoryQuery& query = queries.emplace_back();
     query.users = users;
     query.limit = limit;
+    query.only_whole = only_whole;
     return query;
   };
   if (!keys.empty()) add().keys = keys;
@@ -139,7 +149,25 @@ void Controller::Impl::on_list_jobs(io::PeerId from,
     return reply_error(from, stream, Error(ErrorKind::Exhausted, "too many jobs are named"));
   }
   std::set<JobKey> keys;
-  for (const wire::JobKey& key : request.keys()) keys.insert(wire::from_wire(key));
+  std::set<JobId> with_elements;  // a key without index means all elements of an array
+  for (const wire::JobKey& message : request.keys()) {
+    const JobKey key = wire::from_wire(message);
+    keys.insert(key);
+    if (key.index == JobKey::kNoIndex) with_elements.insert(key.job);
+  }
+  // Beside elements that are named only the record of their array is meant: it tells of those
+  // without rows.
+  for (const wire::Elements& some : request.elements()) {
+    const Result<IndexList> indexes = wire::from_wire(some.indexes());
+    if (!indexes) return reply_error(from, stream, indexes.error());
+    if (keys.size() + indexes->count() > kMaxKeysInRequest) {
+      return reply_error(from, stream, Error(ErrorKind::Exhausted, "too many jobs are named"));
+    }
+    keys.insert({JobId{some.job()}});
+    for (std::uint32_t i = 0; i < indexes->count(); ++i) {
+      keys.insert({JobId{some.job()}, indexes->index_at(i)});
+    }
+  }
   std::set<WorkflowId> workflows;
   for (const std::uint64_t id : request.workflows()) workflows.insert({id});
   // Some may be of another store's life; that all are is a mistake.
@@ -159,7 +187,9 @@ void Controller::Impl::on_list_jobs(io::PeerId from,
   const auto is_wanted = [=](const Job& job) {
     if (!keys.empty() || !workflows.empty()) {
       const bool is_member = job.membership && workflows.contains(job.membership->workflow);
-      if (!keys.contains(job.key) && !is_member) return false;
+      const bool is_named =
+          keys.contains(job.key) || with_elements.contains(job.key.job);
+      if (!is_named && !is_member) return false;
     }
     return names.empty() || names.contains(job.owner.user);
   };
@@ -171,7 +201,12 @@ void Controller::Impl::on_list_jobs(io::PeerId from,
     };
     if (!keys.empty() && workflows.empty()) {
       for (const JobKey key : keys) {
-        if (const Job* const job = state.find_job(key)) consider(*job);
+        const Job* const job = state.find_job(key);
+        if (job == nullptr) continue;
+        if (job->array && with_elements.contains(key.job)) {
+          for (const JobKey element : rows_of_array(key.job)) consider(state.get_job(element));
+        }
+        consider(*job);
       }
     } else {
       for (const auto& [key, job] : state.jobs()) consider(job);
@@ -184,7 +219,7 @@ void Controller::Impl::on_list_jobs(io::PeerId from,
   const std::size_t from_store = std::min(limit, kMaxListedFromStore);
   const Result<void> asked =
       ask_history(history_queries({keys.begin(), keys.end()}, {workflows.begin(), workflows.end()},
-                                  {names.begin(), names.end()}, from_store),
+                                  {names.begin(), names.end()}, from_store, with_elements.empty()),
                   {}, [this, from, stream, limit, from_store, is_wanted](const History& history) {
                     if (history.error) return reply_error(from, stream, *history.error);
                     std::map<JobKey, const Job*> all;
@@ -303,15 +338,32 @@ void Controller::Impl::on_wait_for(io::PeerId from,
   Result<std::vector<JobKey>> named = jobs_of(here);
   if (!named) return reply_error(from, stream, named.error());
   keys = *std::move(named);
+  for (const wire::Elements& some : request.elements()) {
+    const Result<IndexList> indexes = wire::from_wire(some.indexes());
+    if (!indexes) return reply_error(from, stream, indexes.error());
+    if (keys.size() + indexes->count() > kMaxKeysInRequest) {
+      return reply_error(from, stream,
+                         Error(ErrorKind::Exhausted, cat("a request names at most ",
+                                                         kMaxKeysInRequest, " jobs")));
+    }
+    for (std::uint32_t i = 0; i < indexes->count(); ++i) {
+      keys.push_back({JobId{some.job()}, indexes->index_at(i)});
+    }
+  }
   std::vector<JobKey> forgotten;
   for (const JobKey key : keys) {
-    if (state.find_job(key) == nullptr && state.is_given(key.job)) forgotten.push_back(key);
+    const bool is_known = state.find_job(key) != nullptr || find_array_with(key) != nullptr;
+    if (!is_known && state.is_given(key.job)) {
+      forgotten.push_back(key);
+      // Of an element that was cancelled in the record of its array, the array knows.
+      if (key.index != JobKey::kNoIndex) forgotten.push_back({key.job});
+    }
   }
   if (forgotten.empty() && elsewhere.empty()) {
     return begin_wait(from, stream, std::move(keys), {}, deadline_ms);
   }
   const Result<void> asked = ask_history(
-      history_queries(forgotten, elsewhere, {}, kMaxListed), elsewhere,
+      history_queries(forgotten, elsewhere, {}, kMaxListed, true), elsewhere,
       [this, from, stream, keys, elsewhere, deadline_ms](const History& history) {
         if (history.error) return reply_error(from, stream, *history.error);
         std::vector<JobKey> all = keys;
@@ -344,7 +396,7 @@ void Controller::Impl::begin_wait(io::PeerId from,
   Wait wait{.peer = from, .stream = stream, .keys = std::move(keys), .old = std::move(old)};
   for (const JobKey key : wait.keys) {
     const Job* const job = state.find_job(key);
-    if (job == nullptr || job->is_finished()) continue;
+    if (job == nullptr ? find_array_with(key) == nullptr : job->is_finished()) continue;
     ++wait.open;
     waits_on[key].push_back(ticket);
   }
@@ -365,8 +417,19 @@ void Controller::Impl::answer_wait(std::uint64_t ticket) {
     wire::Waited::One* const one = response.mutable_waited()->add_results();
     wire::to_wire(key, one->mutable_key());
     const Job* job = state.find_job(key);
-    if (const auto found = wait.old.find(key); job == nullptr && found != wait.old.end()) {
-      job = &found->second;
+    const auto find_old = [&](JobKey k) -> const Job* {
+      const auto found = wait.old.find(k);
+      return found == wait.old.end() ? nullptr : &found->second;
+    };
+    if (job == nullptr) job = find_old(key);
+    const Job* array = job == nullptr ? state.find_job({key.job}) : nullptr;
+    if (job == nullptr && array == nullptr) array = find_old({key.job});
+    if (array != nullptr) {  // an element that never had a row, or has none any more
+      if (const auto outcome = outcome_in_array(*array, key.index)) {
+        wire::to_wire(*outcome, one->mutable_outcome());
+        one->set_name(array->spec->name);
+        continue;
+      }
     }
     if (job == nullptr || job->outcome() == nullptr) {
       wire::to_wire(Error(ErrorKind::NotFound, cat("there is no job ", to_string(key))),
@@ -380,6 +443,17 @@ void Controller::Impl::answer_wait(std::uint64_t ticket) {
   response.mutable_waited();
   reply(wait.peer, wait.stream, std::move(response));
   drop_wait(ticket);
+}
+
+void Controller::Impl::answer_waits_on(JobKey key) {
+  const auto found = waits_on.find(key);
+  if (found == waits_on.end()) return;
+  const std::vector<std::uint64_t> tickets = std::move(found->second);
+  waits_on.erase(found);
+  for (const std::uint64_t ticket : tickets) {
+    const auto wait = waits.find(ticket);
+    if (wait != waits.end() && --wait->second.open == 0) answer_wait(ticket);
+  }
 }
 
 void Controller::Impl::drop_wait(std::uint64_t ticket) {

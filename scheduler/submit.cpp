@@ -58,7 +58,15 @@ void Controller::Impl::on_submit(io::PeerId from,
     fresh.user = user;
     fresh.key = part.key();
     fresh.test_only = part.test_only();
-    if (part.has_workflow()) fresh.workflow = part.workflow().name();
+    if (part.has_workflow()) {
+      fresh.workflow = part.workflow().name();
+      auto limits = wire::limits_from_wire(part.workflow().limits());
+      if (limits) {
+        fresh.limits = *std::move(limits);
+      } else {
+        fresh.error = invalid(limits.error().message());
+      }
+    }
     // A retry, the common case of which is one part, is answered without a second look.
     if (!part.more() && answer_repeated(from, stream, cat(user.uid, ':', part.key()))) return;
     if (user.uid == 0 && !config.allow_root_jobs) {
@@ -138,6 +146,9 @@ Result<void> Controller::Impl::add_job(Submission& submission, const wire::NewJo
     spec.script = other->script;
   }
   GANGWAY_TRY(validate(spec));
+  if (spec.deadline && *spec.deadline <= now.wall) {
+    return invalid(cat("--deadline: ", render_local_time(*spec.deadline), " is over already"));
+  }
   if (!spec.image && spec.container != ContainerSpec{}) {
     return Error(ErrorKind::Invalid, "what is asked of a container needs an image");
   }
@@ -148,8 +159,10 @@ Result<void> Controller::Impl::add_job(Submission& submission, const wire::NewJo
   member.name = job.member();
   member.line = job.line();
   member.held = spec.held;
+  member.category = job.category();
+  member.is_final = job.is_final();
   for (const wire::Need& need : job.needs()) {
-    if (need.outcome() > static_cast<std::uint32_t>(NeedOutcome::Any)) {
+    if (need.outcome() > static_cast<std::uint32_t>(NeedOutcome::Each)) {
       return invalid(cat("unknown outcome of a need: ", need.outcome()));
     }
     member.needs.push_back({need.member(), static_cast<NeedOutcome>(need.outcome())});
@@ -245,13 +258,13 @@ void Controller::Impl::finish_submission(io::PeerId from,
   if (const Result<void> fine = check_workflow(submission); !fine) {
     return reply_error(from, stream, fine.error());
   }
-  const Result<std::vector<JobKey>> unknown = unknown_dependencies(submission);
+  const Result<std::vector<JobKey>> unknown = unknown_dependencies(submission, {});
   if (!unknown) return reply_error(from, stream, unknown.error());
   if (unknown->empty()) return accept(from, stream, submission, {});
 
   // They may have finished long ago: the store knows. Meanwhile a retry may overtake us.
   const Result<void> asked = ask_history(
-      history_queries(*unknown, {}, {}, unknown->size()), {},
+      history_queries(*unknown, {}, {}, unknown->size(), true), {},
       [this, from, stream, submission](const History& history) {
         if (history.error) return reply_error(from, stream, *history.error);
         if (answer_repeated(from, stream, cat(submission.user.uid, ':', submission.key))) return;
@@ -298,6 +311,14 @@ Result<void> Controller::Impl::check_workflow(const Submission& submission) cons
                            meant.empty() ? "" : cat("; did you mean ", meant, "?")));
       }
       edges.push_back({on->second, static_cast<std::uint32_t>(i)});
+      if (need.outcome == NeedOutcome::Each) {
+        const auto& own = jobs[i].spec->array;
+        const auto& other = jobs[on->second].spec->array;
+        if (!own || !other || own->indexes != other->indexes) {
+          return invalid(cat(name_of_job(jobs[i].name, jobs[i].line, i, false), ": needs each of ",
+                             need.member, ": both have to be arrays with the same indexes"));
+        }
+      }
     }
   }
   const std::vector<std::int64_t> weights(jobs.size(), kWeightOfMember);
@@ -305,16 +326,34 @@ Result<void> Controller::Impl::check_workflow(const Submission& submission) cons
   return {};
 }
 
-Result<std::vector<JobKey>> Controller::Impl::unknown_dependencies(
-    const Submission& submission) const {
+Result<std::vector<JobKey>> Controller::Impl::unknown_dependencies(const Submission& submission,
+                                                                   const OldJobs& old) const {
   std::set<JobKey> unknown;
+  // What is known now can be looked at now; the rest when the store has answered.
+  const auto look_at = [&](const JobSpec& spec, const Dependency& dependency,
+                           const Job& on) -> Result<void> {
+    if (dependency.kind == DependencyKind::AfterCorr) return check_corresponding(spec, on);
+    const bool has_it =
+        dependency.index == JobKey::kNoIndex ||
+        (on.spec->array && on.spec->array->indexes.position_of(dependency.index).has_value());
+    if (has_it) return {};
+    return invalid(cat("--dependency: there is no job ", to_string(dependency.key())));
+  };
   for (const auto& job : submission.jobs) {
     for (const Dependency& dependency : job.spec->dependencies) {
       if (dependency.kind == DependencyKind::Singleton) continue;
       if (!state.is_given(dependency.on)) {
         return invalid(cat("--dependency: there is no job ", to_string(dependency.on)));
       }
-      if (state.find_job({dependency.on}) == nullptr) unknown.insert({dependency.on});
+      const Job* on = state.find_job({dependency.on});
+      if (const auto found = old.find({dependency.on}); on == nullptr && found != old.end()) {
+        on = &found->second;
+      }
+      if (on == nullptr) {
+        unknown.insert({dependency.on});
+      } else {
+        GANGWAY_TRY(look_at(*job.spec, dependency, *on));
+      }
     }
   }
   return std::vector(unknown.begin(), unknown.end());
@@ -322,13 +361,10 @@ Result<std::vector<JobKey>> Controller::Impl::unknown_dependencies(
 
 Result<void> Controller::Impl::check_dependencies(const Submission& submission,
                                                   const OldJobs& old) const {
-  GANGWAY_ASSIGN(const std::vector<JobKey> unknown, unknown_dependencies(submission));
-  for (const JobKey key : unknown) {
-    if (!old.contains(key)) {
-      return invalid(cat("--dependency: nothing is known of job ", to_string(key), " any more"));
-    }
-  }
-  return {};
+  GANGWAY_ASSIGN(const std::vector<JobKey> unknown, unknown_dependencies(submission, old));
+  if (unknown.empty()) return {};
+  return invalid(
+      cat("--dependency: nothing is known of job ", to_string(unknown.front()), " any more"));
 }
 
 void Controller::Impl::accept(io::PeerId from,
@@ -357,8 +393,10 @@ void Controller::Impl::accept(io::PeerId from,
     answer->set_workflow(id.value);
     workflow_event::Submitted event{.name = *submission.workflow, .owner = owner, .members = {}};
     for (std::size_t i = 0; i < submission.jobs.size(); ++i) {
-      event.members.push_back({submission.jobs[i].name, record.jobs[i], submission.jobs[i].needs});
+      const NewMember& job = submission.jobs[i];
+      event.members.push_back({job.name, record.jobs[i], job.needs, job.category, job.is_final});
     }
+    event.limits = submission.limits;
     state.record(id, std::move(event), now.wall, turn.batch);
     open_members[id] = submission.jobs.size();
   }
@@ -367,6 +405,7 @@ void Controller::Impl::accept(io::PeerId from,
     const NewMember& job = submission.jobs[i];
     job_event::Submitted event{
         .owner = owner, .spec_digest = job.digest, .membership = std::nullopt, .held = job.held};
+    if (job.spec->array) event.elements = job.spec->array->indexes.count();
     if (record.workflow) event.membership = Membership{*record.workflow, job.name};
     state.record_submitted({record.jobs[i]}, event, job.spec, now.wall, turn.batch);
     specs[job.digest] = job.spec;

@@ -21,7 +21,7 @@ constexpr OptionName kOptions[] = {
 };
 
 constexpr Verb kVerb{"jcancel",
-                     R"(usage: jcancel [options] ID...     jobs (42, 42_7) and workflows (w7)
+                     R"(usage: jcancel [options] ID...     jobs (42, 42_7, 42_[1-5]) and workflows (w7)
 
 Ends jobs: TERM, and KILL after the grace time. A waiting job leaves the queue.
 
@@ -73,12 +73,22 @@ int run(int argc, char** argv) {
     const Result<JobList> list = list_jobs(client, filter);
     if (!list) invocation.fail(list.error());
     for (const JobRow& row : list->rows) {
-      if (!row.finished) targets->jobs.push_back(row.key);
+      if (row.finished) continue;
+      if (!row.array) {
+        targets->jobs.push_back(row.key);
+        continue;
+      }
+      // Of an array what is listed here waits; those that run have rows of their own.
+      Result<IndexList> waiting = parse_index_list(row.array->waiting());
+      if (waiting) {
+        targets->elements.push_back({row.key.job, *std::move(waiting)});
+      } else {
+        targets->jobs.push_back(row.key);
+      }
     }
     if (targets->empty()) return kExitOk;
   }
-  for (const JobKey key : targets->jobs) wire::to_wire(key, act.add_keys());
-  for (const WorkflowId id : targets->workflows) act.add_workflows(id.value);
+  put_targets(*targets, act);
   return act_on(invocation, act, invocation.has("quiet"));
 }
 

@@ -28,7 +28,7 @@ constexpr OptionName kOptions[] = {
 };
 
 constexpr Verb kVerb{"jhist",
-                     R"(usage: jhist [options] [ID...]     jobs (42, 42_7) and workflows (w7)
+                     R"(usage: jhist [options] [ID...]     jobs (42, 42_7, 42_[1-5]) and workflows (w7)
        jhist shares [options]      accounts, what they have used and what is due to them
 
 Lists jobs that have ended, the newest end first; or the tree of accounts in the columns of sshare -l.
@@ -74,7 +74,8 @@ std::string render_history(const std::vector<JobRow>& rows, bool header) {
                {"ENDED"},
                {"DETAIL", Align::Left, true}});
   for (const JobRow& row : rows) {
-    table.add({{to_string(row.key)},
+    constexpr std::size_t kMostOfList = 40;  // of an array's elements
+    table.add({{id_of(row, kMostOfList)},
                {row.name},
                {row.user},
                {row.queue},
@@ -178,7 +179,7 @@ int run(int argc, char** argv) {
   std::vector<JobRow>& rows = list->rows;
   for (const JobRow& row : rows) {
     if (row.finished || filter.targets.jobs.empty()) continue;
-    complain(kVerb.program, cat("job ", to_string(row.key), " has not ended yet: ", row.state));
+    complain(kVerb.program, cat("job ", id_of(row, 40), " has not ended yet: ", row.state));
   }
   std::erase_if(rows, [](const JobRow& row) { return !row.finished; });
   std::ranges::stable_sort(rows, std::greater<>{},

@@ -8,7 +8,7 @@ constexpr gangway::submit::OptionName kOptions[] = {
 };
 constexpr gangway::submit::Verb kVerb{
     "jhold",
-    R"(usage: jhold [options] ID...     jobs (42, 42_7) and workflows (w7)
+    R"(usage: jhold [options] ID...     jobs (42, 42_7, 42_[1-5]) and workflows (w7)
 
 Keeps waiting jobs from starting until jrelease. A running job goes on; if it is requeued, it is held.
 

@@ -14,6 +14,32 @@ namespace {
 bool among(const std::vector<std::string>& list, const std::string& what) {
   return list.empty() || std::ranges::find(list, what) != list.end();
 }
+
+// Whether the ids that were given name this one. Of an array the whole was asked for.
+bool is_named(const Targets& targets, const JobRow& row) {
+  if (targets.empty()) return true;
+  if (row.workflow != 0 &&
+      std::ranges::find(targets.workflows, WorkflowId{row.workflow}) != targets.workflows.end()) {
+    return true;
+  }
+  for (const JobKey key : targets.jobs) {
+    if (key == row.key || key == JobKey{row.key.job}) return true;
+  }
+  return std::ranges::any_of(targets.elements, [&](const ElementsOf& some) {
+    return some.job == row.key.job && some.indexes.position_of(row.key.index).has_value();
+  });
+}
+
+// Some of its elements were asked for by their index.
+bool has_named_elements(const Targets& targets, const JobRow& row) {
+  return std::ranges::any_of(targets.jobs,
+                             [&](JobKey key) {
+                               return key.job == row.key.job && key.index != JobKey::kNoIndex;
+                             }) ||
+         std::ranges::any_of(targets.elements,
+                             [&](const ElementsOf& some) { return some.job == row.key.job; });
+}
+
 }  // namespace
 
 bool JobFilter::lets_through(const JobRow& row) const {
@@ -69,7 +95,21 @@ JobFilter make_filter(const Invocation& invocation, std::string_view states_opti
 Result<JobList> list_jobs(Client& client, const JobFilter& filter) {
   wire::Request request;
   wire::ListJobs& list = *request.mutable_list_jobs();
-  for (const JobKey key : filter.targets.jobs) wire::to_wire(key, list.add_keys());
+  // Where elements are named, their arrays are listed with them: which of them have no row they
+  // alone can tell.
+  const auto add_elements = [&](JobId job, const IndexList& indexes) {
+    wire::Elements* const some = list.add_elements();
+    some->set_job(job.value);
+    wire::to_wire(indexes, some->mutable_indexes());
+  };
+  for (const JobKey key : filter.targets.jobs) {
+    if (key.index == JobKey::kNoIndex) {
+      wire::to_wire(key, list.add_keys());
+    } else {
+      add_elements(key.job, IndexList{{{key.index, key.index, 1}}});
+    }
+  }
+  for (const ElementsOf& some : filter.targets.elements) add_elements(some.job, some.indexes);
   for (const WorkflowId id : filter.targets.workflows) list.add_workflows(id.value);
   for (const std::string& user : filter.users) list.add_users(user);
   if (filter.mine && filter.users.empty()) {
@@ -85,7 +125,16 @@ Result<JobList> list_jobs(Client& client, const JobFilter& filter) {
     found.truncated = found.truncated || response.jobs().truncated();
     for (const wire::JobView& view : response.jobs().jobs()) {
       JobRow row = make_row(view, found.now);
-      if (filter.lets_through(row)) found.rows.push_back(std::move(row));
+      if (is_told_by_elements(row) || !filter.lets_through(row)) continue;
+      const bool by_index = has_named_elements(filter.targets, row);
+      if (row.array && (filter.each_element || by_index)) {
+        constexpr std::size_t kMostExpanded = 1'000'000;
+        for (JobRow& one : expand_array(row, kMostExpanded)) {
+          if (is_named(filter.targets, one)) found.rows.push_back(std::move(one));
+        }
+      } else if (is_named(filter.targets, row)) {
+        found.rows.push_back(std::move(row));
+      }
     }
   }));
   return found;

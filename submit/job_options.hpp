@@ -36,7 +36,9 @@ struct SubmitChoices {
   bool list_options = false;
   std::string key;     // empty: make one
   std::string socket;  // empty: the usual one
-  std::string format;  // "", "script" or "workflow"
+  std::string format;  // "", "script", "workflow", "dagman" or "wfcommons"
+  std::vector<std::string> parameters;  // of a workflow, "NAME=VALUE"
+  double time_scale = 1;                // of recorded run times
   Duration retry = seconds(60);
 };
 
@@ -67,6 +69,12 @@ struct JobDraft {
   std::optional<std::uint32_t> umask;
   std::vector<NodeName> only_nodes, not_nodes;
   std::vector<Dependency> dependencies;
+  bool any_dependency = false;
+  std::optional<ArraySpec> array;
+  std::optional<Time> deadline;
+  MailSpec mail;
+  std::int32_t retries = 0;
+  Duration retry_backoff;
   std::vector<BindSpec> binds;
   std::vector<std::string> env;  // --env: "NAME=value", or "NAME" for the value it has here
   std::optional<MpiMode> mpi;

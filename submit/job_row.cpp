@@ -4,6 +4,7 @@
 #include <ctime>
 
 #include "queues/base/text.hpp"
+#include "queues/model/array.hpp"
 #include "queues/model/idset.hpp"
 #include "queues/model/workflow.hpp"
 #include "queues/wire/convert.hpp"
@@ -100,6 +101,11 @@ JobRow make_row(const wire::JobView& view, Time now) {
   row.ended = time_if(state.has_ended_at_ns(), state.ended_at_ns());
   row.expected_start = time_if(view.has_expected_start_ns(), view.expected_start_ns());
   row.finished = state.phase() >= kFinished;
+  if (view.has_array()) row.array = view.array();
+  row.deadline = time_if(view.has_deadline_ns(), view.deadline_ns());
+  row.begin = time_if(view.has_begin_ns(), view.begin_ns());
+  row.dependency = view.dependency();
+  row.nice = view.nice();
 
   std::vector<NodeName> nodes;
   for (const wire::NodeShare& share : state.allocation().shares()) nodes.emplace_back(share.node());
@@ -118,10 +124,42 @@ JobRow make_row(const wire::JobView& view, Time now) {
   row.reason = "None";
   if (state.phase() == 0) {
     row.reason = to_string(static_cast<PendingReason>(
-        std::min(state.reason(), static_cast<std::uint32_t>(PendingReason::BadConstraints))));
+        std::min(state.reason(), static_cast<std::uint32_t>(kLastPendingReason))));
   }
   row.usage = wire::from_wire(view.state().usage());
   return row;
+}
+
+std::string id_of(const JobRow& row, std::size_t most) {
+  if (!row.array) return to_string(row.key);
+  std::string list = row.finished ? row.array->dropped() : row.array->waiting();
+  if (list.empty()) return to_string(row.key);
+  if (list.size() > most) {
+    const std::size_t comma = list.rfind(',', most);
+    list = cat(list.substr(0, comma == std::string::npos ? most : comma + 1), "...");
+  }
+  const std::uint32_t limit = row.array->max_running();
+  return cat(to_string(row.key), "_[", list, limit > 0 && !row.finished ? cat('%', limit) : "",
+             "]");
+}
+
+bool is_told_by_elements(const JobRow& row) {
+  if (!row.array) return false;
+  return row.finished ? row.array->dropped_count() == 0 : row.array->waiting_count() == 0;
+}
+
+std::vector<JobRow> expand_array(const JobRow& row, std::size_t most) {
+  std::vector<JobRow> rows;
+  const auto indexes =
+      parse_index_list(row.finished ? row.array->dropped() : row.array->waiting());
+  if (!row.array || !indexes) return {row};
+  for (std::uint32_t i = 0; i < indexes->count() && rows.size() < most; ++i) {
+    JobRow one = row;
+    one.array.reset();
+    one.key.index = indexes->index_at(i);
+    rows.push_back(std::move(one));
+  }
+  return rows;
 }
 
 Colour colour_of(const JobRow& row) {
@@ -205,6 +243,26 @@ std::string render_utc(Time t) {
 void write_json(const JobRow& row, JsonWriter& json) {
   json.begin_object();
   json.field("job_id", to_string(row.key));
+  if (row.array || row.key.index != JobKey::kNoIndex) {
+    json.field("array_job_id", to_string(row.key.job));
+    json.key("array_index");
+    if (row.array) {
+      json.null();
+    } else {
+      json.value(std::int64_t{row.key.index});
+    }
+  }
+  if (row.array) {
+    json.key("array").begin_object();
+    json.field("waiting", row.array->waiting());
+    json.field("waiting_count", static_cast<std::int64_t>(row.array->waiting_count()));
+    json.field("total", static_cast<std::int64_t>(row.array->total()));
+    json.field("succeeded", static_cast<std::int64_t>(row.array->succeeded()));
+    json.field("unsuccessful", static_cast<std::int64_t>(row.array->unsuccessful()));
+    json.field("dropped", row.array->dropped());
+    json.field("max_running", std::int64_t{row.array->max_running()});
+    json.end_object();
+  }
   json.field("name", row.name);
   json.field("user", row.user);
   json.field("uid", std::int64_t{row.uid});
@@ -260,6 +318,10 @@ void write_json(const JobRow& row, JsonWriter& json) {
   json.field("workdir", row.workdir);
   json.field("output", row.out);
   json.field("command", row.command);
+  json.field("dependency", row.dependency);
+  json.field("nice", std::int64_t{row.nice});
+  write_time(json, "begin", row.begin);
+  write_time(json, "deadline", row.deadline);
   json.field("image", row.image);
   json.field("comment", row.comment);
   if (row.workflow != 0) {

@@ -41,7 +41,19 @@ struct JobRow {
   std::optional<Outcome> outcome;
   JobUsage usage;  // of the newest attempt that has ended
   bool finished = false;
+  std::optional<wire::ArrayView> array;  // of an array as a whole
+  std::optional<Time> deadline, begin;
+  std::string dependency;
+  std::int32_t nice = 0;
 };
+
+// "42", "42_7"; of an array with those of its elements that have no row: "42_[3-9%4]". A list
+// longer than `most` is cut.
+[[nodiscard]] std::string id_of(const JobRow& row, std::size_t most = std::string::npos);
+// Of an array nothing is left that has no row of its own.
+[[nodiscard]] bool is_told_by_elements(const JobRow& row);
+// The rows of the elements that such a row stands for, at most `most`.
+[[nodiscard]] std::vector<JobRow> expand_array(const JobRow& row, std::size_t most);
 
 [[nodiscard]] JobRow make_row(const wire::JobView& view, Time now);
 [[nodiscard]] Colour colour_of(const JobRow& row);

@@ -151,13 +151,14 @@ std::optional<std::int64_t> parse_gpu_count(std::string_view text) {
   return text.empty() ? std::nullopt : std::optional(total);
 }
 
-Result<std::vector<Dependency>> parse_dependencies(std::string_view text) {
-  if (text.find('?') != std::string_view::npos) {
-    return Error(ErrorKind::Unsupported,
-                 "alternatives with \"?\" are not supported; with \",\" all must hold");
+Result<DependencyList> parse_dependencies(std::string_view text) {
+  DependencyList list;
+  list.any = text.find('?') != std::string_view::npos;
+  if (list.any && text.find(',') != std::string_view::npos) {
+    return invalid("\",\" (all must hold) and \"?\" (one is enough) exclude each other");
   }
-  std::vector<Dependency> found;
-  for (const std::string_view item : split(text, ',')) {
+  std::vector<Dependency>& found = list.all;
+  for (const std::string_view item : split(text, list.any ? '?' : ',')) {
     const std::vector<std::string_view> parts = split(item, ':');
     const std::string kind = parts.empty() ? std::string() : lower(parts[0]);
     if (kind == "singleton" && parts.size() == 1) {
@@ -165,18 +166,19 @@ Result<std::vector<Dependency>> parse_dependencies(std::string_view text) {
       continue;
     }
     constexpr std::array kKinds = {DependencyKind::After, DependencyKind::AfterAny,
-                                   DependencyKind::AfterOk, DependencyKind::AfterNotOk};
+                                   DependencyKind::AfterOk, DependencyKind::AfterNotOk,
+                                   DependencyKind::AfterCorr};
     const auto match =
         std::ranges::find_if(kKinds, [&](DependencyKind k) { return lower(to_string(k)) == kind; });
     if (match == kKinds.end()) {
-      if (kind == "aftercorr" || kind == "afterburstbuffer" || kind == "expand") {
+      if (kind == "afterburstbuffer" || kind == "expand") {
         return Error(ErrorKind::Unsupported, cat("\"", kind, "\" is not supported"));
       }
       const std::string near =
-          nearest(kind, {"after", "afterany", "afterok", "afternotok", "singleton"});
+          nearest(kind, {"after", "afterany", "afterok", "afternotok", "aftercorr", "singleton"});
       return invalid(cat("\"", kind, "\" is not a kind of dependency",
                          near.empty() ? std::string("; there are after, afterany, afterok, "
-                                                    "afternotok and singleton")
+                                                    "afternotok, aftercorr and singleton")
                                       : cat("; did you mean ", near, "?")));
     }
     if (parts.size() < 2) return invalid(cat("\"", item, "\" names no job; write ", kind, ":42"));
@@ -191,14 +193,47 @@ Result<std::vector<Dependency>> parse_dependencies(std::string_view text) {
         id = id.substr(0, plus);
       }
       const std::optional<JobKey> key = parse_job_key(id);
-      if (!key || key->index != JobKey::kNoIndex) {
+      if (!key) {
         return invalid(cat("\"", id, "\" is not a job id; they are numbers such as 42"));
       }
-      found.push_back({.kind = *match, .on = key->job, .delay = delay});
+      found.push_back({.kind = *match, .on = key->job, .delay = delay, .index = key->index});
     }
   }
   if (found.empty()) return invalid("it names no job; write for example afterok:42");
-  return found;
+  return list;
+}
+
+Result<MailSpec> parse_mail_types(std::string_view text, std::vector<std::string>& ignored) {
+  MailSpec mail;
+  for (const std::string_view word : split(text, ',')) {
+    const std::string type = lower(trim(word));
+    if (type == "none") {
+      mail = {};
+    } else if (type == "all") {
+      mail.begin = mail.end = mail.fail = mail.requeue = mail.invalid_depend = true;
+    } else if (type == "begin") {
+      mail.begin = true;
+    } else if (type == "end") {
+      mail.end = true;
+    } else if (type == "fail") {
+      mail.fail = true;
+    } else if (type == "requeue") {
+      mail.requeue = true;
+    } else if (type == "invalid_depend") {
+      mail.invalid_depend = true;
+    } else if (type == "array_tasks") {
+      mail.per_element = true;
+    } else if (type == "stage_out" || type.starts_with("time_limit")) {
+      ignored.emplace_back(word);
+    } else {
+      const std::string near = nearest(type, {"begin", "end", "fail", "requeue", "all", "none"});
+      return invalid(cat("\"", word, "\" is no occasion",
+                         near.empty() ? std::string("; there are BEGIN, END, FAIL, REQUEUE, "
+                                                    "INVALID_DEPEND, ARRAY_TASKS, ALL and NONE")
+                                      : cat("; did you mean ", near, "?")));
+    }
+  }
+  return mail;
 }
 
 std::optional<Time> parse_begin(std::string_view text, Time now) {

@@ -33,8 +33,18 @@ struct NamedRequest {
 // "2", "a100:2" as --gpus and its kin take it.
 [[nodiscard]] std::optional<std::int64_t> parse_gpu_count(std::string_view text);
 
-// "afterok:12:13,afterany:14", "after:12+5", "singleton".
-[[nodiscard]] Result<std::vector<Dependency>> parse_dependencies(std::string_view text);
+// "afterok:12:13,afterany:14", "after:12+5", "afterok:12_7", "singleton"; with "?" instead of ","
+// one of them is enough.
+struct DependencyList {
+  std::vector<Dependency> all;
+  bool any = false;
+};
+[[nodiscard]] Result<DependencyList> parse_dependencies(std::string_view text);
+
+// "END,FAIL", "ALL", "NONE". Errors: Invalid, naming the word. Known words of which nothing comes
+// here are put into `ignored`.
+[[nodiscard]] Result<MailSpec> parse_mail_types(std::string_view text,
+                                                std::vector<std::string>& ignored);
 
 // "now", "now+90", "now+2hours", "today", "tomorrow", "midnight", "noon", "16:30", "2026-11-24",
 // "2026-11-24T16:30:00", in local time. A time of day without a date is its next occurrence.

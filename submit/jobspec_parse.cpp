@@ -377,6 +377,12 @@ Result<JobSpec> make_spec(JobDraft& draft, const ProgramText& program, const Sur
     spec.binds.push_back(std::move(bind));
   }
   spec.dependencies = draft.dependencies;
+  spec.any_dependency = draft.any_dependency;
+  spec.array = draft.array;
+  spec.deadline = draft.deadline;
+  spec.mail = draft.mail;
+  spec.retries = draft.retries;
+  spec.retry_backoff = draft.retry_backoff;
   spec.kill_on_invalid_dependency = draft.kill_on_invalid_dependency;
   GANGWAY_TRY(validate(spec));
   return spec;

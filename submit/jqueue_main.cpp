@@ -23,15 +23,17 @@ constexpr OptionName kOptions[] = {
     {"states", 't', Takes::Value, "STATES", "only these states; all: ended jobs too"},
     {"all", 'a', Takes::Nothing, "", "ended jobs too"},
     {"workflow", 'w', Takes::Value, "ID", "one workflow as a tree"},
+    {"dag", 0, Takes::Value, "ID", "the same, with its critical path"},
+    {"dot", 0, Takes::Nothing, "", "a workflow for Graphviz"},
     {"format", 'o', Takes::Value, "FORMAT", "columns as squeue's: %i %j %t"},
     {"noheader", 'h', Takes::Nothing, "", "no line of headings"},
     {"priority", 0, Takes::Nothing, "", "the terms of the waiting jobs' priorities"},
     {"json", 0, Takes::Nothing, "", "JSON"},
-    {"array", 'r', Takes::Nothing, "", "(accepted: every job has its line anyway)"},
+    {"array", 'r', Takes::Nothing, "", "a line for each element of an array"},
 };
 
 constexpr Verb kVerb{"jqueue",
-                     R"(usage: jqueue [options] [ID...]     jobs (42, 42_7) and workflows (w7)
+                     R"(usage: jqueue [options] [ID...]     jobs (42, 42_7, 42_[1-5]) and workflows (w7)
 
 Lists the jobs that wait or run; a workflow as a tree of its jobs.
 
@@ -42,15 +44,17 @@ Lists the jobs that wait or run; a workflow as a tree of its jobs.
   -t, --states STATES    PD, R, CG, CD, F, ...; all: every state
   -a, --all              ended jobs too
   -w, --workflow ID      the tree of a workflow
+      --dag ID           the same, with its critical path marked
+      --dot              with either: for Graphviz
   -o, --format FORMAT    columns, as squeue's: %i id, %j name, %t state, %T state in full, %u user,
                          %P queue, %a account, %M time, %l limit, %D nodes, %C cores, %N node list,
                          %R node list or reason, %r reason, %S start, %V submitted, %Q priority,
-                         %p that as a part of the highest there can be, %q QOS, %f features,
+                         %E dependency, %y nice, %F id of the array, %K index, %p that as a part of the highest there can be, %q QOS, %f features,
                          %k comment, %Z directory, %o command; %.8j is 8 wide, right-aligned
   -h, --noheader         no line of headings
       --priority         the waiting jobs, highest priority first, with the terms of each
       --json             JSON
-  -r, --array            accepted: every job has its line anyway
+  -r, --array            a line for each element of an array, not one for all that wait
       --socket PATH      the scheduler's socket; default $GANGWAY_SOCKET
       --help    -V, --version
 
@@ -60,6 +64,8 @@ examples:
   jqueue -h -t all -o '%i %t' -j 42,43
 )",
                      kOptions};
+
+constexpr std::size_t kMostOfList = 40;  // of the elements of an array in a table
 
 std::string render_queue(const std::vector<JobRow>& rows, bool header) {
   Table table({{"JOBID", Align::Right},
@@ -71,7 +77,7 @@ std::string render_queue(const std::vector<JobRow>& rows, bool header) {
                {"NODES", Align::Right},
                {"NODELIST(REASON)", Align::Left, true}});
   for (const JobRow& row : rows) {
-    table.add({{to_string(row.key)},
+    table.add({{id_of(row, kMostOfList)},
                {row.queue},
                {row.name},
                {row.user},
@@ -101,7 +107,7 @@ std::string render_priorities(std::vector<JobRow> rows, bool header) {
                {"TRES", Align::Right}});
   const auto points = [](double p) { return cat(static_cast<std::int64_t>(p)); };
   for (const JobRow& row : rows) {
-    table.add({{to_string(row.key)},
+    table.add({{id_of(row, kMostOfList)},
                {row.queue},
                {row.user},
                {cat(row.priority)},
@@ -146,10 +152,15 @@ int show_workflows(const Invocation& invocation, const std::vector<WorkflowId>& 
   }
   std::string text;
   for (const wire::WorkflowView& view : views) {
+    if (invocation.has("dot")) {
+      text += render_dot(view, now);
+      continue;
+    }
     text += render_workflow(view, now,
                             {.columns = terminal_columns(),
                              .header = !invocation.has("noheader"),
-                             .colours = colours_wanted()});
+                             .colours = colours_wanted()},
+                            invocation.has("dag"));
   }
   finish(kExitOk, text);
 }
@@ -157,15 +168,19 @@ int show_workflows(const Invocation& invocation, const std::vector<WorkflowId>& 
 int run(int argc, char** argv) {
   const Invocation invocation(kVerb, argc, argv);
   JobFilter filter = make_filter(invocation, "states");
-  if (const GivenOption* given = invocation.find("workflow")) {
+  filter.each_element = invocation.has("array");
+  for (const char* const option : {"workflow", "dag"}) {
+    const GivenOption* const given = invocation.find(option);
+    if (given == nullptr) continue;
     const std::optional<WorkflowId> id = parse_workflow_id(given->text());
     if (!id) {
       invocation.fail_usage(
-          cat("option --workflow: \"", given->text(), "\" is no workflow id; they are written w7"));
+          cat("option --", option, ": \"", given->text(), "\" is no workflow id; they are written w7"));
     }
     filter.targets.workflows.push_back(*id);
   }
-  if (!filter.targets.workflows.empty() && filter.targets.jobs.empty()) {
+  if (!filter.targets.workflows.empty() && filter.targets.jobs.empty() &&
+      filter.targets.elements.empty()) {
     return show_workflows(invocation, filter.targets.workflows);
   }
   Client client = invocation.client();

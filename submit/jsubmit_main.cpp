@@ -84,7 +84,7 @@ std::string base_name(const std::string& path) {
 }
 
 bool is_workflow(const ParsedOptions& parsed, const SubmitChoices& choices) {
-  if (!choices.format.empty()) return choices.format == "workflow";
+  if (!choices.format.empty()) return choices.format != "script";
   if (parsed.saw_dashes || parsed.operands.empty()) return false;
   const std::string& file = parsed.operands.front();
   return file.ends_with(".yaml") || file.ends_with(".yml");

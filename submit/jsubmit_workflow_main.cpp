@@ -6,11 +6,13 @@
 #include "queues/base/text.hpp"
 #include "submit/client.hpp"
 #include "submit/console.hpp"
+#include "submit/dagman_parse.hpp"
 #include "submit/image_resolve.hpp"
 #include "submit/job_options.hpp"
 #include "submit/outlook.hpp"
 #include "submit/submission.hpp"
 #include "submit/surroundings.hpp"
+#include "submit/wfcommons_parse.hpp"
 #include "submit/workflow_parse.hpp"
 #include "submit/workflow_submission.hpp"
 
@@ -69,7 +71,15 @@ int run(int argc, char** argv) {
   if (Result<void> ok = apply_options(glance, parsed->options); !ok) {
     return complain_usage(kProgram, ok.error());
   }
-  WorkflowFile workflow = parse_workflow(input);
+  input.parameters = glance.choices.parameters;
+  const std::string& format = glance.choices.format;
+  if (!input.parameters.empty() && (format == "dagman" || format == "wfcommons")) {
+    complain(kProgram, cat("--param: a ", format, " file has no parameters"));
+    return kExitUsage;
+  }
+  WorkflowFile workflow = format == "dagman"      ? parse_dagman(input)
+                          : format == "wfcommons" ? parse_wfcommons(input, glance.choices.time_scale)
+                                                  : parse_workflow(input);
   if (!workflow.errors.empty()) {
     for (const WorkflowError& error : workflow.errors) {
       complain(kProgram, cat(prefix_of({.file = input.file, .line = error.line}), error.message));

@@ -17,7 +17,7 @@ constexpr OptionName kOptions[] = {
 };
 
 constexpr Verb kVerb{"jwait",
-                     R"(usage: jwait [options] ID...     jobs (42, 42_7) and workflows (w7)
+                     R"(usage: jwait [options] ID...     jobs (42, 42_7, 42_[1-5]) and workflows (w7)
 
 Waits until all of them have ended. Exits with the job's own code, 128+n if signal n ended it, 1 if it
 ended in another way (cancelled, time limit, lost node); of several jobs with the first that is not 0.
@@ -58,8 +58,7 @@ int run(int argc, char** argv) {
     }
   }
   wire::WaitFor what;
-  for (const JobKey key : targets->jobs) wire::to_wire(key, what.add_keys());
-  for (const WorkflowId id : targets->workflows) what.add_workflows(id.value);
+  put_targets(*targets, what);
   const Result<wire::Waited> waited = wait_for(client, kVerb.program, what, retry, quiet);
   if (!waited) invocation.fail(waited.error());
   return report_ends(kVerb.program, what, *waited, quiet || invocation.has("progress"));

@@ -1,6 +1,8 @@
 // jwhy: why a job is where it is.
 #include <unistd.h>
 
+#include <algorithm>
+
 #include "queues/base/text.hpp"
 #include "queues/wire/convert.hpp"
 #include "submit/console.hpp"
@@ -34,6 +36,13 @@ int run(int argc, char** argv) {
   const Invocation invocation(kVerb, argc, argv);
   Result<Targets> targets = parse_targets(invocation.operands());
   if (!targets) invocation.fail_usage(targets.error().message());
+  for (const ElementsOf& some : targets->elements) {
+    constexpr std::uint32_t kMost = 20;  // they wait for the same
+    for (std::uint32_t i = 0; i < std::min(some.indexes.count(), kMost); ++i) {
+      targets->jobs.push_back({some.job, some.indexes.index_at(i)});
+    }
+  }
+  targets->elements.clear();
   Client client = invocation.client();
   if (targets->jobs.empty()) {
     JobFilter filter;

@@ -1,5 +1,7 @@
 // What jsubmit itself does.
+#include <algorithm>
 #include <array>
+#include <cstdlib>
 
 #include "queues/base/text.hpp"
 #include "submit/job_values.hpp"
@@ -26,10 +28,30 @@ Applied set_key(Draft& draft, const Given& given) {
 }
 
 Applied set_format(Draft& draft, const Given& given) {
-  if (given.text() != "script" && given.text() != "workflow") {
-    return bad(given, "script or workflow");
+  constexpr std::string_view kFormats[] = {"script", "workflow", "dagman", "wfcommons"};
+  if (std::ranges::find(kFormats, given.text()) == std::end(kFormats)) {
+    return bad(given, "script, workflow, dagman or wfcommons");
   }
   return choose_text<&SubmitChoices::format>(draft, given);
+}
+
+Applied add_parameter(Draft& draft, const Given& given) {
+  const std::size_t equals = given.text().find('=');
+  if (equals == std::string_view::npos || equals == 0) {
+    return bad(given, "a parameter; it is written NAME=VALUE");
+  }
+  draft.choices.parameters.emplace_back(given.text());
+  return {};
+}
+
+Applied set_time_scale(Draft& draft, const Given& given) {
+  char* end = nullptr;
+  const std::string text(given.text());
+  const double scale = std::strtod(text.c_str(), &end);
+  const bool is_right = !text.empty() && *end == '\0' && scale >= 0 && scale <= 1e6;
+  if (!is_right) return bad(given, "a factor; for example 0.01");
+  draft.choices.time_scale = scale;
+  return {};
 }
 
 constexpr auto kOptions = std::to_array<JobOption>({
@@ -46,7 +68,11 @@ constexpr auto kOptions = std::to_array<JobOption>({
     {{"key", 0, kValue, "KEY", "a repeated key gives the same id again"}, set_key},
     {{"retry", 0, kValue, "TIME", "keep trying while the scheduler is away; default 60s"},
      set_retry},
-    {{"format", 0, kValue, "script|workflow", "what FILE is, whatever its name"}, set_format},
+    {{"format", 0, kValue, "script|workflow|dagman|wfcommons", "what FILE is, whatever its name"},
+     set_format},
+    {{"param", 0, kValue, "NAME=VALUE", "a parameter of a workflow"}, add_parameter},
+    {{"time-scale", 0, kValue, "FACTOR", "wfcommons: recorded run times times this"},
+     set_time_scale},
     {{"socket", 0, kValue, "PATH", "the scheduler's socket"}, choose_text<&SubmitChoices::socket>},
     {{"help", 'h', kFlag, "", "this help"}, choose<&SubmitChoices::help>},
     {{"version", 'V', kFlag, "", "the version"}, choose<&SubmitChoices::version>},

@@ -104,7 +104,11 @@ class PbsLine {
         return attributes(given, value);
       case 'J':
       case 't':
-        return refuse(given);
+        return named("array", value, given.spelled);
+      case 'M':
+        return named("mail-user", value.substr(0, value.find(',')), given.spelled);
+      case 'm':
+        return mail(given, value);
       default:
         draft_.ignored.push_back(given.spelled);
         return {};
@@ -112,6 +116,15 @@ class PbsLine {
   }
 
  private:
+  Result<void> mail(const GivenOption& given, std::string_view letters) {
+    std::string types = "NONE";
+    for (const char letter : letters) {
+      if (letter == 'b') types += ",BEGIN";
+      if (letter == 'e') types += ",END";
+      if (letter == 'a' || letter == 'f') types += ",FAIL";
+    }
+    return named("mail-type", types, given.spelled);
+  }
   Result<void> named(std::string_view option, std::string value, const GivenOption& given) {
     return apply_named(draft_, option, std::move(value), given.spelled, place_);
   }

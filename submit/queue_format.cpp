@@ -41,11 +41,14 @@ struct Letter {
 };
 
 constexpr Letter kLetters[] = {
-    {'i', "JOBID", [](const JobRow& r) { return to_string(r.key); }},
+    {'i', "JOBID", [](const JobRow& r) { return id_of(r); }},
     {'A', "JOBID", [](const JobRow& r) { return to_string(r.key.job); }},
     {'F', "ARRAY_JOB_ID", [](const JobRow& r) { return to_string(r.key.job); }},
     {'K', "ARRAY_TASK_ID",
      [](const JobRow& r) {
+       if (r.array && !is_told_by_elements(r)) {
+         return r.finished ? r.array->dropped() : r.array->waiting();
+       }
        return r.key.index == JobKey::kNoIndex ? std::string("N/A") : cat(r.key.index);
      }},
     {'j', "NAME", [](const JobRow& r) { return r.name; }},
@@ -73,6 +76,9 @@ constexpr Letter kLetters[] = {
     {'p', "PRIORITY", [](const JobRow& r) { return part_of_highest(r.priority); }},
     {'q', "QOS", [](const JobRow& r) { return r.qos.empty() ? std::string("N/A") : r.qos; }},
     {'f', "FEATURES", features_of},
+    {'E', "DEPENDENCY",
+     [](const JobRow& r) { return r.dependency.empty() ? std::string("(null)") : r.dependency; }},
+    {'y', "NICE", [](const JobRow& r) { return cat(r.nice); }},
     {'k', "COMMENT", [](const JobRow& r) { return r.comment; }},
     {'Z', "WORK_DIR", [](const JobRow& r) { return r.workdir; }},
     {'o', "COMMAND", [](const JobRow& r) { return r.command; }},

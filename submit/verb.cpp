@@ -59,18 +59,69 @@ std::string about(std::string_view subject, std::string_view message) {
                                                          : cat(subject, ": ", message);
 }
 
+namespace {
+
+// At the commas that stand in no brackets.
+std::vector<std::string_view> split_ids(std::string_view word) {
+  std::vector<std::string_view> items;
+  int depth = 0;
+  std::size_t begin = 0;
+  for (std::size_t at = 0; at <= word.size(); ++at) {
+    if (at == word.size() || (word[at] == ',' && depth == 0)) {
+      items.push_back(word.substr(begin, at - begin));
+      begin = at + 1;
+    } else if (word[at] == '[') {
+      ++depth;
+    } else if (word[at] == ']') {
+      --depth;
+    }
+  }
+  return items;
+}
+
+// "42_[1,3-5]", as jqueue shows it: a throttle behind the indexes is passed over.
+Result<std::optional<ElementsOf>> parse_elements(std::string_view item) {
+  const std::size_t open = item.find("_[");
+  if (open == item.npos || !item.ends_with(']')) return std::optional<ElementsOf>{};
+  const auto key = parse_job_key(item.substr(0, open));
+  if (!key) return std::optional<ElementsOf>{};
+  std::string_view list = item.substr(open + 2, item.size() - open - 3);
+  list = list.substr(0, list.find('%'));
+  Result<IndexList> indexes = parse_index_list(list);
+  if (!indexes) return indexes.error().with_context(item);
+  return std::optional(ElementsOf{key->job, *std::move(indexes)});
+}
+
+}  // namespace
+
+template <typename Request>
+void put_targets(const Targets& targets, Request& request) {
+  for (const JobKey key : targets.jobs) wire::to_wire(key, request.add_keys());
+  for (const WorkflowId id : targets.workflows) request.add_workflows(id.value);
+  for (const ElementsOf& some : targets.elements) {
+    auto* const elements = request.add_elements();
+    elements->set_job(some.job.value);
+    wire::to_wire(some.indexes, elements->mutable_indexes());
+  }
+}
+template void put_targets(const Targets&, wire::Act&);
+template void put_targets(const Targets&, wire::WaitFor&);
+
 Result<Targets> parse_targets(std::span<const std::string> words) {
   Targets targets;
   for (const std::string& word : words) {
-    for (const std::string_view item : split(word, ',')) {
-      if (const auto key = parse_job_key(item)) {
+    for (const std::string_view item : split_ids(word)) {
+      GANGWAY_ASSIGN(auto elements, parse_elements(item));
+      if (elements) {
+        targets.elements.push_back(*std::move(elements));
+      } else if (const auto key = parse_job_key(item)) {
         targets.jobs.push_back(*key);
       } else if (const auto id = parse_workflow_id(item)) {
         targets.workflows.push_back(*id);
       } else {
         return Error(ErrorKind::Invalid, cat("\"", item,
-                                             "\" is no job id (42, 42_7) and no workflow "
-                                             "id (w7)"));
+                                             "\" is no job id (42, 42_7, 42_[1-5]) and no "
+                                             "workflow id (w7)"));
       }
     }
   }
@@ -80,6 +131,10 @@ Result<Targets> parse_targets(std::span<const std::string> words) {
 int act_on(const Invocation& invocation, const wire::Act& act, bool quiet) {
   wire::Request request;
   *request.mutable_act() = act;
+  return send_act(invocation, request, quiet);
+}
+
+int send_act(const Invocation& invocation, const wire::Request& request, bool quiet) {
   Client client = invocation.client();
   const Result<wire::Response> response = client.call(request);
   if (!response) return complain(invocation.program(), response.error());
@@ -105,8 +160,7 @@ int run_simple_act(const Verb& verb, wire::Act::Verb what, int argc, char** argv
   }
   wire::Act act;
   act.set_verb(what);
-  for (const JobKey key : targets->jobs) wire::to_wire(key, act.add_keys());
-  for (const WorkflowId id : targets->workflows) act.add_workflows(id.value);
+  put_targets(*targets, act);
   return act_on(invocation, act, invocation.has("quiet"));
 }
 

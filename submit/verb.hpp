@@ -9,6 +9,7 @@
 
 #include "queues/base/result.hpp"
 #include "queues/base/strong_id.hpp"
+#include "queues/model/array.hpp"
 #include "queues/wire/gangway.pb.h"
 #include "submit/client.hpp"
 #include "submit/options.hpp"
@@ -47,13 +48,25 @@ class Invocation {
   ParsedOptions parsed_;
 };
 
+// Some elements of an array, each alone: 42_7 is a job, 42_[7-9] are these.
+struct ElementsOf {
+  JobId job;
+  IndexList indexes;
+};
+
 struct Targets {
   std::vector<JobKey> jobs;
   std::vector<WorkflowId> workflows;
-  [[nodiscard]] bool empty() const { return jobs.empty() && workflows.empty(); }
+  std::vector<ElementsOf> elements{};
+  [[nodiscard]] bool empty() const {
+    return jobs.empty() && workflows.empty() && elements.empty();
+  }
 };
+// Puts them into a request that has all three lists: Act, WaitFor.
+template <typename Request>
+void put_targets(const Targets& targets, Request& request);
 
-// "42", "42_7", "w7", also joined by commas. Errors: Invalid, naming the word.
+// "42", "42_7", "42_[1,3-5]", "w7", also joined by commas. Errors: Invalid, naming the word.
 [[nodiscard]] Result<Targets> parse_targets(std::span<const std::string> words);
 
 // "<subject>: <message>", or the message alone if it names the subject itself.
@@ -61,6 +74,8 @@ struct Targets {
 
 // Sends `act` and reports each refusal on its own line; the exit code is that of the first.
 [[nodiscard]] int act_on(const Invocation& invocation, const wire::Act& act, bool quiet);
+// The same with a request that is answered by Acted.
+[[nodiscard]] int send_act(const Invocation& invocation, const wire::Request& request, bool quiet);
 
 // The whole of the programs that do one thing to the named jobs: jhold, jrelease, jrequeue.
 [[nodiscard]] int run_simple_act(const Verb& verb, wire::Act::Verb what, int argc, char** argv);

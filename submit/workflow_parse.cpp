@@ -9,6 +9,7 @@
 #include "queues/base/text.hpp"
 #include "queues/model/dependency_graph.hpp"
 #include "submit/job_values.hpp"
+#include "submit/program_wrap.hpp"
 
 namespace gangway::submit {
 
@@ -21,9 +22,12 @@ struct OptionKey {
 };
 constexpr OptionKey kOptionKeys[] = {
     {"account", "account"},
+    {"array", "array"},
+    {"begin", "begin"},
     {"comment", "comment"},
     {"constraint", "constraint"},
     {"cpus_per_task", "cpus-per-task"},
+    {"deadline", "deadline"},
     {"entrypoint", "entrypoint"},
     {"error", "error"},
     {"exclude", "exclude"},
@@ -34,6 +38,8 @@ constexpr OptionKey kOptionKeys[] = {
     {"image", "image"},
     {"image_workdir", "workdir"},
     {"input", "input"},
+    {"mail_type", "mail-type"},
+    {"mail_user", "mail-user"},
     {"memory", "mem"},
     {"memory_per_cpu", "mem-per-cpu"},
     {"mpi", "mpi"},
@@ -43,21 +49,26 @@ constexpr OptionKey kOptionKeys[] = {
     {"output", "output"},
     {"qos", "qos"},
     {"queue", "partition"},
+    {"retries", "retries"},
     {"tasks", "ntasks"},
     {"tasks_per_node", "ntasks-per-node"},
     {"time", "time"},
     {"workdir", "chdir"},
 };
-constexpr std::string_view kOtherKeys[] = {"arguments", "binds",     "command", "components",
-                                           "env",       "exclusive", "needs",   "read_only",
-                                           "requeue",   "script"};
+constexpr std::string_view kOtherKeys[] = {
+    "arguments", "binds", "category",   "command", "components", "env",     "exclusive", "final",
+    "needs",     "post",  "parameters", "pre",     "read_only",  "requeue", "script",    "workflow"};
+// What a job may say that is a workflow.
+constexpr std::string_view kSubKeys[] = {"needs", "parameters", "workflow"};
+constexpr int kMaxDepth = 8;  // of workflows in workflows
 // The keys of a component of a gang; "exclusive" beside them.
 constexpr std::string_view kComponentKeys[] = {
     "constraint", "cpus_per_task", "exclude",        "exclusive", "gpus",  "gpus_per_node", "gres",
     "memory",     "nodes",         "memory_per_cpu", "nodelist",  "tasks", "tasks_per_node"};
-constexpr std::string_view kNotInDefaults[] = {"arguments", "command", "components", "needs",
-                                               "script"};
-constexpr std::string_view kTopKeys[] = {"version", "name", "defaults", "jobs"};
+constexpr std::string_view kNotInDefaults[] = {"arguments", "command", "components", "final",
+                                               "needs",     "parameters", "script", "workflow"};
+constexpr std::string_view kTopKeys[] = {"version",    "name", "categories", "defaults",
+                                         "parameters", "jobs"};
 
 int line_of(const YAML::Node& node) { return node.Mark().line + 1; }
 
@@ -89,7 +100,44 @@ struct JobKeys {
   int script_line = 0;
   int command_line = 0;
   std::vector<std::pair<Need, int>> needs;  // with their lines
+  std::string category;
+  bool is_final = false;
+  std::string pre;
+  std::string post;
+  std::string workflow;  // the path of one
+  int workflow_line = 0;
+  std::vector<std::string> parameters;
+  std::vector<std::string> given;  // all its keys
 };
+
+// The values of `parameters:` at the file's top, found line by line because the rest of the file
+// cannot be read before they are put in.
+std::map<std::string, std::string> parameters_of(std::string_view text) {
+  std::map<std::string, std::string> found;
+  bool inside = false;
+  for (const std::string_view line : split(text, '\n')) {
+    if (line.starts_with("parameters:")) {
+      inside = true;
+      continue;
+    }
+    if (!inside) continue;
+    const std::string_view entry = trim(line);
+    if (entry.empty() || entry.starts_with('#')) continue;
+    if (!line.starts_with(' ') && !line.starts_with('\t')) break;
+    const std::size_t colon = entry.find(':');
+    if (colon == entry.npos) continue;
+    std::string_view value = trim(entry.substr(colon + 1));
+    const bool is_quoted = value.size() >= 2 && (value.front() == '"' || value.front() == '\'') &&
+                           value.back() == value.front();
+    if (is_quoted) {
+      value = value.substr(1, value.size() - 2);
+    } else if (const std::size_t comment = value.find(" #"); comment != value.npos) {
+      value = trim(value.substr(0, comment));
+    }
+    found[std::string(trim(entry.substr(0, colon)))] = std::string(value);
+  }
+  return found;
+}
 
 class Reader {
  public:
@@ -97,8 +145,9 @@ class Reader {
 
   WorkflowFile read() {
     file_.name = default_name();
+    const std::string text = put_parameters_in();
     try {
-      read_document(YAML::Load(input_.text));
+      read_document(YAML::Load(text));
     } catch (const YAML::Exception& e) {
       fail(e.mark.line + 1, e.msg);
     }
@@ -118,6 +167,46 @@ class Reader {
     const std::string prefix = prefix_of({.file = input_.file, .line = line});
     if (message.starts_with(prefix)) message.remove_prefix(prefix.size());
     fail(line, std::string(message));
+  }
+
+  // `{{name}}` becomes its value; lines stay where they are.
+  std::string put_parameters_in() {
+    std::map<std::string, std::string> values = parameters_of(input_.text);
+    for (const std::string& given : input_.parameters) {
+      const std::size_t equals = given.find('=');
+      const std::string name = given.substr(0, equals);
+      if (!values.contains(name) && equals != std::string::npos) {
+        std::vector<std::string> names;
+        for (const auto& [known, value] : values) names.push_back(known);
+        const std::string near = nearest(name, names);
+        fail(0, cat("there is no parameter \"", name, "\"",
+                    near.empty() ? (names.empty() ? "; the file has none"
+                                                  : cat("; there are ", join(names, ", ")))
+                                 : cat("; did you mean \"", near, "\"?")));
+      } else if (equals != std::string::npos) {
+        values[name] = given.substr(equals + 1);
+      }
+    }
+    std::string out;
+    int line = 1;
+    std::string_view rest = input_.text;
+    for (;;) {
+      const std::size_t open = rest.find("{{");
+      const std::size_t close = open == rest.npos ? rest.npos : rest.find("}}", open);
+      const std::string_view before = rest.substr(0, close == rest.npos ? rest.npos : open);
+      out += before;
+      if (close == rest.npos) return out;
+      line += static_cast<int>(std::count(before.begin(), before.end(), '\n'));
+      const std::string name(trim(rest.substr(open + 2, close - open - 2)));
+      if (const auto value = values.find(name); value != values.end()) {
+        out += value->second;
+      } else if (values.empty()) {
+        out += rest.substr(open, close + 2 - open);  // a file without parameters has none to name
+      } else {
+        fail(line, cat("there is no parameter \"", name, "\""));
+      }
+      rest.remove_prefix(close + 2);
+    }
   }
 
   [[nodiscard]] std::string default_name() const {
@@ -183,6 +272,8 @@ class Reader {
     bool has_version = false;
     for_each_entry(document, "the workflow",
                    [&](const std::string& key, int line, const YAML::Node& value) {
+                     if (key == "parameters") return;  // put_parameters_in() has read them
+                     if (key == "categories") return read_categories(value);
                      if (key == "version") {
                        has_version = true;
                        if (!value.IsScalar() || value.Scalar() != "1") {
@@ -209,6 +300,21 @@ class Reader {
     check_needs();
   }
 
+  void read_categories(const YAML::Node& value) {
+    for_each_entry(value, "categories",
+                   [&](const std::string& name, int line, const YAML::Node& most) {
+                     const auto text = text_of(most, cat("categories: ", name));
+                     const auto count = text ? parse_count(*text, 1, 1'000'000) : std::nullopt;
+                     if (text && !count) {
+                       fail(line, cat("categories: ", name, ": \"", *text,
+                                      "\" is not how many may run at once; for example 4"));
+                     }
+                     if (count) {
+                       file_.limits.push_back({name, static_cast<std::uint32_t>(*count)});
+                     }
+                   });
+  }
+
   void read_jobs(const YAML::Node& jobs) {
     for_each_entry(jobs, "jobs", [&](const std::string& name, int line, const YAML::Node& value) {
       WorkflowJob job;
@@ -227,18 +333,90 @@ class Reader {
         const std::size_t before = file_.errors.size();
         read_job(value, what, false, keys);
         // With a misspelled key it would be said that the key is missing, too.
+        if (file_.errors.size() == before && keys.workflow_line > 0) {
+          return add_workflow(name, line, keys);
+        }
         if (file_.errors.size() == before) make_job(keys, job);
       }
-      for (auto& [need, need_line] : keys.needs) {
-        job.needs.push_back(need);
-        need_lines_.push_back({file_.jobs.size(), need_line});
+      job.category = keys.category.empty() ? defaults_.category : keys.category;
+      job.is_final = keys.is_final;
+      if (keys.is_final && !keys.needs.empty()) {
+        fail(line, cat(what, " is final: it runs after all others and needs no \"needs:\""));
       }
-      file_.jobs.push_back(std::move(job));
+      add_job(std::move(job), keys.needs);
     });
+  }
+
+  void add_job(WorkflowJob job, const std::vector<std::pair<Need, int>>& needs) {
+    std::vector<int> lines;
+    for (const auto& [need, need_line] : needs) {
+      job.needs.push_back(need);
+      lines.push_back(need_line);
+    }
+    need_lines_.push_back(std::move(lines));
+    file_.jobs.push_back(std::move(job));
+  }
+
+  // The jobs of a workflow in this one. Its first ones need what it needs; whoever needs it needs
+  // its last ones.
+  void add_workflow(const std::string& name, int line, const JobKeys& keys) {
+    for (const std::string& key : keys.given) {
+      if (std::ranges::find(kSubKeys, key) == std::end(kSubKeys)) {
+        fail(line, cat("job \"", name, "\" is a workflow: \"", key, "\" belongs to its jobs"));
+        return;
+      }
+    }
+    if (input_.depth >= kMaxDepth) {
+      return fail(keys.workflow_line, cat("workflow: more than ", kMaxDepth, " in each other"));
+    }
+    WorkflowInput input = input_;
+    input.file = absolute_path(keys.workflow, input_.directory);
+    input.parameters = keys.parameters;
+    input.depth = input_.depth + 1;
+    const std::size_t slash = input.file.rfind('/');
+    input.directory = input.file.substr(0, std::max<std::size_t>(slash, 1));
+    Result<std::string> text = input_.read_script(input.file);
+    if (!text) return fail(keys.workflow_line, cat("workflow: ", text.error().message()));
+    input.text = *std::move(text);
+    WorkflowFile sub = parse_workflow(input);
+    for (const WorkflowError& error : sub.errors) {
+      fail(keys.workflow_line,
+           cat(prefix_of({.file = input.file, .line = error.line}), error.message));
+    }
+    for (const std::string& warning : sub.warnings) add_warning(warning);
+    for (const CategoryLimit& limit : sub.limits) {
+      if (std::ranges::find(file_.limits, limit.category, &CategoryLimit::category) ==
+          file_.limits.end()) {
+        file_.limits.push_back(limit);
+      }
+    }
+    std::set<std::string> needed;
+    for (const WorkflowJob& job : sub.jobs) {
+      for (const Need& need : job.needs) needed.insert(need.member);
+    }
+    std::vector<std::string>& last = last_of_workflow_[name];
+    for (WorkflowJob& job : sub.jobs) {
+      if (!needed.contains(job.name)) last.push_back(cat(name, '.', job.name));
+      const bool is_first = job.needs.empty();
+      job.name = cat(name, '.', job.name);
+      job.spec.name = job.name;
+      job.line = line;
+      job.image_line = line;
+      job.is_final = false;  // it is so in its own workflow, by what it needs
+      std::vector<std::pair<Need, int>> needs;
+      for (Need& need : job.needs) {
+        need.member = cat(name, '.', need.member);
+        needs.emplace_back(std::move(need), line);
+      }
+      job.needs.clear();
+      if (is_first) needs = keys.needs;
+      add_job(std::move(job), needs);
+    }
   }
 
   void read_job(const YAML::Node& map, const std::string& what, bool is_defaults, JobKeys& keys) {
     for_each_entry(map, what, [&](const std::string& key, int line, const YAML::Node& value) {
+      keys.given.push_back(key);
       if (is_defaults && std::ranges::find(kNotInDefaults, key) != std::end(kNotInDefaults)) {
         fail(line, cat("\"", key, "\" belongs to a job, not to the defaults"));
         return;
@@ -288,6 +466,28 @@ class Reader {
       });
     } else if (key == "components") {
       read_components(value, keys);
+    } else if (key == "category") {
+      keys.category = text_of(value, key).value_or("");
+    } else if (key == "pre") {
+      keys.pre = text_of(value, key).value_or("");
+    } else if (key == "post") {
+      keys.post = text_of(value, key).value_or("");
+    } else if (key == "workflow") {
+      keys.workflow_line = line;
+      keys.workflow = text_of(value, key).value_or("");
+    } else if (key == "parameters") {
+      for_each_entry(value, "parameters",
+                     [&](const std::string& name, int at, const YAML::Node& text) {
+                       static_cast<void>(at);
+                       if (const auto found = text_of(text, cat("parameters: ", name))) {
+                         keys.parameters.push_back(cat(name, '=', *found));
+                       }
+                     });
+    } else if (key == "final") {
+      const auto text = text_of(value, key);
+      const std::optional<bool> yes = text ? parse_yes_no(*text) : std::nullopt;
+      if (text && !yes) fail(line, cat(key, ": \"", *text, "\" is not true or false"));
+      keys.is_final = yes.value_or(false);
     } else if (key == "exclusive" || key == "read_only" || key == "requeue") {
       const auto text = text_of(value, key);
       const std::optional<bool> yes = text ? parse_yes_no(*text) : std::nullopt;
@@ -374,8 +574,10 @@ class Reader {
           need.outcome = NeedOutcome::Failure;
         } else if (*text == "any") {
           need.outcome = NeedOutcome::Any;
+        } else if (*text == "each") {
+          need.outcome = NeedOutcome::Each;
         } else {
-          fail(line, cat("on: \"", *text, "\" is not success, failure or any"));
+          fail(line, cat("on: \"", *text, "\" is not success, failure, any or each"));
         }
       } else {
         fail(line, unknown_key(key, "needs", kKeys));
@@ -453,6 +655,16 @@ class Reader {
     if (!applied) return;  // reported by the program, which has looked at its options before
     if (!good) return;
 
+    const std::string& pre = keys.pre.empty() ? defaults_.pre : keys.pre;
+    const std::string& post = keys.post.empty() ? defaults_.post : keys.post;
+    if (!pre.empty() || !post.empty()) {
+      if (program.script.empty() && draft.tasks.value_or(1) > 1) {
+        return fail(job.line, cat(what, ": \"pre\" and \"post\" are for a script or a command of "
+                                        "one task; write them as jobs of their own"));
+      }
+      program.script = wrap_program(pre, program, post);
+      if (keys.script.empty()) program.argv.clear();
+    }
     Surroundings around = input_.around;
     around.directory = input_.directory;
     Result<JobSpec> spec = make_spec(draft, program, around);
@@ -514,7 +726,49 @@ class Reader {
 
   // ---- the graph --------------------------------------------------------------------------------
 
+  // Needs of a workflow in this one become those of its last jobs; the final job needs all others.
+  void complete_needs() {
+    std::optional<std::size_t> final_job;
+    for (std::size_t j = 0; j < file_.jobs.size(); ++j) {
+      WorkflowJob& job = file_.jobs[j];
+      if (job.is_final) {
+        if (final_job) fail(job.line, "there are two final jobs; one is possible");
+        final_job = j;
+      }
+      std::vector<Need> needs;
+      std::vector<int> lines;
+      for (std::size_t n = 0; n < job.needs.size(); ++n) {
+        const int line = need_lines_[j][n];
+        const auto sub = last_of_workflow_.find(job.needs[n].member);
+        if (sub == last_of_workflow_.end()) {
+          needs.push_back(std::move(job.needs[n]));
+          lines.push_back(line);
+          continue;
+        }
+        if (job.needs[n].outcome == NeedOutcome::Failure ||
+            job.needs[n].outcome == NeedOutcome::Each) {
+          fail(line, cat("needs: \"", sub->first, "\" is a workflow; on: success and on: any are "
+                                                  "possible"));
+        }
+        for (const std::string& last : sub->second) {
+          needs.push_back({last, job.needs[n].outcome});
+          lines.push_back(line);
+        }
+      }
+      job.needs = std::move(needs);
+      need_lines_[j] = std::move(lines);
+    }
+    if (!final_job) return;
+    WorkflowJob& job = file_.jobs[*final_job];
+    for (const WorkflowJob& other : file_.jobs) {
+      if (other.is_final) continue;
+      job.needs.push_back({other.name, NeedOutcome::Any});
+      need_lines_[*final_job].push_back(job.line);
+    }
+  }
+
   void check_needs() {
+    complete_needs();
     std::map<std::string, std::uint32_t, std::less<>> index;
     std::vector<std::string> names;
     for (const WorkflowJob& job : file_.jobs) {
@@ -522,11 +776,11 @@ class Reader {
       names.push_back(job.name);
     }
     std::vector<GraphEdge> edges;
-    std::size_t next_line = 0;
     for (std::size_t j = 0; j < file_.jobs.size(); ++j) {
       std::set<std::string> seen;
-      for (const Need& need : file_.jobs[j].needs) {
-        const int line = need_lines_[next_line++].second;
+      for (std::size_t n = 0; n < file_.jobs[j].needs.size(); ++n) {
+        const Need& need = file_.jobs[j].needs[n];
+        const int line = need_lines_[j][n];
         const auto found = index.find(need.member);
         if (found == index.end()) {
           const std::string near = nearest(need.member, names);
@@ -555,7 +809,8 @@ class Reader {
   WorkflowFile file_;
   JobKeys defaults_;
   std::set<std::string> bad_defaults_;
-  std::vector<std::pair<std::size_t, int>> need_lines_;  // job, line; in the order of the needs
+  std::vector<std::vector<int>> need_lines_;  // of the needs of each job
+  std::map<std::string, std::vector<std::string>> last_of_workflow_;
   int jobs_line_ = 0;
 };
 

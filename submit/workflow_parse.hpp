@@ -9,6 +9,9 @@
 // Precedence: command line, then the job's keys, then the directives of its script, then
 // `defaults:`, then the environment.
 //
+// `{{name}}` stands for a parameter. A job may be a workflow of its own, whose jobs are then named
+// after it ("prepare.fetch"). A job with `pre` or `post` is one script of all three.
+//
 // Pure but for `read_script`.
 #pragma once
 
@@ -31,6 +34,8 @@ struct WorkflowJob {
   JobSpec spec;                      // without its image
   std::optional<std::string> image;  // absolute path[:tag], still to be resolved
   std::vector<Need> needs;
+  std::string category;
+  bool is_final = false;
   int line = 0;        // of its name
   int image_line = 0;  // of its image
 };
@@ -44,6 +49,7 @@ struct WorkflowError {
 struct WorkflowFile {
   std::string name;
   std::vector<WorkflowJob> jobs;      // in the order of the file
+  std::vector<CategoryLimit> limits;
   std::vector<WorkflowError> errors;  // in the order of their lines; empty: the rest may be used
   std::vector<std::string> warnings;
   SubmitChoices choices;
@@ -55,7 +61,9 @@ struct WorkflowInput {
   std::string directory;  // absolute: relative paths of the file are resolved against it
   std::span<const GivenOption> command_line;
   Surroundings around;
-  // The text of a script at an absolute path.
+  std::vector<std::string> parameters{};  // "NAME=VALUE", over those of the file
+  int depth = 0;                          // of a workflow in a workflow
+  // The text of a script, or of a workflow, at an absolute path.
   std::function<Result<std::string>(const std::string& path)> read_script;
 };
 

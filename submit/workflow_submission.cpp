@@ -47,6 +47,7 @@ std::vector<wire::Request> make_parts(const WorkflowFile& file,
   std::vector<wire::Request> parts;
   wire::Submit* part = &begin_part(parts, key, test_only);
   part->mutable_workflow()->set_name(file.name);
+  wire::limits_to_wire(file.limits, part->mutable_workflow()->mutable_limits());
   FirstUses environments;
   FirstUses scripts;
   std::size_t bytes = 0;
@@ -62,6 +63,8 @@ std::vector<wire::Request> make_parts(const WorkflowFile& file,
       if (message.script_of() != 0) message.mutable_spec()->clear_script();
     }
     message.set_member(job.name);
+    message.set_category(job.category);
+    message.set_is_final(job.is_final);
     for (const Need& need : job.needs) {
       wire::Need& n = *message.add_needs();
       n.set_member(need.member);

@@ -25,7 +25,11 @@ struct Member {
 
 std::vector<Member> make_members(const wire::WorkflowView& view, Time now) {
   std::map<std::uint64_t, const wire::JobView*> jobs;
-  for (const wire::JobView& job : view.jobs()) jobs[job.state().key().job()] = &job;
+  for (const wire::JobView& job : view.jobs()) {
+    if (wire::from_wire(job.state().key()).index == JobKey::kNoIndex) {
+      jobs[job.state().key().job()] = &job;
+    }
+  }
   std::map<std::string, std::size_t, std::less<>> index;
   std::vector<Member> members;
   for (const wire::WorkflowMember& m : view.state().members()) {
@@ -47,6 +51,7 @@ std::vector<Member> make_members(const wire::WorkflowView& view, Time now) {
       members[i].needs += need.member();
       if (outcome == NeedOutcome::Failure) members[i].needs += " (failed)";
       if (outcome == NeedOutcome::Any) members[i].needs += " (ended)";
+      if (outcome == NeedOutcome::Each) members[i].needs += " (each)";
     }
   }
   return members;
@@ -71,6 +76,30 @@ void set_levels(std::vector<Member>& members) {
       if (--missing[next] == 0) ready.push_back(next);
     }
   }
+}
+
+std::uint64_t running_of(const wire::ArrayView& array) {
+  const std::uint64_t others =
+      array.waiting_count() + array.succeeded() + array.unsuccessful() + array.dropped_count();
+  return array.total() > others ? array.total() - others : 0;
+}
+
+// An array waits by its record as long as it has not ended.
+std::string letters_of(const JobRow& row) {
+  return row.array && !row.finished && running_of(*row.array) > 0 ? "R" : row.letters;
+}
+
+std::string describe_array(const JobRow& row) {
+  const wire::ArrayView& array = *row.array;
+  std::string text = cat(array.succeeded(), " of ", array.total(), " completed");
+  if (const std::uint64_t running = running_of(array); running > 0) {
+    text += cat(", ", running, " running");
+  }
+  if (const std::uint64_t failed = array.unsuccessful() + array.dropped_count(); failed > 0) {
+    text += cat(", ", failed, " failed");
+  }
+  if (array.waiting_count() > 0 && running_of(array) == 0) text += cat(" (", row.reason, ")");
+  return text;
 }
 
 struct Line {
@@ -109,6 +138,42 @@ std::vector<Line> order(std::vector<Member>& members) {
   return lines;
 }
 
+// What a job takes: its limit, and what it has taken once it has ended.
+std::int64_t length_of(const Member& member) {
+  constexpr Duration kWithoutLimit = hours(8760);
+  if (!member.row || is_skipped(*member.row)) return 0;
+  if (member.row->finished) return member.row->elapsed.ns;
+  return member.row->time_limit.value_or(kWithoutLimit).ns;
+}
+
+// The longest chain of jobs from one that needs none to one that none needs. Needs of a failure are
+// not on the way of a workflow that goes well.
+std::vector<bool> critical_path(std::vector<Member>& members) {
+  set_levels(members);
+  std::vector<std::size_t> by_level(members.size());
+  for (std::size_t i = 0; i < members.size(); ++i) by_level[i] = i;
+  std::ranges::sort(by_level, [&](std::size_t a, std::size_t b) {
+    return std::pair(members[a].level, a) < std::pair(members[b].level, b);
+  });
+  std::vector<std::int64_t> to_here(members.size());
+  std::vector<std::optional<std::size_t>> before(members.size());
+  std::size_t last = 0;
+  for (const std::size_t i : by_level) {
+    for (const std::size_t parent : members[i].parents) {
+      if (!before[i] || to_here[parent] > to_here[*before[i]]) before[i] = parent;
+    }
+    to_here[i] = length_of(members[i]) + (before[i] ? to_here[*before[i]] : 0);
+    if (to_here[i] > to_here[last]) last = i;
+  }
+  std::vector<bool> on_path(members.size());
+  for (std::optional<std::size_t> at = members.empty() ? std::nullopt : std::optional(last); at;
+       at = before[*at]) {
+    if (on_path[*at]) break;
+    on_path[*at] = true;
+  }
+  return on_path;
+}
+
 std::string summary(const wire::WorkflowState& state, const std::vector<Member>& members) {
   std::size_t completed = 0;
   std::size_t running = 0;
@@ -119,7 +184,7 @@ std::string summary(const wire::WorkflowState& state, const std::vector<Member>&
     if (!member.row) continue;
     const JobRow& row = *member.row;
     if (!row.finished) {
-      running += row.letters == "PD" ? 0 : 1;
+      running += letters_of(row) == "PD" ? 0 : 1;
     } else if (is_skipped(row)) {
       ++skipped;
     } else {
@@ -145,9 +210,57 @@ std::string summary(const wire::WorkflowState& state, const std::vector<Member>&
 
 }  // namespace
 
-std::string render_workflow(const wire::WorkflowView& view, Time now, const TableStyle& style) {
+std::string render_dot(const wire::WorkflowView& view, Time now) {
+  std::vector<Member> members = make_members(view, now);
+  const std::vector<bool> on_path = critical_path(members);
+  const auto quoted = [](std::string_view text) {
+    std::string out = "\"";
+    for (const char c : text) {
+      if (c == '"' || c == '\\') out += '\\';
+      out += c;
+    }
+    return out + "\"";
+  };
+  std::string text = cat("digraph ", quoted(cat(to_string(WorkflowId{view.state().id()}), " ",
+                                                view.state().name())),
+                         " {\n  node [shape=box];\n");
+  for (std::size_t i = 0; i < members.size(); ++i) {
+    const Member& member = members[i];
+    std::string_view colour = "white";
+    std::string state;
+    if (member.row) {
+      state = letters_of(*member.row);
+      const Colour meaning = colour_of(*member.row);
+      if (meaning == Colour::Good) colour = "palegreen";
+      if (meaning == Colour::Bad) colour = "salmon";
+      if (meaning == Colour::Dim) colour = "lightgrey";
+      if (meaning == Colour::Busy || state == "R") colour = "lightskyblue";
+    }
+    text += cat("  ", quoted(member.name), " [label=", quoted(cat(member.name, "\\n", state)),
+                ", style=", on_path[i] ? "\"filled,bold\"" : "filled", ", fillcolor=", colour,
+                "];\n");
+  }
+  for (const wire::WorkflowMember& member : view.state().members()) {
+    for (const wire::Need& need : member.needs()) {
+      const auto outcome = static_cast<NeedOutcome>(std::min(need.outcome(), 3U));
+      text += cat("  ", quoted(need.member()), " -> ", quoted(member.name()));
+      if (outcome != NeedOutcome::Success) {
+        text += cat(" [style=dashed, label=", quoted(to_string(outcome)), "]");
+      }
+      text += ";\n";
+    }
+  }
+  return text + "}\n";
+}
+
+std::string render_workflow(const wire::WorkflowView& view,
+                            Time now,
+                            const TableStyle& style,
+                            bool with_critical_path) {
   std::vector<Member> members = make_members(view, now);
   const std::vector<Line> lines = order(members);
+  const std::vector<bool> on_path =
+      with_critical_path ? critical_path(members) : std::vector<bool>(members.size());
   Table table({{"JOB", Align::Left, true},
                {"JOBID", Align::Right},
                {"ST"},
@@ -157,7 +270,8 @@ std::string render_workflow(const wire::WorkflowView& view, Time now, const Tabl
                {"NODELIST(REASON)", Align::Left, true}});
   for (const Line& line : lines) {
     const Member& member = members[line.member];
-    const std::string name = cat(std::string(line.depth * 2, ' '), member.name);
+    const std::string name = cat(std::string(line.depth * 2, ' '), member.name,
+                                 on_path[line.member] ? " *" : "");
     if (!member.row) {
       table.add({{name}, {"-"}, {"-"}, {"-"}, {"-"}, {member.needs}, {""}});
       continue;
@@ -165,14 +279,15 @@ std::string render_workflow(const wire::WorkflowView& view, Time now, const Tabl
     const JobRow& row = *member.row;
     table.add({{name},
                {to_string(row.key)},
-               {row.letters, colour_of(row)},
+               {letters_of(row), colour_of(row)},
                {render_duration(row.elapsed)},
                {cat(row.nodes)},
                {member.needs},
-               {place_or_reason(row)}});
+               {row.array && !row.finished ? describe_array(row) : place_or_reason(row)}});
   }
+  const bool explains = with_critical_path && style.header;
   return cat(style.header ? cat(summary(view.state(), members), "\n") : std::string(),
-             table.render(style));
+             table.render(style), explains ? "* on the critical path\n" : "");
 }
 
 void write_workflow_json(const wire::WorkflowView& view, Time now, JsonWriter& json) {
@@ -180,6 +295,7 @@ void write_workflow_json(const wire::WorkflowView& view, Time now, JsonWriter& j
   json.begin_object();
   json.field("workflow", to_string(WorkflowId{state.id()}));
   json.field("name", state.name());
+  json.field("generation", std::int64_t{state.generation()});
   json.field("user", state.owner().user());
   json.field("submitted", render_utc(Time{state.submitted_at_ns()}));
   json.key("ended");
@@ -193,7 +309,7 @@ void write_workflow_json(const wire::WorkflowView& view, Time now, JsonWriter& j
     json.key(member.name()).begin_array();
     for (const wire::Need& need : member.needs()) {
       json.begin_object().field("job", need.member());
-      json.field("on", to_string(static_cast<NeedOutcome>(std::min(need.outcome(), 2U))));
+      json.field("on", to_string(static_cast<NeedOutcome>(std::min(need.outcome(), 3U))));
       json.end_object();
     }
     json.end_array();

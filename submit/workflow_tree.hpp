@@ -16,7 +16,10 @@ namespace gangway::submit {
 
 [[nodiscard]] std::string render_workflow(const wire::WorkflowView& view,
                                           Time now,
-                                          const TableStyle& style);
+                                          const TableStyle& style,
+                                          bool with_critical_path = false);
+// The same for Graphviz: dot -Tsvg. Jobs on the critical path have bold frames.
+[[nodiscard]] std::string render_dot(const wire::WorkflowView& view, Time now);
 void write_workflow_json(const wire::WorkflowView& view, Time now, JsonWriter& json);
 
 }  // namespace gangway::submit

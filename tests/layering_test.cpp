@@ -62,7 +62,8 @@ const std::vector<Library> kLibraries = {
     {R"(boost/asio.*)", R"(queues/io/.*\.cpp)"},
     {R"(boost/graph/.*)", R"(queues/model/dependency_graph\.cpp)"},
     {R"(CLI/.*)", R"([^/]+/[^/]+_main\.cpp)"},
-    {R"(nlohmann/.*)", R"(containers/image_document\.cpp|scheduler/jsim/wfformat\.cpp)"},
+    {R"(nlohmann/.*)",
+     R"(containers/image_document\.cpp|scheduler/jsim/wfformat\.cpp|submit/wfcommons_parse\.cpp)"},
     {R"(expat\.h)", R"(scheduler/jsim/dax\.cpp)"},
 };
 

@@ -32,6 +32,14 @@ std::string_view to_string(PendingReason reason) {
       return "LaunchFailedRequeued";
     case PendingReason::BadConstraints:
       return "BadConstraints";
+    case PendingReason::JobArrayTaskLimit:
+      return "JobArrayTaskLimit";
+    case PendingReason::Deadline:
+      return "DeadLine";
+    case PendingReason::RetryBackoff:
+      return "RetryBackoff";
+    case PendingReason::ThrottledByCategory:
+      return "ThrottledByCategory";
   }
   return "None";
 }
@@ -146,6 +154,7 @@ bool same_state(const Job& a, const Job& b) {
   return a.key == b.key && a.owner == b.owner && a.spec_digest == b.spec_digest &&
          a.membership == b.membership && a.phase == b.phase && a.hold == b.hold &&
          a.attempt == b.attempt && a.launch_failures == b.launch_failures &&
+         a.retries_used == b.retries_used && a.array == b.array && a.position == b.position &&
          a.submitted == b.submitted && a.eligible == b.eligible && a.started == b.started &&
          a.ended == b.ended && a.usage == b.usage && a.version == b.version;
 }

@@ -12,6 +12,7 @@
 #include "queues/base/strong_id.hpp"
 #include "queues/base/time.hpp"
 #include "queues/model/allocation.hpp"
+#include "queues/model/interval_set.hpp"
 #include "queues/model/job_spec.hpp"
 #include "queues/model/job_usage.hpp"
 
@@ -32,7 +33,12 @@ enum class PendingReason {
   Requeued,              // waits for its old attempt to be over everywhere
   LaunchFailedRequeued,  // its last start failed; it backs off
   BadConstraints,        // not enough nodes have what it asks for, whatever their state
+  JobArrayTaskLimit,     // as many elements of its array run as may at once
+  Deadline,              // it cannot end before its deadline any more
+  RetryBackoff,          // it has failed and is to be tried again a little later
+  ThrottledByCategory,   // as many of its category run in its workflow as may at once
 };
+inline constexpr PendingReason kLastPendingReason = PendingReason::ThrottledByCategory;
 [[nodiscard]] std::string_view to_string(PendingReason reason);
 
 enum class OutcomeKind {
@@ -126,6 +132,26 @@ struct Membership {
   friend bool operator==(const Membership&, const Membership&) = default;
 };
 
+// What an array keeps of its elements, by position (array.hpp). Those in none of the sets are jobs
+// of their own that have not ended.
+struct ArrayState {
+  IntervalSet waiting;       // have no row
+  IntervalSet succeeded;     // have ended as COMPLETED
+  IntervalSet unsuccessful;  // have ended otherwise
+  IntervalSet dropped;       // were cancelled before they had a row
+  Outcome dropped_as;        // the last of these
+  Outcome worst;             // of the first unsuccessful one, cancelled ones last; if there is one
+  std::uint32_t worst_at = 0;
+  friend bool operator==(const ArrayState&, const ArrayState&) = default;
+  [[nodiscard]] bool has_ended(std::uint32_t position) const {
+    return succeeded.contains(position) || unsuccessful.contains(position) ||
+           dropped.contains(position);
+  }
+  [[nodiscard]] std::uint64_t ended() const {
+    return succeeded.size() + unsuccessful.size() + dropped.size();
+  }
+};
+
 struct Job {
   JobKey key;
   Owner owner;
@@ -137,6 +163,9 @@ struct Job {
   Hold hold;
   Attempt attempt = 0;                // of the newest allocation; 0 before the first
   std::uint32_t launch_failures = 0;  // in a row; bounded, see job_machine.hpp
+  std::uint32_t retries_used = 0;     // of spec->retries
+  std::optional<ArrayState> array;    // of an array as a whole
+  std::uint32_t position = 0;         // of an element
   Time submitted;
   std::optional<Time> eligible;  // since when nothing but resources keeps it
   std::optional<Time> started;   // of the newest attempt
@@ -144,6 +173,7 @@ struct Job {
   JobUsage usage;             // of the newest attempt that has ended
   std::uint64_t version = 0;  // rises with each event
 
+  [[nodiscard]] bool is_element() const { return key.index != JobKey::kNoIndex; }
   [[nodiscard]] bool is_waiting() const { return std::holds_alternative<phase::Waiting>(phase); }
   [[nodiscard]] bool is_finished() const { return std::holds_alternative<phase::Finished>(phase); }
   // What it holds: of Starting, Running, Suspended, Completing; nullptr otherwise.

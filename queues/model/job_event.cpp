@@ -20,6 +20,10 @@ std::string_view event_name(const JobEvent& event) {
           [](const job_event::Ended&) -> string_view { return "Ended"; },
           [](const job_event::Cleaned&) -> string_view { return "Cleaned"; },
           [](const job_event::CancelledWaiting&) -> string_view { return "CancelledWaiting"; },
+          [](const job_event::Split&) -> string_view { return "Split"; },
+          [](const job_event::Dropped&) -> string_view { return "Dropped"; },
+          [](const job_event::ArrayEnded&) -> string_view { return "ArrayEnded"; },
+          [](const job_event::Altered&) -> string_view { return "Altered"; },
       },
       event);
 }

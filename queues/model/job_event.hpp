@@ -23,6 +23,7 @@ struct Submitted {
   std::string spec_digest;
   std::optional<Membership> membership;
   bool held = false;
+  std::uint32_t elements = 0;  // of an array
 };
 struct Eligible {};  // nothing but resources keeps it now
 struct ReasonChanged {
@@ -45,6 +46,7 @@ struct Ended {
   Attempt attempt = 0;
   Outcome outcome;
   bool requeue = false;
+  bool retry = false;  // requeued because it has failed and may try again
 };
 struct Cleaned {
   Attempt attempt = 0;
@@ -53,6 +55,19 @@ struct Cleaned {
 struct CancelledWaiting {
   Outcome outcome;
 };  // ended before it ever got nodes
+// An element of an array becomes a job of its own; the event is the element's first.
+struct Split {
+  std::uint32_t position = 0;
+};
+// Elements that are no jobs of their own end before they ever got nodes; the event is the array's.
+struct Dropped {
+  IntervalSet positions;
+  Outcome outcome;
+};
+struct ArrayEnded {};  // the last element has
+struct Altered {       // its user asks for something else, while it waits
+  std::string spec_digest;
+};
 }  // namespace job_event
 
 using JobEvent = std::variant<job_event::Submitted,
@@ -66,7 +81,11 @@ using JobEvent = std::variant<job_event::Submitted,
                               job_event::Resumed,
                               job_event::Ended,
                               job_event::Cleaned,
-                              job_event::CancelledWaiting>;
+                              job_event::CancelledWaiting,
+                              job_event::Split,
+                              job_event::Dropped,
+                              job_event::ArrayEnded,
+                              job_event::Altered>;
 [[nodiscard]] std::string_view event_name(const JobEvent& event);  // "Submitted"
 
 namespace workflow_event {
@@ -74,12 +93,22 @@ struct Submitted {
   std::string name;
   Owner owner;
   std::vector<WorkflowMember> members;
+  std::vector<CategoryLimit> limits{};
+};
+// A new generation: these members run again, as new jobs, the others stand.
+struct Resumed {
+  struct Member {
+    std::uint32_t number = 0;
+    JobId job;
+  };
+  std::vector<Member> members;
 };
 struct Finished {
   OutcomeKind outcome = OutcomeKind::Completed;
 };
 }  // namespace workflow_event
-using WorkflowEvent = std::variant<workflow_event::Submitted, workflow_event::Finished>;
+using WorkflowEvent =
+    std::variant<workflow_event::Submitted, workflow_event::Finished, workflow_event::Resumed>;
 
 namespace node_event {
 struct Registered {

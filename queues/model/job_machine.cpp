@@ -97,6 +97,22 @@ class Step {
     job_.ended = at_;
     return enter(phase::Finished{e.outcome, {}});
   }
+  bool operator()(phase::Waiting&, const event::Altered& e) {
+    job_.spec_digest = e.spec_digest;
+    return true;
+  }
+  bool operator()(phase::Waiting&, const event::Dropped& e) {
+    if (!job_.array || job_.array->waiting.intersect(e.positions) != e.positions) return false;
+    job_.array->waiting.remove(e.positions);
+    job_.array->dropped.add(e.positions);
+    job_.array->dropped_as = e.outcome;
+    return true;
+  }
+  bool operator()(phase::Waiting&, const event::ArrayEnded&) {
+    if (!job_.array || !job_.array->waiting.empty()) return false;
+    job_.ended = at_;
+    return enter(phase::Finished{outcome_of_array(*job_.array), {}});
+  }
   bool operator()(phase::Starting& from, const event::Launched&) {
     job_.started = at_;
     return enter(phase::Running{std::move(from.allocation), {.accumulated = {}, .since = at_}});
@@ -124,6 +140,9 @@ class Step {
       return enter(phase::Finished{std::move(from.outcome), std::move(from.allocation)});
     }
     PendingReason reason = reason_of(job_.hold);
+    if (reason == PendingReason::None && job_.retries_used > 0) {
+      reason = PendingReason::RetryBackoff;
+    }
     if (reason == PendingReason::None && from.outcome.kind == OutcomeKind::LaunchFailed) {
       reason = PendingReason::LaunchFailedRequeued;
     }
@@ -160,6 +179,7 @@ class Step {
   }
   bool complete(Allocation allocation, const event::Ended& e, bool launched) {
     count_launch_failure(job_, e.outcome, launched);
+    if (e.retry) ++job_.retries_used;
     job_.ended = at_;
     return enter(phase::Completing{std::move(allocation), e.outcome, e.requeue});
   }
@@ -195,7 +215,58 @@ Job make_job(JobKey key,
   job.phase = phase::Waiting{reason_of(job.hold)};
   job.submitted = at;
   job.version = 1;
+  if (event.elements > 0) {
+    job.array.emplace();
+    job.array->waiting = IntervalSet::below(event.elements);
+  }
   return job;
+}
+
+Result<Job> split_element(Job& array, JobKey key, std::uint32_t position) {
+  if (!array.array || !array.is_waiting() || !array.array->waiting.contains(position)) {
+    return Error(ErrorKind::Internal, cat("job ", to_string(key), ": its array does not hold it"));
+  }
+  array.array->waiting.remove(position);
+  Job element;
+  element.key = key;
+  element.owner = array.owner;
+  element.spec_digest = array.spec_digest;
+  element.spec = array.spec;
+  element.membership = array.membership;
+  element.hold = array.hold;
+  element.phase = phase::Waiting{reason_of(array.hold)};
+  element.submitted = array.submitted;
+  element.eligible = array.eligible;
+  element.position = position;
+  element.version = 1;
+  return element;
+}
+
+void tally(Job& array, const Job& element) {
+  CHECK(array.array && element.is_finished() && element.outcome() != nullptr);
+  ArrayState& state = *array.array;
+  const Outcome& outcome = *element.outcome();
+  if (outcome.is_success()) return state.succeeded.add(element.position);
+  const auto is_worse = [&] {
+    if (state.unsuccessful.empty()) return true;
+    const bool is_cancelled = outcome.kind == OutcomeKind::Cancelled;
+    const bool was_cancelled = state.worst.kind == OutcomeKind::Cancelled;
+    if (is_cancelled != was_cancelled) return was_cancelled;
+    return element.position < state.worst_at;
+  };
+  if (is_worse()) {
+    state.worst = outcome;
+    state.worst_at = element.position;
+  }
+  state.unsuccessful.add(element.position);
+}
+
+Outcome outcome_of_array(const ArrayState& array) {
+  const bool any_failed =
+      !array.unsuccessful.empty() && array.worst.kind != OutcomeKind::Cancelled;
+  if (any_failed) return array.worst;
+  if (!array.dropped.empty()) return array.dropped_as;
+  return array.unsuccessful.empty() ? Outcome{} : array.worst;
 }
 
 }  // namespace gangway

@@ -38,6 +38,8 @@ std::string_view to_string(DependencyKind kind) {
       return "afterok";
     case DependencyKind::AfterNotOk:
       return "afternotok";
+    case DependencyKind::AfterCorr:
+      return "aftercorr";
     case DependencyKind::Singleton:
       return "singleton";
   }
@@ -307,7 +309,7 @@ Result<void> check_bind(const BindSpec& bind) {
   return {};
 }
 
-Result<void> check_dependency(const Dependency& dependency) {
+Result<void> check_dependency(const JobSpec& spec, const Dependency& dependency) {
   const bool names_a_job = dependency.kind != DependencyKind::Singleton;
   if (names_a_job && dependency.on.value == 0) {
     return invalid(cat("--dependency=", to_string(dependency.kind), ": the job is missing"));
@@ -319,6 +321,24 @@ Result<void> check_dependency(const Dependency& dependency) {
   if (dependency.delay > Duration{} && dependency.kind != DependencyKind::After) {
     return invalid(
         cat("--dependency=", to_string(dependency.kind), ": only \"after\" takes a delay"));
+  }
+  if (dependency.kind == DependencyKind::AfterCorr) {
+    if (!spec.array) {
+      return invalid("--dependency=aftercorr: it is for the elements of an array (--array)");
+    }
+    if (dependency.index != JobKey::kNoIndex || spec.any_dependency) {
+      return invalid(
+          "--dependency=aftercorr: it names a whole array, and is no alternative (\"?\")");
+    }
+  }
+  return {};
+}
+
+// It goes to sendmail as an argument and into a header.
+Result<void> check_mail_user(const std::string& user) {
+  GANGWAY_TRY(check_label("--mail-user", user, kMaxNameBytes));
+  if (user.starts_with('-') || user.find_first_of(" \t<>\"") != std::string::npos) {
+    return invalid(cat("--mail-user=", shown(user), " is no address; write for example ann@site.org"));
   }
   return {};
 }
@@ -345,6 +365,16 @@ Result<void> check_times(const JobSpec& spec) {
   if (spec.not_before && (*spec.not_before < Time{} || spec.not_before->ns > kMaxDuration.ns)) {
     return invalid("--begin: not between the years 1970 and 2116");
   }
+  if (spec.deadline && (*spec.deadline < Time{} || spec.deadline->ns > kMaxDuration.ns)) {
+    return invalid("--deadline: not between the years 1970 and 2116");
+  }
+  if (spec.retries < 0 || spec.retries > kMaxRetries) {
+    return invalid(cat("retries: ", spec.retries, ", between 0 and ", kMaxRetries, " are possible"));
+  }
+  if (spec.retry_backoff < Duration{} || spec.retry_backoff > kMaxRetryBackoff) {
+    return invalid(cat("retries: a back-off of ", render_duration(spec.retry_backoff),
+                       ", between 0 and ", render_duration(kMaxRetryBackoff), " is possible"));
+  }
   return {};
 }
 }  // namespace
@@ -355,6 +385,8 @@ Result<void> validate(const JobSpec& spec) {
   GANGWAY_TRY(check_label("--account", spec.account.value, kMaxNameBytes));
   GANGWAY_TRY(check_label("--qos", spec.qos, kMaxNameBytes));
   GANGWAY_TRY(check_label("--comment", spec.comment, kMaxCommentBytes));
+  GANGWAY_TRY(check_mail_user(spec.mail.user));
+  if (spec.array) GANGWAY_TRY(validate(*spec.array));
   GANGWAY_TRY(check_components(spec));
   GANGWAY_TRY(check_program(spec));
   GANGWAY_TRY(check_files(spec));
@@ -370,7 +402,7 @@ Result<void> validate(const JobSpec& spec) {
     return invalid(cat("--dependency: ", spec.dependencies.size(), " of them, at most ",
                        kMaxDependencies, " are possible"));
   }
-  for (const auto& dependency : spec.dependencies) GANGWAY_TRY(check_dependency(dependency));
+  for (const auto& dependency : spec.dependencies) GANGWAY_TRY(check_dependency(spec, dependency));
   return {};
 }
 

@@ -13,6 +13,7 @@
 #include "queues/base/strong_id.hpp"
 #include "queues/base/time.hpp"
 #include "queues/base/units.hpp"
+#include "queues/model/array.hpp"
 #include "queues/model/resources.hpp"
 
 namespace gangway {
@@ -86,14 +87,30 @@ struct BindSpec {
 };
 
 // When a dependency counts as fulfilled, in Slurm's words.
-enum class DependencyKind { After, AfterAny, AfterOk, AfterNotOk, Singleton };
+// AfterCorr: element by element of two arrays.
+enum class DependencyKind { After, AfterAny, AfterOk, AfterNotOk, Singleton, AfterCorr };
 [[nodiscard]] std::string_view to_string(DependencyKind kind);
 
 struct Dependency {
   DependencyKind kind = DependencyKind::AfterOk;
   JobId on;        // unused for Singleton
   Duration delay;  // After only: this long after the start
+  std::uint32_t index = JobKey::kNoIndex;  // of an element of an array
+  [[nodiscard]] JobKey key() const { return {on, index}; }
   friend bool operator==(const Dependency&, const Dependency&) = default;
+};
+
+// When its user is sent a mail: --mail-type.
+struct MailSpec {
+  bool begin = false;
+  bool end = false;       // however
+  bool fail = false;      // not as COMPLETED
+  bool requeue = false;
+  bool invalid_depend = false;
+  bool per_element = false;  // of an array: for each element, not for the whole
+  std::string user;          // an address; empty: the owner
+  friend bool operator==(const MailSpec&, const MailSpec&) = default;
+  [[nodiscard]] bool any() const { return begin || end || fail || requeue || invalid_depend; }
 };
 
 // Of a cluster that says nothing else.
@@ -122,6 +139,10 @@ struct JobSpec {
   bool report_usage = false;               // a line at the end of the output says what was used
   bool requeue = true;                     // run again after a lost node
   std::optional<Time> not_before;          // --begin
+  std::optional<Time> deadline;            // --deadline: it has to have ended by then
+  std::optional<ArraySpec> array;          // --array: many jobs in one
+  std::int32_t retries = 0;                // run again so often if it fails
+  Duration retry_backoff;                  // before the first of them; doubled each time
 
   std::vector<Component> components;  // at least one
   LaunchMode launch = LaunchMode::Batch;
@@ -138,9 +159,11 @@ struct JobSpec {
   ContainerSpec container;         // with an image only
   std::vector<BindSpec> binds;
 
-  std::vector<Dependency> dependencies;  // pairwise, all must hold
+  std::vector<Dependency> dependencies;  // all must hold, or, if any_dependency, one of them
+  bool any_dependency = false;
   bool kill_on_invalid_dependency = false;
   std::string comment;
+  MailSpec mail;
 
   friend bool operator==(const JobSpec&, const JobSpec&) = default;
 
@@ -179,5 +202,7 @@ inline constexpr Duration kMaxDuration{(std::int64_t{1} << 62) - 1};
 inline constexpr std::size_t kMaxBinds = 1000;
 inline constexpr std::size_t kMaxChoicesOfJob = 64;  // of its constraints' [a|b], combined
 inline constexpr std::size_t kMaxDependencies = 10'000;
+inline constexpr std::int32_t kMaxRetries = 1000;
+inline constexpr Duration kMaxRetryBackoff = hours(24);
 
 }  // namespace gangway

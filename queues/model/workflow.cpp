@@ -10,6 +10,8 @@ std::string_view to_string(NeedOutcome outcome) {
       return "failure";
     case NeedOutcome::Any:
       return "any";
+    case NeedOutcome::Each:
+      return "each";
   }
   return "any";
 }

@@ -14,7 +14,9 @@
 namespace gangway {
 
 // Which ends of the job needed let the needing job run.
-enum class NeedOutcome { Success, Failure, Any };
+// Each: element by element of two arrays with the same indexes, each of which needs the other's
+// success.
+enum class NeedOutcome { Success, Failure, Any, Each };
 [[nodiscard]] std::string_view to_string(NeedOutcome outcome);
 
 // Members that can never run, because of how those they need ended, end as Cancelled with this
@@ -30,10 +32,19 @@ struct Need {
 
 struct WorkflowMember {
   std::string name;
-  JobId job;
+  JobId job;  // of its newest generation
   std::vector<Need> needs;
+  std::string category{};  // of those of one so many run at once as the workflow says
+  bool is_final = false;   // runs after all others, and again whenever the workflow is resumed
   friend bool operator==(const WorkflowMember&, const WorkflowMember&) = default;
 };
+
+struct CategoryLimit {
+  std::string category;
+  std::uint32_t max_running = 0;
+  friend bool operator==(const CategoryLimit&, const CategoryLimit&) = default;
+};
+inline constexpr std::size_t kMaxCategories = 1000;
 
 struct Workflow {
   WorkflowId id;
@@ -43,6 +54,7 @@ struct Workflow {
   Time submitted;
   std::optional<Time> ended;
   std::vector<WorkflowMember> members;  // in the order of the file
+  std::vector<CategoryLimit> limits;
   std::uint64_t version = 0;
   friend bool operator==(const Workflow&, const Workflow&) = default;
 };

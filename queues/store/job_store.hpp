@@ -61,7 +61,7 @@ enum class CommitEnd {
 
 // What a restart needs: all that is not finished, and what unfinished things may refer to.
 struct LiveState {
-  std::vector<Job> jobs;            // unfinished jobs, and all jobs of unfinished workflows
+  std::vector<Job> jobs;            // unfinished jobs, and the members of unfinished workflows
   std::vector<Workflow> workflows;  // unfinished
   std::vector<Node> nodes;
   std::vector<Association> associations;
@@ -75,7 +75,9 @@ struct LiveState {
 inline constexpr Duration kSubmissionMemory = hours(48);
 
 struct HistoryQuery {
-  std::vector<JobKey> keys{};           // empty: any
+  // Empty: any. Without an index all elements of an array are meant, unless `only_whole`.
+  std::vector<JobKey> keys{};
+  bool only_whole = false;
   std::vector<WorkflowId> workflows{};  // empty: any
   std::vector<std::string> users{};     // empty: any
   std::optional<Time> ended_since{};

@@ -41,6 +41,17 @@ Result<void> Replay::add(const Event& event) {
 
 Result<void> Replay::add_to_job(const Event& event, const Event::OfJob& subject) {
   const auto found = jobs_.find(subject.key);
+  if (const auto* split = std::get_if<job_event::Split>(&subject.what)) {
+    const auto array = jobs_.find({subject.key.job});
+    if (found != jobs_.end() || array == jobs_.end()) {
+      return impossible(cat("job ", to_string(subject.key), " is split off twice or from nothing"));
+    }
+    auto element = split_element(array->second, subject.key, split->position);
+    if (!element) return impossible(element.error().message());
+    GANGWAY_TRY(check_version(event.version, element->version));
+    jobs_.emplace(subject.key, *std::move(element));
+    return {};
+  }
   if (const auto* submitted = std::get_if<job_event::Submitted>(&subject.what)) {
     if (found != jobs_.end()) {
       return impossible(cat("job ", to_string(subject.key), " is submitted twice"));
@@ -58,6 +69,13 @@ Result<void> Replay::add_to_job(const Event& event, const Event::OfJob& subject)
   if (!job) return impossible(job.error().message());
   GANGWAY_TRY(check_version(event.version, job->version));
   found->second = *std::move(job);
+  if (found->second.is_element() && found->second.is_finished()) {
+    const auto array = jobs_.find({subject.key.job});
+    if (array == jobs_.end() || !array->second.array) {
+      return impossible(cat("job ", to_string(subject.key), " is of no array"));
+    }
+    tally(array->second, found->second);
+  }
   return {};
 }
 

@@ -35,7 +35,8 @@ std::string_view kind_of(const Event& event) {
           [](const Event::OfWorkflow& s) -> std::string_view {
             return std::visit(
                 overloaded{[](const workflow_event::Submitted&) { return "Submitted"; },
-                           [](const workflow_event::Finished&) { return "Finished"; }},
+                           [](const workflow_event::Finished&) { return "Finished"; },
+                           [](const workflow_event::Resumed&) { return "Resumed"; }},
                 s.what);
           },
           [](const Event::OfNode& s) -> std::string_view {
@@ -178,7 +179,7 @@ Result<void> SqliteStore::Impl::prepare() {
        "VALUES (?1, ?2, ?3, ?4, ?5, ?6)"},
       {&get_events, "SELECT seq, payload FROM event WHERE seq >= ?1 ORDER BY seq LIMIT ?2"},
       {&history_by_key, cat(kHistory, "WHERE h.job = ?1 AND h.idx = ?2")},
-      {&history_by_job, cat(kHistory, "WHERE h.job = ?1")},
+      {&history_by_job, cat(kHistory, "WHERE h.job = ?1 ORDER BY h.idx DESC LIMIT ?2")},
       {&history_by_workflow, cat(kHistory, "WHERE h.workflow = ?1")},
       {&history_by_user,
        cat(kHistory, "WHERE h.user = ?1 AND h.ended_at >= ?2 ORDER BY h.ended_at DESC LIMIT ?3")},
@@ -291,8 +292,9 @@ Result<void> SqliteStore::Impl::write_job(const Job& job) {
   job_message.SerializeToString(&bytes);
   const std::int64_t id = to_sql(job.key.job.value);
   const std::int64_t index = job.key.index;
+  // Of an array in a workflow only the whole is its member.
   const auto bind_workflow = [&](Statement& statement, int place) {
-    if (job.membership) {
+    if (job.membership && !job.is_element()) {
       statement.bind(place, to_sql(job.membership->workflow.value));
     } else {
       statement.bind_null(place);

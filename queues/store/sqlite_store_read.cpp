@@ -206,10 +206,10 @@ Result<std::vector<Job>> SqliteStore::query_history(const HistoryQuery& query) {
   if (!query.keys.empty()) {
     for (const JobKey key : query.keys) {
       // "42" means all elements of job 42, "42_7" one of them.
-      Statement& statement =
-          key.index == JobKey::kNoIndex ? impl.history_by_job : impl.history_by_key;
+      const bool one = key.index != JobKey::kNoIndex || query.only_whole;
+      Statement& statement = one ? impl.history_by_key : impl.history_by_job;
       statement.bind(1, to_sql(key.job.value));
-      if (key.index != JobKey::kNoIndex) statement.bind(2, key.index);
+      one ? statement.bind(2, key.index) : statement.bind(2, limit);
       GANGWAY_TRY(collect(statement));
     }
   } else if (!query.workflows.empty()) {

@@ -148,14 +148,6 @@ Result<std::vector<gangway::Component>> get_components(const JobSpec& m) {
   return components;
 }
 
-Result<gangway::Dependency> get_dependency(const Dependency& m) {
-  gangway::Dependency d;
-  GANGWAY_ASSIGN(d.kind, to_enum(m.kind(), DependencyKind::Singleton, "kind"));
-  d.on = JobId{m.on()};
-  GANGWAY_ASSIGN(d.delay, to_duration(m.delay_ns(), "delay_ns"));
-  return d;
-}
-
 template <typename List>
 std::vector<std::string> get_strings(const List& list) {
   return {list.begin(), list.end()};
@@ -322,14 +314,18 @@ void to_wire(const gangway::WorkflowMember& member, WorkflowMember* out) {
     m->set_member(need.member);
     m->set_outcome(from_enum(need.outcome));
   }
+  out->set_category(member.category);
+  out->set_is_final(member.is_final);
 }
 
 Result<gangway::WorkflowMember> from_wire(const WorkflowMember& m) {
   gangway::WorkflowMember member{.name = m.name(), .job = JobId{m.job()}, .needs = {}};
   for (const auto& need : m.needs()) {
-    GANGWAY_ASSIGN(const auto outcome, to_enum(need.outcome(), NeedOutcome::Any, "needs.outcome"));
+    GANGWAY_ASSIGN(const auto outcome, to_enum(need.outcome(), NeedOutcome::Each, "needs.outcome"));
     member.needs.push_back({.member = need.member(), .outcome = outcome});
   }
+  member.category = m.category();
+  member.is_final = m.is_final();
   return member;
 }
 
@@ -344,6 +340,91 @@ gangway::Error from_wire(const Error& m) {
 }
 
 // ---- specs -------------------------------------------------------------------------------------
+
+void to_wire(const gangway::Dependency& dependency, Dependency* out) {
+  out->Clear();
+  out->set_kind(from_enum(dependency.kind));
+  out->set_on(dependency.on.value);
+  out->set_delay_ns(dependency.delay.ns);
+  if (dependency.index != gangway::JobKey::kNoIndex) out->set_index(dependency.index);
+}
+
+Result<gangway::Dependency> from_wire(const Dependency& m) {
+  gangway::Dependency d;
+  GANGWAY_ASSIGN(d.kind, to_enum(m.kind(), DependencyKind::AfterCorr, "kind"));
+  d.on = JobId{m.on()};
+  GANGWAY_ASSIGN(d.delay, to_duration(m.delay_ns(), "delay_ns"));
+  if (m.has_index()) d.index = m.index();
+  return d;
+}
+
+void to_wire(const gangway::IndexList& indexes, IndexList* out) {
+  out->Clear();
+  for (const IndexRange& range : indexes.ranges) {
+    auto* m = out->add_ranges();
+    m->set_first(range.first);
+    m->set_last(range.last);
+    m->set_step(range.step);
+  }
+}
+
+Result<gangway::IndexList> from_wire(const IndexList& m) {
+  if (m.ranges_size() > static_cast<int>(kMaxArrayRanges)) {
+    return corrupt(cat("indexes: ", m.ranges_size(), " ranges"));
+  }
+  gangway::ArraySpec array;
+  for (const auto& range : m.ranges()) {
+    array.indexes.ranges.push_back({range.first(), range.last(), range.step()});
+  }
+  if (const auto fine = validate(array); !fine) return corrupt(fine.error().message());
+  return std::move(array.indexes);
+}
+
+void to_wire(const IntervalSet& set, google::protobuf::RepeatedField<std::uint32_t>* out) {
+  out->Clear();
+  for (const Interval& interval : set.intervals()) {
+    out->Add(interval.first);
+    out->Add(interval.last);
+  }
+}
+
+Result<IntervalSet> set_from_wire(const google::protobuf::RepeatedField<std::uint32_t>& list) {
+  IntervalSet set;
+  std::int64_t before = -2;  // they do not touch, and rise
+  for (int i = 0; i + 1 < list.size(); i += 2) {
+    const Interval interval{list.Get(i), list.Get(i + 1)};
+    if (interval.last < interval.first || interval.first <= before + 1 ||
+        interval.last >= kMaxArrayElements) {
+      return corrupt("positions: no set");
+    }
+    before = interval.last;
+    set.add(interval);
+  }
+  if (list.size() % 2 != 0) return corrupt("positions: no set");
+  return set;
+}
+
+namespace {
+void put_mail(const MailSpec& mail, Mail* out) {
+  out->set_begin(mail.begin);
+  out->set_end(mail.end);
+  out->set_fail(mail.fail);
+  out->set_requeue(mail.requeue);
+  out->set_invalid_depend(mail.invalid_depend);
+  out->set_per_element(mail.per_element);
+  out->set_user(mail.user);
+}
+
+MailSpec get_mail(const Mail& m) {
+  return {.begin = m.begin(),
+          .end = m.end(),
+          .fail = m.fail(),
+          .requeue = m.requeue(),
+          .invalid_depend = m.invalid_depend(),
+          .per_element = m.per_element(),
+          .user = m.user()};
+}
+}  // namespace
 
 void to_wire(const gangway::JobSpec& spec, JobSpec* out) {
   out->Clear();
@@ -398,11 +479,17 @@ void to_wire(const gangway::JobSpec& spec, JobSpec* out) {
     m->set_read_only(bind.read_only);
   }
   for (const auto& dependency : spec.dependencies) {
-    auto* m = out->add_dependencies();
-    m->set_kind(from_enum(dependency.kind));
-    m->set_on(dependency.on.value);
-    m->set_delay_ns(dependency.delay.ns);
+    to_wire(dependency, out->add_dependencies());
   }
+  if (spec.array) {
+    to_wire(spec.array->indexes, out->mutable_array()->mutable_indexes());
+    out->mutable_array()->set_max_running(spec.array->max_running);
+  }
+  out->set_any_dependency(spec.any_dependency);
+  if (spec.deadline) out->set_deadline_ns(spec.deadline->ns);
+  if (spec.mail != MailSpec{}) put_mail(spec.mail, out->mutable_mail());
+  out->set_retries(spec.retries);
+  out->set_retry_backoff_ns(spec.retry_backoff.ns);
   out->set_kill_on_invalid_dependency(spec.kill_on_invalid_dependency);
   out->set_comment(spec.comment);
 }
@@ -455,12 +542,24 @@ Result<gangway::JobSpec> from_wire(const JobSpec& m) {
                           .read_only = bind.read_only()});
   }
   for (int i = 0; i < m.dependencies_size(); ++i) {
-    auto dependency = get_dependency(m.dependencies(i));
+    auto dependency = from_wire(m.dependencies(i));
     if (!dependency) return dependency.error().with_context(place("dependencies", i));
     spec.dependencies.push_back(*dependency);
   }
   spec.kill_on_invalid_dependency = m.kill_on_invalid_dependency();
   spec.comment = m.comment();
+  if (m.has_array()) {
+    gangway::ArraySpec& array = spec.array.emplace();
+    GANGWAY_ASSIGN(array.indexes, from_wire(m.array().indexes()));
+    array.max_running = m.array().max_running();
+  }
+  spec.any_dependency = m.any_dependency();
+  GANGWAY_ASSIGN(spec.deadline,
+                 to_optional_time(m.has_deadline_ns(), m.deadline_ns(), "deadline_ns"));
+  if (m.has_mail()) spec.mail = get_mail(m.mail());
+  GANGWAY_TRY(check_range(m.retries(), 0, kMaxRetries, "retries"));
+  spec.retries = m.retries();
+  GANGWAY_ASSIGN(spec.retry_backoff, to_duration(m.retry_backoff_ns(), "retry_backoff_ns"));
   return spec;
 }
 
@@ -549,7 +648,7 @@ Result<Phase> get_phase(const JobState& m) {
   switch (m.phase()) {
     case 0: {
       GANGWAY_ASSIGN(const auto reason,
-                     to_enum(m.reason(), PendingReason::BadConstraints, "reason"));
+                     to_enum(m.reason(), kLastPendingReason, "reason"));
       return Phase(phase::Waiting{reason});
     }
     case 1: {
@@ -585,6 +684,35 @@ Result<Phase> get_phase(const JobState& m) {
 }
 }  // namespace
 
+namespace {
+void put_array(const gangway::ArrayState& array, ArrayState* out) {
+  to_wire(array.waiting, out->mutable_waiting());
+  to_wire(array.succeeded, out->mutable_succeeded());
+  to_wire(array.unsuccessful, out->mutable_unsuccessful());
+  to_wire(array.dropped, out->mutable_dropped());
+  if (!array.dropped.empty()) to_wire(array.dropped_as, out->mutable_dropped_as());
+  if (array.unsuccessful.empty()) return;
+  to_wire(array.worst, out->mutable_worst());
+  out->set_worst_at(array.worst_at);
+}
+
+Result<std::optional<gangway::ArrayState>> get_array(const ArrayState& m) {
+  gangway::ArrayState array;
+  GANGWAY_ASSIGN(array.waiting, set_from_wire(m.waiting()));
+  GANGWAY_ASSIGN(array.succeeded, set_from_wire(m.succeeded()));
+  GANGWAY_ASSIGN(array.unsuccessful, set_from_wire(m.unsuccessful()));
+  GANGWAY_ASSIGN(array.dropped, set_from_wire(m.dropped()));
+  if (m.has_dropped_as()) {
+    GANGWAY_ASSIGN(array.dropped_as, from_wire(m.dropped_as()));
+  }
+  if (m.has_worst()) {
+    GANGWAY_ASSIGN(array.worst, from_wire(m.worst()));
+  }
+  array.worst_at = m.worst_at();
+  return std::optional(std::move(array));
+}
+}  // namespace
+
 void to_wire(const gangway::Job& job, JobState* out) {
   out->Clear();
   to_wire(job.key, out->mutable_key());
@@ -602,6 +730,9 @@ void to_wire(const gangway::Job& job, JobState* out) {
   if (job.ended) out->set_ended_at_ns(job.ended->ns);
   out->set_version(job.version);
   if (job.usage != gangway::JobUsage{}) to_wire(job.usage, out->mutable_usage());
+  out->set_retries_used(job.retries_used);
+  out->set_position(job.position);
+  if (job.array) put_array(*job.array, out->mutable_array());
 }
 
 Result<gangway::Job> from_wire(const JobState& m, std::shared_ptr<const gangway::JobSpec> spec) {
@@ -624,7 +755,34 @@ Result<gangway::Job> from_wire(const JobState& m, std::shared_ptr<const gangway:
   GANGWAY_ASSIGN(job.ended, to_optional_time(m.has_ended_at_ns(), m.ended_at_ns(), "ended_at_ns"));
   job.version = m.version();
   job.usage = from_wire(m.usage());
+  job.retries_used = m.retries_used();
+  job.position = m.position();
+  if (m.has_array()) {
+    GANGWAY_ASSIGN(job.array, get_array(m.array()));
+  }
   return job;
+}
+
+void limits_to_wire(const std::vector<gangway::CategoryLimit>& limits,
+                    google::protobuf::RepeatedPtrField<CategoryLimit>* out) {
+  for (const auto& limit : limits) {
+    auto* m = out->Add();
+    m->set_category(limit.category);
+    m->set_max_running(limit.max_running);
+  }
+}
+
+Result<std::vector<gangway::CategoryLimit>> limits_from_wire(
+    const google::protobuf::RepeatedPtrField<CategoryLimit>& list) {
+  if (list.size() > static_cast<int>(kMaxCategories)) {
+    return corrupt(cat("limits: ", list.size(), " entries"));
+  }
+  std::vector<gangway::CategoryLimit> limits;
+  for (const auto& m : list) {
+    if (m.max_running() == 0) return corrupt("limits: a category of which nothing may run");
+    limits.push_back({m.category(), m.max_running()});
+  }
+  return limits;
 }
 
 void to_wire(const gangway::Workflow& workflow, WorkflowState* out) {
@@ -637,6 +795,7 @@ void to_wire(const gangway::Workflow& workflow, WorkflowState* out) {
   if (workflow.ended) out->set_ended_at_ns(workflow.ended->ns);
   for (const auto& member : workflow.members) to_wire(member, out->add_members());
   out->set_version(workflow.version);
+  limits_to_wire(workflow.limits, out->mutable_limits());
 }
 
 Result<gangway::Workflow> from_wire(const WorkflowState& m) {
@@ -650,6 +809,7 @@ Result<gangway::Workflow> from_wire(const WorkflowState& m) {
                  to_optional_time(m.has_ended_at_ns(), m.ended_at_ns(), "ended_at_ns"));
   GANGWAY_ASSIGN(workflow.members, get_members(m.members()));
   workflow.version = m.version();
+  GANGWAY_ASSIGN(workflow.limits, limits_from_wire(m.limits()));
   return workflow;
 }
 

@@ -20,6 +20,8 @@ namespace gangway::wire {
 void to_wire(gangway::JobKey key, JobKey* out);
 void to_wire(const gangway::Resources& r, Resources* out);
 void to_wire(const gangway::Component& component, Component* out);
+void to_wire(const gangway::IndexList& indexes, IndexList* out);
+void to_wire(const gangway::Dependency& dependency, Dependency* out);
 void to_wire(const gangway::JobSpec& spec, JobSpec* out);
 void to_wire(const gangway::Owner& owner, Owner* out);
 void to_wire(const gangway::Allocation& allocation, Allocation* out);
@@ -44,6 +46,8 @@ void to_wire(const gangway::Error& error, Error* out);
 [[nodiscard]] gangway::JobKey from_wire(const JobKey& m);
 [[nodiscard]] gangway::Result<gangway::Resources> from_wire(const Resources& m);
 [[nodiscard]] gangway::Result<gangway::Component> from_wire(const Component& m);
+[[nodiscard]] gangway::Result<gangway::IndexList> from_wire(const IndexList& m);
+[[nodiscard]] gangway::Result<gangway::Dependency> from_wire(const Dependency& m);
 [[nodiscard]] gangway::Result<gangway::JobSpec> from_wire(const JobSpec& m);
 [[nodiscard]] gangway::Owner from_wire(const Owner& m);
 [[nodiscard]] gangway::Result<gangway::Allocation> from_wire(const Allocation& m);
@@ -58,6 +62,16 @@ void to_wire(const gangway::Error& error, Error* out);
 [[nodiscard]] gangway::Result<gangway::AccountEvent> from_wire(const AccountEvent& m);
 [[nodiscard]] gangway::Result<gangway::Event> from_wire(const Event& m);
 [[nodiscard]] gangway::Error from_wire(const Error& m);  // an unknown kind becomes Internal
+
+void limits_to_wire(const std::vector<gangway::CategoryLimit>& limits,
+                    google::protobuf::RepeatedPtrField<CategoryLimit>* out);
+[[nodiscard]] gangway::Result<std::vector<gangway::CategoryLimit>> limits_from_wire(
+    const google::protobuf::RepeatedPtrField<CategoryLimit>& list);
+
+// Sets of positions, as ArrayState has them.
+void to_wire(const IntervalSet& set, google::protobuf::RepeatedField<std::uint32_t>* out);
+[[nodiscard]] gangway::Result<IntervalSet> set_from_wire(
+    const google::protobuf::RepeatedField<std::uint32_t>& list);
 
 // The features of a node: sorted, each once.
 [[nodiscard]] gangway::Result<std::vector<std::string>> features_from_wire(

@@ -21,6 +21,7 @@ void put(const gangway::JobEvent& event, JobEvent* out) {
             m->set_spec_digest(e.spec_digest);
             if (e.membership) to_wire(*e.membership, m->mutable_membership());
             m->set_held(e.held);
+            m->set_elements(e.elements);
           },
           [&](const job_event::Eligible&) { out->mutable_eligible(); },
           [&](const job_event::ReasonChanged& e) {
@@ -42,6 +43,7 @@ void put(const gangway::JobEvent& event, JobEvent* out) {
             m->set_attempt(e.attempt);
             to_wire(e.outcome, m->mutable_outcome());
             m->set_requeue(e.requeue);
+            m->set_retry(e.retry);
           },
           [&](const job_event::Cleaned& e) {
             out->mutable_cleaned()->set_attempt(e.attempt);
@@ -51,6 +53,15 @@ void put(const gangway::JobEvent& event, JobEvent* out) {
           },
           [&](const job_event::CancelledWaiting& e) {
             to_wire(e.outcome, out->mutable_cancelled_waiting()->mutable_outcome());
+          },
+          [&](const job_event::Split& e) { out->mutable_split()->set_position(e.position); },
+          [&](const job_event::Dropped& e) {
+            to_wire(e.positions, out->mutable_dropped()->mutable_positions());
+            to_wire(e.outcome, out->mutable_dropped()->mutable_outcome());
+          },
+          [&](const job_event::ArrayEnded&) { out->mutable_array_ended(); },
+          [&](const job_event::Altered& e) {
+            out->mutable_altered()->set_spec_digest(e.spec_digest);
           },
       },
       event);
@@ -64,7 +75,9 @@ Result<gangway::JobEvent> get(const JobEvent& m) {
       job_event::Submitted e{.owner = from_wire(s.owner()),
                              .spec_digest = s.spec_digest(),
                              .membership = std::nullopt,
-                             .held = s.held()};
+                             .held = s.held(),
+                             .elements = s.elements()};
+      if (s.elements() > kMaxArrayElements) return corrupt(cat("elements: ", s.elements()));
       if (s.has_membership()) {
         e.membership = {.workflow = WorkflowId{s.membership().workflow()},
                         .member = s.membership().member()};
@@ -75,7 +88,7 @@ Result<gangway::JobEvent> get(const JobEvent& m) {
       return JobEvent(job_event::Eligible{});
     case wire::JobEvent::kReasonChanged: {
       const std::uint32_t reason = m.reason_changed().reason();
-      if (reason > static_cast<std::uint32_t>(PendingReason::BadConstraints)) {
+      if (reason > static_cast<std::uint32_t>(kLastPendingReason)) {
         return corrupt(cat("reason: unknown value ", reason));
       }
       return JobEvent(job_event::ReasonChanged{static_cast<PendingReason>(reason)});
@@ -97,7 +110,8 @@ Result<gangway::JobEvent> get(const JobEvent& m) {
     case wire::JobEvent::kEnded: {
       GANGWAY_ASSIGN(auto outcome, from_wire(m.ended().outcome()));
       return JobEvent(
-          job_event::Ended{m.ended().attempt(), std::move(outcome), m.ended().requeue()});
+          job_event::Ended{m.ended().attempt(), std::move(outcome), m.ended().requeue(),
+                           m.ended().retry()});
     }
     case wire::JobEvent::kCleaned:
       return JobEvent(job_event::Cleaned{m.cleaned().attempt(), from_wire(m.cleaned().usage())});
@@ -105,6 +119,18 @@ Result<gangway::JobEvent> get(const JobEvent& m) {
       GANGWAY_ASSIGN(auto outcome, from_wire(m.cancelled_waiting().outcome()));
       return JobEvent(job_event::CancelledWaiting{std::move(outcome)});
     }
+    case wire::JobEvent::kSplit:
+      if (m.split().position() >= kMaxArrayElements) return corrupt("position: too large");
+      return JobEvent(job_event::Split{m.split().position()});
+    case wire::JobEvent::kDropped: {
+      GANGWAY_ASSIGN(auto positions, set_from_wire(m.dropped().positions()));
+      GANGWAY_ASSIGN(auto outcome, from_wire(m.dropped().outcome()));
+      return JobEvent(job_event::Dropped{std::move(positions), std::move(outcome)});
+    }
+    case wire::JobEvent::kArrayEnded:
+      return JobEvent(job_event::ArrayEnded{});
+    case wire::JobEvent::kAltered:
+      return JobEvent(job_event::Altered{m.altered().spec_digest()});
     case wire::JobEvent::WHAT_NOT_SET:
       break;
   }
@@ -118,9 +144,18 @@ void put(const gangway::WorkflowEvent& event, WorkflowEvent* out) {
                    m->set_name(e.name);
                    to_wire(e.owner, m->mutable_owner());
                    for (const auto& member : e.members) to_wire(member, m->add_members());
+                   limits_to_wire(e.limits, m->mutable_limits());
                  },
                  [&](const workflow_event::Finished& e) {
                    out->mutable_finished()->set_outcome(static_cast<std::uint32_t>(e.outcome));
+                 },
+                 [&](const workflow_event::Resumed& e) {
+                   auto* m = out->mutable_resumed();
+                   for (const auto& member : e.members) {
+                     auto* one = m->add_members();
+                     one->set_number(member.number);
+                     one->set_job(member.job.value);
+                   }
                  },
              },
              event);
@@ -136,6 +171,7 @@ Result<gangway::WorkflowEvent> get(const WorkflowEvent& m) {
         GANGWAY_ASSIGN(auto converted, from_wire(member));
         e.members.push_back(std::move(converted));
       }
+      GANGWAY_ASSIGN(e.limits, limits_from_wire(m.submitted().limits()));
       return WorkflowEvent(std::move(e));
     }
     case wire::WorkflowEvent::kFinished: {
@@ -144,6 +180,13 @@ Result<gangway::WorkflowEvent> get(const WorkflowEvent& m) {
         return corrupt(cat("outcome: unknown value ", outcome));
       }
       return WorkflowEvent(workflow_event::Finished{static_cast<OutcomeKind>(outcome)});
+    }
+    case wire::WorkflowEvent::kResumed: {
+      workflow_event::Resumed e;
+      for (const auto& member : m.resumed().members()) {
+        e.members.push_back({member.number(), JobId{member.job()}});
+      }
+      return WorkflowEvent(std::move(e));
     }
     case wire::WorkflowEvent::WHAT_NOT_SET:
       break;

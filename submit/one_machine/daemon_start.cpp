@@ -26,8 +26,8 @@ namespace {
 std::vector<std::string> daemon_environment() {
   std::vector<std::string> environment{
       "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"};
-  for (const char* name : {"LANG", "TZ", "GANGWAY_LIBEXEC", "ASAN_OPTIONS", "UBSAN_OPTIONS",
-                           "TSAN_OPTIONS", "LSAN_OPTIONS"}) {
+  for (const char* name : {"LANG", "TZ", "GANGWAY_LIBEXEC", "GANGWAY_SENDMAIL", "ASAN_OPTIONS",
+                           "UBSAN_OPTIONS", "TSAN_OPTIONS", "LSAN_OPTIONS"}) {
     if (const char* value = std::getenv(name)) environment.push_back(cat(name, '=', value));
   }
   return environment;

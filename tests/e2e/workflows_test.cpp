@@ -108,5 +108,84 @@ TEST_F(Workflows, AnUnknownKeyComesWithItsLine) {
   EXPECT_THAT(ran.err, HasSubstr("flow.yaml:4"));
 }
 
+TEST_F(Workflows, AFailureIsResumedAndNothingIsRepeated) {
+  const Ran first = submit_workflow(R"(version: 1
+jobs:
+  prepare: {command: [sh, -c, "echo prepare >> order"]}
+  each:    {needs: prepare, array: 1-3, command: [sh, -c, "echo each >> order; test -e repaired || test $JOB_ARRAY_TASK_ID != 2"]}
+  last:    {needs: each, command: [sh, -c, "echo last >> order"]}
+  tell:    {final: true, command: [sh, -c, "echo tell >> order"]}
+)",
+                                    {"--wait", "-Q"});
+  EXPECT_NE(first.exit_code, 0);
+  EXPECT_EQ(file("order"), "prepare\neach\neach\neach\ntell\n");
+  const std::string id = first.out.substr(first.out.find('w', 13), 2);
+  write_as_user(cluster(), directory() + "/repaired", "");
+  const Ran again = user({"jrequeue", "--failed", id});
+  EXPECT_EQ(again.exit_code, 0) << again.err;
+  EXPECT_EQ(user({"jwait", id}).exit_code, 0);
+  EXPECT_EQ(file("order"), "prepare\neach\neach\neach\ntell\neach\nlast\ntell\n");
+  EXPECT_THAT(user({"jqueue", "--dag", id}).out, HasSubstr("last *"));
+  EXPECT_THAT(user({"jqueue", "--dot", "-w", id}).out, HasSubstr("\"each\" -> \"last\""));
+}
+
+TEST_F(Workflows, ParametersSubWorkflowsAndWhatGoesBeforeAndBehind) {
+  write_as_user(cluster(), directory() + "/sub.yaml", R"(version: 1
+parameters:
+  word: none
+jobs:
+  say:  {pre: "echo pre >> order", command: [sh, -c, "echo {{word}} >> order; exit 3"],
+         post: "echo code $JOB_EXIT_CODE >> order"}
+  then: {needs: say, command: [sh, -c, "echo then >> order"]}
+)");
+  const Ran ran = submit_workflow(R"(version: 1
+parameters:
+  word: hello
+categories: {one: 1}
+jobs:
+  greet: {workflow: sub.yaml, parameters: {word: "{{word}}"}}
+  a:     {needs: greet, category: one, command: [sh, -c, "echo x >> order"]}
+  b:     {needs: greet, category: one, command: [sh, -c, "echo x >> order"]}
+)",
+                                  {"--wait", "--param", "word=good"});
+  EXPECT_EQ(ran.exit_code, 0) << ran.err;
+  EXPECT_EQ(file("order"), "pre\ngood\ncode 3\nthen\nx\nx\n");
+}
+
+TEST_F(Workflows, ADagmanFileRunsWithItsSubmitFiles) {
+  write_as_user(cluster(), directory() + "/node.cmd",
+                "executable = /bin/sh\narguments = \"-c 'echo $(name) >> order; $(what)'\"\nqueue\n");
+  write_as_user(cluster(), directory() + "/flow.dag", R"(JOB A node.cmd
+JOB B node.cmd
+JOB C node.cmd
+VARS A name="$(JOB)" what="true"
+VARS B name="b" what="test $(grep -c b order) = 2"
+VARS C name="c" what="true"
+SCRIPT POST C sh -c ":"
+RETRY B 1
+PARENT A CHILD B
+PARENT B CHILD C
+DOT flow.dot
+)");
+  const Ran ran = user({"jsubmit", "--wait", "--format=dagman", "flow.dag"});
+  EXPECT_EQ(ran.exit_code, 0) << ran.err;
+  EXPECT_EQ(file("order"), "A\nb\nb\nc\n");
+  EXPECT_THAT(ran.err, HasSubstr("without effect here: DOT"));
+  write_as_user(cluster(), directory() + "/bad.dag", "JOB A node.cmd\nABORT-DAG-ON A 3\n");
+  const Ran refused = user({"jsubmit", "--format=dagman", "bad.dag"});
+  EXPECT_EQ(refused.exit_code, 65);
+  EXPECT_THAT(refused.err, HasSubstr("cannot be honoured here: ABORT-DAG-ON"));
+}
+
+TEST_F(Workflows, ARecordedWorkflowRunsInTheOrderOfItsEdges) {
+  const char* const data = std::getenv("GANGWAY_SHARED_DATA");
+  if (data == nullptr) GTEST_SKIP() << "GANGWAY_SHARED_DATA is not set";
+  const Ran unpacked = user({"sh", "-c", cat("zcat ", data, "/workflows/helloworld-forkjoin-10-chameleon.json.gz > w.json")});
+  ASSERT_EQ(unpacked.exit_code, 0) << unpacked.err;
+  const Ran ran =
+      user({"jsubmit", "--wait", "--format=wfcommons", "--time-scale=0.001", "w.json"});
+  EXPECT_EQ(ran.exit_code, 0) << ran.err;
+}
+
 }  // namespace
 }  // namespace gangway::e2e

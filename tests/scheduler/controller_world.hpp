@@ -100,6 +100,27 @@ class SpecBuilder {
     spec_.kill_on_invalid_dependency = true;
     return *this;
   }
+  SpecBuilder& array(const char* text) {
+    spec_.array = *parse_array(text);
+    return *this;
+  }
+  SpecBuilder& any() {
+    spec_.any_dependency = true;
+    return *this;
+  }
+  SpecBuilder& deadline(Time at) {
+    spec_.deadline = at;
+    return *this;
+  }
+  SpecBuilder& retries(int count, Duration backoff = {}) {
+    spec_.retries = count;
+    spec_.retry_backoff = backoff;
+    return *this;
+  }
+  SpecBuilder& mail(MailSpec wish) {
+    spec_.mail = std::move(wish);
+    return *this;
+  }
   SpecBuilder& queue(const char* name) {
     spec_.queue = QueueName(name);
     return *this;
@@ -213,6 +234,7 @@ class World {
                      [&](effect::ClosePeer& e) { closed.push_back(e.peer); },
                      [&](effect::ArmTimer& e) { timers[e.token] = e.at; },
                      [&](effect::AskHistory& e) { questions.push_back(e); },
+                     [&](effect::SendMail& e) { mails.push_back(cat(e.to, ": ", e.subject)); },
                  },
                  any);
     }
@@ -220,7 +242,8 @@ class World {
       History history;
       for (const store::HistoryQuery& query : question.jobs) {
         for (const auto& [key, row] : rows) {
-          const bool named = query.keys.empty() || std::ranges::count(query.keys, key) > 0;
+          const bool named = query.keys.empty() || std::ranges::count(query.keys, key) > 0 ||
+                             (!query.only_whole && std::ranges::count(query.keys, JobKey{key.job}) > 0);
           const bool of_workflow =
               query.workflows.empty() ||
               (row.membership && std::ranges::count(query.workflows, row.membership->workflow) > 0);
@@ -434,6 +457,7 @@ class World {
 
   // ---- what has come of it ----
   static JobKey key(std::uint64_t id) { return {JobId{id}}; }
+  static JobKey key(std::uint64_t id, std::uint32_t index) { return {JobId{id}, index}; }
   [[nodiscard]] const Job& get(std::uint64_t id) const {
     return controller->state().get_job(key(id));
   }
@@ -498,6 +522,7 @@ class World {
   std::vector<std::pair<io::PeerId, wire::ToNode>> sent;
   std::vector<io::PeerId> closed;
   std::vector<Event> events;
+  std::vector<std::string> mails;
   std::map<JobKey, Job> rows;
   std::map<WorkflowId, Workflow> workflow_rows;
   std::map<NodeName, Node> node_rows;

@@ -10,6 +10,37 @@
 
 namespace gangway::sim {
 
+namespace {
+
+// Each element is in one place, and no more run at once than may.
+void check_arrays(const scheduler::ClusterState& state, std::vector<std::string>& broken) {
+  std::map<JobId, std::uint64_t> live;
+  std::map<JobId, std::uint64_t> running;
+  for (const auto& [key, job] : state.jobs()) {
+    if (!job.is_element() || job.is_finished()) continue;
+    ++live[key.job];
+    if (!job.is_waiting()) ++running[key.job];
+  }
+  for (const auto& [key, job] : state.jobs()) {
+    if (!job.array) continue;
+    const std::uint64_t known = job.array->waiting.size() + job.array->ended() + live[key.job];
+    if (known != job.spec->array->indexes.count()) {
+      broken.push_back(cat("array ", to_string(key), " knows of ", known, " elements of ",
+                           job.spec->array->indexes.count()));
+    }
+    const std::uint32_t most = job.spec->array->max_running;
+    if (most > 0 && running[key.job] > most) {
+      broken.push_back(cat("array ", to_string(key), " runs ", running[key.job],
+                           " elements at once, ", most, " may"));
+    }
+    if (job.is_finished() && (live[key.job] > 0 || !job.array->waiting.empty())) {
+      broken.push_back(cat("array ", to_string(key), " has ended before its elements"));
+    }
+  }
+}
+
+}  // namespace
+
 std::vector<std::string> check_now(const scheduler::Controller& controller, const Ledger& ledger) {
   const scheduler::ClusterState& state = controller.state();
   std::vector<std::string> broken = ledger.violations();
@@ -43,6 +74,7 @@ std::vector<std::string> check_now(const scheduler::Controller& controller, cons
                            allocation->shares.size(), " nodes were ever prepared"));
     }
   }
+  check_arrays(state, broken);
   for (const auto& [name, amount] : used) {
     const Node* node = state.find_node(name);
     if (node == nullptr || !fits_in(amount, node->capacity)) {

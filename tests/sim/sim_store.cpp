@@ -39,7 +39,7 @@ Result<Epoch> SimStore::open_epoch() {
 Result<store::LiveState> SimStore::load_live() {
   store::LiveState live;
   for (const auto& [key, job] : disk_.jobs) {
-    const bool of_live_workflow = job.membership &&
+    const bool of_live_workflow = job.membership && !job.is_element() &&
                                   disk_.workflows.contains(job.membership->workflow) &&
                                   !disk_.workflows.at(job.membership->workflow).ended;
     if (!job.is_finished() || of_live_workflow) live.jobs.push_back(job);
@@ -90,9 +90,11 @@ Result<std::vector<Job>> SimStore::query_history(const store::HistoryQuery& quer
   std::vector<Job> found;
   for (const auto& [key, job] : disk_.jobs) {
     if (!job.is_finished()) continue;
-    if (!query.keys.empty() && std::ranges::find(query.keys, key) == query.keys.end()) continue;
+    const auto is_named = [&](JobKey k) { return std::ranges::find(query.keys, k) != query.keys.end(); };
+    const bool by_whole = !query.only_whole && is_named(JobKey{key.job});
+    if (!query.keys.empty() && !is_named(key) && !by_whole) continue;
     if (!query.workflows.empty() &&
-        (!job.membership ||
+        (!job.membership || job.is_element() ||
          std::ranges::find(query.workflows, job.membership->workflow) == query.workflows.end())) {
       continue;
     }
@@ -135,12 +137,22 @@ Disk replay(const std::vector<Event>& events, const std::map<std::string, std::s
                                   std::make_shared<const JobSpec>(*std::move(spec)), event.time));
         continue;
       }
+      if (const auto* split = std::get_if<job_event::Split>(&of_job->what)) {
+        Job& array = disk.jobs.at({of_job->key.job});
+        auto element = split_element(array, of_job->key, split->position);
+        CHECK(element.has_value());
+        CHECK(disk.jobs.emplace(of_job->key, *std::move(element)).second);
+        continue;
+      }
       const auto found = disk.jobs.find(of_job->key);
       CHECK(found != disk.jobs.end());
       auto next = apply(found->second, of_job->what, event.time);
       CHECK(next.has_value());
       CHECK(next->version == event.version);
       found->second = *std::move(next);
+      if (found->second.is_element() && found->second.is_finished()) {
+        tally(disk.jobs.at({of_job->key.job}), found->second);
+      }
     }
   }
   return disk;

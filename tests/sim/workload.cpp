@@ -105,16 +105,37 @@ JobSpec random_job(Rng& rng, int nodes, int cores) {
   if (rng.chance(100)) builder.stubborn();
   if (rng.chance(100)) builder.limit(seconds(rng.between(2, 10)));
   if (rng.chance(100)) builder.no_requeue();
-  return builder.spec();
+  JobSpec spec = builder.spec();
+  if (rng.chance(100)) {
+    spec.retries = static_cast<std::int32_t>(rng.between(1, 3));
+    spec.retry_backoff = seconds(rng.between(0, 3));
+  }
+  return spec;
+}
+
+// Small jobs, so that an array does not keep the cluster for the rest of the history.
+JobSpec random_array(Rng& rng) {
+  JobBuilder builder = job();
+  builder.run(cat(rng.between(1, 5'000), "ms"));
+  if (rng.chance(200)) builder.exits(1);
+  JobSpec spec = builder.spec();
+  const auto first = rng.between(0, 5);
+  spec.array = *parse_array(cat(first, "-", first + rng.between(0, 20), ":", rng.between(1, 3)));
+  if (rng.chance(500)) spec.array->max_running = static_cast<std::uint32_t>(rng.between(1, 3));
+  if (rng.chance(200)) spec.retries = 1;
+  return spec;
 }
 }  // namespace
 
 wire::Request random_submission(Rng& rng, int nodes, int cores, const std::string& key) {
+  if (rng.chance(100)) return submit(random_array(rng), key);
   if (!rng.chance(200)) return submit(random_job(rng, nodes, cores), key);
   std::vector<MemberPlan> members;
   const auto count = rng.between(2, 6);
   for (std::int64_t i = 0; i < count; ++i) {
-    MemberPlan member{cat("m", i), random_job(rng, nodes, cores), {}};
+    MemberPlan member{cat("m", i),
+                      rng.chance(150) ? random_array(rng) : random_job(rng, nodes, cores),
+                      {}};
     for (std::int64_t before = 0; before < i; ++before) {
       if (!rng.chance(400)) continue;
       const auto outcome = rng.chance(700)   ? NeedOutcome::Success

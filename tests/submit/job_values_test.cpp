@@ -36,7 +36,7 @@ TEST(JobValues, NamedResourcesHaveTypeAndCount) {
 TEST(JobValues, DependenciesAreSlurms) {
   const auto found = parse_dependencies("afterok:12:13,afterany:14,after:15+5,singleton");
   ASSERT_TRUE(found);
-  EXPECT_EQ(*found, (std::vector<Dependency>{{DependencyKind::AfterOk, {12}, {}},
+  EXPECT_EQ(found->all, (std::vector<Dependency>{{DependencyKind::AfterOk, {12}, {}},
                                              {DependencyKind::AfterOk, {13}, {}},
                                              {DependencyKind::AfterAny, {14}, {}},
                                              {DependencyKind::After, {15}, minutes(5)},
@@ -50,8 +50,10 @@ TEST(JobValues, BadDependenciesSayWhatWouldBeRight) {
             "\"afterok\" names no job; write afterok:42");
   EXPECT_EQ(parse_dependencies("afterok:x").error().message(),
             "\"x\" is not a job id; they are numbers such as 42");
-  EXPECT_EQ(parse_dependencies("afterok:1?afterok:2").error().kind(), ErrorKind::Unsupported);
-  EXPECT_EQ(parse_dependencies("aftercorr:1").error().kind(), ErrorKind::Unsupported);
+  EXPECT_EQ(parse_dependencies("afterok:1?afterok:2,afterok:3").error().message(),
+            "\",\" (all must hold) and \"?\" (one is enough) exclude each other");
+  EXPECT_TRUE(parse_dependencies("afterok:1?afterok:2_7")->any);
+  EXPECT_EQ(parse_dependencies("aftercorr:1")->all[0].kind, DependencyKind::AfterCorr);
 }
 
 class BeginTime : public testing::Test {

@@ -232,14 +232,14 @@ TEST(JobspecParse, ErrorsNamePlaceOptionAndValue) {
 }
 
 TEST(JobspecParse, OptionsWithoutEffectAreNamedOnceInOneLine) {
-  const auto job = script("#SBATCH --mail-type=ALL\n#SBATCH --wckey=high --mail-type=END -L knl");
+  const auto job = script("#SBATCH --network=ALL\n#SBATCH --wckey=high --network=END -L knl");
   ASSERT_TRUE(job);
   EXPECT_EQ(job->warnings,
-            std::vector<std::string>{"without effect here: --mail-type, --wckey, -L"});
+            std::vector<std::string>{"without effect here: --network, --wckey, -L"});
 }
 
 TEST(JobspecParse, OptionsWhoseLossChangesTheJobAreRefused) {
-  const auto job = script("#SBATCH --array=1-10");
+  const auto job = script("#SBATCH --export-file=x");
   ASSERT_FALSE(job);
   EXPECT_EQ(job.error().kind(), ErrorKind::Unsupported);
 }

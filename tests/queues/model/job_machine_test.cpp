@@ -21,6 +21,7 @@ Job job_in(Phase phase) {
   Job job = make_job({JobId{42}}, {}, std::make_shared<JobSpec>(), Time{1});
   job.attempt = std::holds_alternative<phase::Waiting>(phase) ? 0 : 1;
   job.phase = std::move(phase);
+  job.array.emplace();  // of which no element waits
   return job;
 }
 
@@ -46,7 +47,10 @@ std::vector<JobEvent> all_events() {
           job_event::Resumed{},
           job_event::Ended{1, {}, false},
           job_event::Cleaned{1},
-          job_event::CancelledWaiting{}};
+          job_event::CancelledWaiting{},
+          job_event::Dropped{},
+          job_event::ArrayEnded{},
+          job_event::Altered{}};
 }
 
 std::string arrow(std::string_view from, std::string_view event, std::string_view to) {
@@ -96,7 +100,8 @@ TEST(JobMachine, EventsThatChangeNoPhaseAreThoseTheHeaderNames) {
   }
   const std::set<std::string> noted = {"Held", "Released"};
   EXPECT_EQ(stays, (std::map<std::string, std::set<std::string>>{
-                       {"Waiting", {"Eligible", "Held", "ReasonChanged", "Released"}},
+                       {"Waiting",
+                        {"Altered", "Dropped", "Eligible", "Held", "ReasonChanged", "Released"}},
                        {"Starting", noted},
                        {"Running", noted},
                        {"Suspended", noted},

@@ -49,10 +49,44 @@ class Ledger {
     return key;
   }
 
+  JobKey submit_array(Batch& batch, std::uint32_t elements) {
+    JobSpec job_spec = spec("array");
+    job_spec.array = *parse_array(cat("0-", elements - 1));
+    const std::string bytes = wire::encode_spec(job_spec);
+    const std::string digest = sha256_hex(bytes);
+    batch.specs.emplace_back(digest, bytes);
+    const JobKey key{next_job};
+    ++next_job.value;
+    batch.next_job = next_job;
+    const job_event::Submitted event{.owner = Owner{.uid = 1000, .gid = 100, .user = "ada"},
+                                     .spec_digest = digest,
+                                     .membership = std::nullopt,
+                                     .held = false,
+                                     .elements = elements};
+    jobs[key] = make_job(key, event, std::make_shared<const JobSpec>(job_spec), tick());
+    note(batch, Event::OfJob{key, event}, jobs[key].version);
+    put(batch.jobs, jobs[key], [&](const Job& job) { return job.key == key; });
+    return key;
+  }
+  JobKey split(Batch& batch, JobKey array, std::uint32_t position) {
+    const JobKey key{array.job, position};
+    jobs[key] = *split_element(jobs.at(array), key, position);
+    tick();
+    note(batch, Event::OfJob{key, job_event::Split{position}}, jobs[key].version);
+    put(batch.jobs, jobs[key], [&](const Job& job) { return job.key == key; });
+    put(batch.jobs, jobs[array], [&](const Job& job) { return job.key == array; });
+    return key;
+  }
+
   void happen(Batch& batch, JobKey key, const JobEvent& what) {
     auto next = gangway::apply(jobs.at(key), what, tick());
     CHECK(next.has_value());
     jobs[key] = *std::move(next);
+    if (jobs[key].is_element() && jobs[key].is_finished()) {
+      const JobKey array{key.job};
+      tally(jobs.at(array), jobs[key]);
+      put(batch.jobs, jobs[array], [&](const Job& job) { return job.key == array; });
+    }
     note(batch, Event::OfJob{key, what}, jobs[key].version);
     put(batch.jobs, jobs[key], [&](const Job& job) { return job.key == key; });
   }
@@ -85,6 +119,12 @@ class Ledger {
     put(batch.workflows, workflows[id], [&](const Workflow& w) { return w.id == id; });
     next_workflow = WorkflowId{id.value + 1};
     batch.next_workflow = next_workflow;
+  }
+  void resume_workflow(Batch& batch, WorkflowId id, std::uint32_t number, JobId job) {
+    const workflow_event::Resumed event{{{number, job}}};
+    workflows[id] = *gangway::apply(workflows[id], WorkflowEvent(event), tick());
+    note(batch, Event::OfWorkflow{id, event}, workflows[id].version);
+    put(batch.workflows, workflows[id], [&](const Workflow& w) { return w.id == id; });
   }
   void finish_workflow(Batch& batch, WorkflowId id) {
     const workflow_event::Finished event{OutcomeKind::Completed};

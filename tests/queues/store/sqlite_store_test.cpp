@@ -457,6 +457,37 @@ TEST_F(SqliteStoreTest, ReplayOfTheEventsGivesTheRows) {
   EXPECT_EQ(report->events, ledger_.next_seq - 1);
 }
 
+TEST_F(SqliteStoreTest, ReplayOfAnArrayItsElementsAndAResumedWorkflowGivesTheRows) {
+  Batch batch;
+  const JobKey array = ledger_.submit_array(batch, 10);
+  ledger_.run(batch, ledger_.split(batch, array, 0));
+  ledger_.run(batch, ledger_.split(batch, array, 4), 3);
+  job_event::Dropped dropped{.positions = {}, .outcome = {.kind = OutcomeKind::Cancelled}};
+  dropped.positions.add({5, 9});
+  ledger_.happen(batch, array, dropped);
+  ASSERT_EQ(commit(batch), CommitEnd::Durable);
+  Batch second;
+  for (const std::uint32_t position : {1U, 2U, 3U}) {
+    ledger_.run(second, ledger_.split(second, array, position));
+  }
+  ledger_.happen(second, array, job_event::ArrayEnded{});
+  const JobKey member = ledger_.submit(second, "ada", Membership{WorkflowId{1}, "a"});
+  ledger_.submit_workflow(second, WorkflowId{1}, {{.name = "a", .job = member.job}});
+  ledger_.run(second, member, 1);
+  ledger_.finish_workflow(second, WorkflowId{1});
+  const JobKey again = ledger_.submit(second, "ada", Membership{WorkflowId{1}, "a"});
+  ledger_.resume_workflow(second, WorkflowId{1}, 0, again.job);
+  ASSERT_EQ(commit(second), CommitEnd::Durable);
+  open();
+  const auto report = store_->check();
+  ASSERT_TRUE(report.has_value()) << report.error().message();
+  EXPECT_THAT(report->problems, IsEmpty());
+  const auto whole = store_->query_history({.keys = {array}, .only_whole = true});
+  ASSERT_EQ(whole->size(), 1U);
+  EXPECT_EQ(whole->front().outcome()->exit_code, 3);
+  EXPECT_EQ(whole->front().array->succeeded.size(), 4U);
+}
+
 TEST_F(SqliteStoreTest, CheckFindsWhatTheRowsAndTheLogDisagreeOn) {
   Batch batch;
   for (int i = 0; i < 3; ++i) ledger_.submit(batch, "ada", std::nullopt, cat("job", i));

@@ -84,9 +84,22 @@ JobSpec RandomModel::job_spec() {
   }
   for (auto count = rng_.between(0, 3); count > 0; --count) {
     spec.binds.push_back({.source = text(), .destination = text(), .read_only = coin()});
-    spec.dependencies.push_back({.kind = enumerator(DependencyKind::Singleton),
+    spec.dependencies.push_back({.kind = enumerator(DependencyKind::AfterCorr),
                                  .on = JobId{rng_.next()},
                                  .delay = duration()});
+    if (coin()) spec.dependencies.back().index = static_cast<std::uint32_t>(small(1000));
+  }
+  spec.any_dependency = coin();
+  spec.deadline = maybe_time();
+  spec.retries = small(kMaxRetries);
+  spec.retry_backoff = duration();
+  if (coin()) {
+    spec.array = *parse_array(cat(small(50), ",", 60 + small(9), "-", 70 + small(9), ":",
+                                  1 + small(4), "%", small(5)));
+  }
+  if (coin()) {
+    spec.mail = {.begin = coin(), .end = coin(), .fail = coin(), .requeue = coin(),
+                 .invalid_depend = coin(), .per_element = coin(), .user = text()};
   }
   spec.kill_on_invalid_dependency = coin();
   spec.comment = text();
@@ -119,7 +132,7 @@ RunClock RandomModel::clock() { return {.accumulated = duration(), .since = mayb
 Phase RandomModel::phase() {
   switch (small(5)) {
     case 0:
-      return phase::Waiting{enumerator(PendingReason::BadConstraints)};
+      return phase::Waiting{enumerator(kLastPendingReason)};
     case 1:
       return phase::Starting{allocation()};
     case 2:
@@ -184,14 +197,28 @@ Job RandomModel::job(std::shared_ptr<const JobSpec> spec) {
   job.ended = maybe_time();
   job.usage = usage();
   job.version = rng_.next();
+  job.retries_used = static_cast<std::uint32_t>(small(5));
+  job.position = static_cast<std::uint32_t>(small(1000));
+  if (coin()) {
+    ArrayState& array = job.array.emplace();
+    array.waiting.add({10, 10 + static_cast<std::uint32_t>(small(5))});
+    array.succeeded.add({0, static_cast<std::uint32_t>(small(4))});
+    array.unsuccessful.add(static_cast<std::uint32_t>(20 + small(5)));
+    array.worst = outcome();
+    array.worst_at = 20;
+    array.dropped.add({30, 40});
+    array.dropped_as = outcome();
+  }
   return job;
 }
 
 WorkflowMember RandomModel::member() {
   WorkflowMember m{.name = text(), .job = JobId{rng_.next()}};
   for (auto& name : texts()) {
-    m.needs.push_back({.member = std::move(name), .outcome = enumerator(NeedOutcome::Any)});
+    m.needs.push_back({.member = std::move(name), .outcome = enumerator(NeedOutcome::Each)});
   }
+  m.category = text();
+  m.is_final = coin();
   return m;
 }
 
@@ -204,6 +231,7 @@ Workflow RandomModel::workflow() {
              .ended = maybe_time(),
              .version = rng_.next()};
   for (auto count = rng_.between(0, 4); count > 0; --count) w.members.push_back(member());
+  if (coin()) w.limits.push_back({text(), 1 + static_cast<std::uint32_t>(small(9))});
   return w;
 }
 
@@ -222,7 +250,18 @@ Node RandomModel::node() {
 JobEvent RandomModel::job_event() {
   namespace e = gangway::job_event;
   const auto attempt = static_cast<Attempt>(small(100));
-  switch (small(11)) {
+  switch (small(15)) {
+    case 11:
+      return e::Split{static_cast<std::uint32_t>(small(1000))};
+    case 12: {
+      e::Dropped dropped{.positions = {}, .outcome = outcome()};
+      dropped.positions.add({3, 3 + static_cast<std::uint32_t>(small(9))});
+      return dropped;
+    }
+    case 13:
+      return e::ArrayEnded{};
+    case 14:
+      return e::Altered{text()};
     case 0: {
       e::Submitted submitted{.owner = owner(), .spec_digest = text(), .held = coin()};
       if (coin()) submitted.membership = membership();
@@ -245,7 +284,7 @@ JobEvent RandomModel::job_event() {
     case 8:
       return e::Resumed{};
     case 9:
-      return e::Ended{attempt, outcome(), coin()};
+      return e::Ended{attempt, outcome(), coin(), coin()};
     case 10:
       return e::Cleaned{attempt, usage()};
     default:
@@ -270,7 +309,10 @@ Event RandomModel::event() {
     case 0: {
       const Workflow w = workflow();
       event.subject =
-          Event::OfWorkflow{w.id, workflow_event::Submitted{w.name, w.owner, w.members}};
+          Event::OfWorkflow{w.id, workflow_event::Submitted{w.name, w.owner, w.members, w.limits}};
+      if (coin()) {
+        event.subject = Event::OfWorkflow{w.id, workflow_event::Resumed{{{3, JobId{rng_.next()}}}}};
+      }
       break;
     }
     case 1:
