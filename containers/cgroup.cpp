@@ -10,6 +10,7 @@
 #include <ctime>
 #include <set>
 
+#include "containers/freezer.hpp"
 #include "queues/base/check.hpp"
 #include "queues/base/small_file.hpp"
 #include "queues/base/text.hpp"
@@ -298,6 +299,7 @@ CgroupUsage Cgroup::usage() const {
 
 void Cgroup::kill_all() const {
   for (const std::string& directory : directories_) kill_in(directory);
+  for (const std::string& directory : directories_) thaw_v1(directory);
 }
 
 Cgroup Cgroup::find(const CgroupLayout& layout,
@@ -318,6 +320,8 @@ Cgroup Cgroup::find(const CgroupLayout& layout,
 
 Result<void> Cgroup::remove() {
   Result<void> result;
+  // What was killed while it was frozen has not died yet.
+  for (const std::string& directory : directories_) thaw_v1(directory);
   for (const std::string& directory : directories_) {
     Result<void> removed = remove_group(directory);
     if (!removed) result = std::move(removed);

@@ -17,7 +17,15 @@
 namespace gangway::containers {
 namespace {
 
-enum Tag : std::int64_t { kStart = 1, kSignal, kSetUp, kSetUpFailed, kProgramOver };
+enum Tag : std::int64_t {
+  kStart = 1,
+  kSignal,
+  kSetUp,
+  kSetUpFailed,
+  kProgramOver,
+  kPause,
+  kPauseDone
+};
 
 Error malformed(std::string_view what) {
   return Error(ErrorKind::Corrupt, cat("malformed ", what, " between shepherd and init"));
@@ -78,6 +86,11 @@ std::string encode_order(const InitOrder& order) {
                           out.number(signal.id ? 1 : 0);
                           out.number(signal.id.value_or(0));
                           out.number(signal.others ? 1 : 0);
+                        },
+                        [&](const PauseOrder& pause) {
+                          out.number(kPause);
+                          out.number(pause.on ? 1 : 0);
+                          out.number(pause.number);
                         }},
              order);
   return out.take();
@@ -95,6 +108,11 @@ Result<InitOrder> decode_order(std::string_view bytes) {
     if (has_id) signal.id = id;
     signal.others = in.number() != 0;
     if (in.done()) return InitOrder{signal};
+  }
+  if (tag == kPause) {
+    const bool on = in.number() != 0;
+    const std::int64_t number = in.number();
+    if (in.done()) return InitOrder{PauseOrder{on, number}};
   }
   return malformed("order");
 }
@@ -120,6 +138,10 @@ std::string encode_report(const InitReport& report) {
                           out.number(over.peak_memory.value);
                           out.number(over.read.value);
                           out.number(over.written.value);
+                        },
+                        [&](const PauseDone& done) {
+                          out.number(kPauseDone);
+                          out.number(done.number);
                         }},
              report);
   return out.take();
@@ -148,6 +170,9 @@ Result<InitReport> decode_report(std::string_view bytes) {
     over.read = Bytes{in.number()};
     over.written = Bytes{in.number()};
     if (in.done()) return InitReport{std::move(over)};
+  } else if (tag == kPauseDone) {
+    const PauseDone done{in.number()};
+    if (in.done()) return InitReport{done};
   }
   return malformed("report");
 }

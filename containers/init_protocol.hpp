@@ -47,7 +47,14 @@ struct SignalOrder {
   bool others = false;              // all but `id`
   friend bool operator==(const SignalOrder&, const SignalOrder&) = default;
 };
-using InitOrder = std::variant<StartOrder, SignalOrder>;
+// Stops or continues every process in the sandbox, where the node has no freezer; answered by
+// PauseDone. Paused programs see that they were stopped, as their parents do.
+struct PauseOrder {
+  bool on = false;
+  std::int64_t number = 0;
+  friend bool operator==(const PauseOrder&, const PauseOrder&) = default;
+};
+using InitOrder = std::variant<StartOrder, SignalOrder, PauseOrder>;
 
 struct SetUp {  // the sandbox stands
   std::vector<std::string> waived;
@@ -68,7 +75,11 @@ struct ProgramOver {
   Bytes written{};
   friend bool operator==(const ProgramOver&, const ProgramOver&) = default;
 };
-using InitReport = std::variant<SetUp, SetUpFailed, ProgramOver>;
+struct PauseDone {
+  std::int64_t number = 0;  // of the order
+  friend bool operator==(const PauseDone&, const PauseDone&) = default;
+};
+using InitReport = std::variant<SetUp, SetUpFailed, ProgramOver, PauseDone>;
 
 [[nodiscard]] std::string encode_programs(const std::vector<ProgramOrder>& programs);
 [[nodiscard]] Result<std::vector<ProgramOrder>> decode_programs(std::string_view bytes);

@@ -77,7 +77,8 @@ class Starter {
     const Result<InitOrder> order = decode_order(packet.bytes);
     if (!order) _exit(70);
     std::visit(overloaded{[&](const StartOrder&) { start(packet.fds); },
-                          [&](const SignalOrder& signal) { send_signal(signal); }},
+                          [&](const SignalOrder& signal) { send_signal(signal); },
+                          [&](const PauseOrder& pausing) { pause(pausing); }},
                *order);
   }
 
@@ -202,6 +203,14 @@ class Starter {
       over.peak_memory = kibibytes(usage.ru_maxrss);
       report(over);
     }
+  }
+
+  // One sweep under the kernel's lock, as with KILL: no fork gets away. It takes the PMIx server
+  // with it, as a freezer does: its ranks stand still too. A process in an uninterruptible wait
+  // stops before it runs another instruction.
+  void pause(const PauseOrder& order) {
+    if (options_.sweep) kill(-1, order.on ? SIGSTOP : SIGCONT);
+    report(PauseDone{order.number});
   }
 
   void send_signal(const SignalOrder& order) {

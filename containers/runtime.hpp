@@ -172,6 +172,11 @@ class ContainerRuntime {
   // To every process of the user's in the sandbox but program `id` itself, which handles signals
   // badly and stands above the others: a job script.
   virtual void signal_others(int signal_number, std::uint32_t id) = 0;
+  // Makes every process in the sandbox stand still, or lets all go on; `done` when it is so of each
+  // of them. Programs started while it stands still begin when it goes on. The next call replaces
+  // one that is not done yet, whose `done` is then not called. What has been killed dies at once,
+  // other signals come through when it goes on. Requires: prepare has succeeded.
+  virtual void pause(bool on, std::function<void(Result<void>)> done) = 0;
   [[nodiscard]] virtual SandboxUsage usage() const = 0;
   // Kills what is left, takes the sandbox down, removes its directory and control groups. Also
   // right after a failed or unfinished prepare, which it aborts. `done` after the last process is

@@ -2,6 +2,7 @@
 
 #include <fcntl.h>
 #include <sys/socket.h>
+#include <sys/timerfd.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -12,6 +13,7 @@
 #include <map>
 
 #include "containers/cgroup.hpp"
+#include "containers/freezer.hpp"
 #include "containers/image_getter.hpp"
 #include "containers/init_protocol.hpp"
 #include "containers/program_batch.hpp"
@@ -82,6 +84,13 @@ struct SandboxRuntime::Impl : std::enable_shared_from_this<Impl> {
   Reactor::WatchId host_watch = 0;
   std::map<pid_t, int> children;  // alive and to be waited for; value unused
   std::map<std::uint32_t, Program> programs;
+  bool paused = false;
+  std::optional<Freezer> freezer;  // while it is paused by one
+  std::int64_t pause_number = 0;   // of the newest order
+  std::function<void(Result<void>)> on_paused;
+  Fd settle_timer;
+  Reactor::WatchId settle_watch = 0;
+  std::vector<std::function<void(Impl&)>> held_back;  // starts, until it goes on
   SandboxUsage seen;  // summed from programs that have ended, or last of the group
 
   Credentials credentials() const {
@@ -209,7 +218,8 @@ struct SandboxRuntime::Impl : std::enable_shared_from_this<Impl> {
       if (!report) return fail(report.error());
       std::visit(overloaded{[&](const SetUp& up) { on_set_up(up); },
                             [&](const SetUpFailed& failed) { fail(failed.error); },
-                            [&](const ProgramOver& over) { on_program_over(over); }},
+                            [&](const ProgramOver& over) { on_program_over(over); },
+                            [&](const PauseDone& done) { on_init_paused(done); }},
                  *report);
     }
   }
@@ -269,6 +279,8 @@ struct SandboxRuntime::Impl : std::enable_shared_from_this<Impl> {
     for (const auto& [pid, unused] : children) {
       if (!host || pid != host->child.pid()) kill(pid, SIGKILL);
     }
+    stop_settling();
+    if (freezer) freezer->thaw();
     if (!host) {
       if (cgroup) cgroup->kill_all();
       return;
@@ -361,6 +373,8 @@ struct SandboxRuntime::Impl : std::enable_shared_from_this<Impl> {
     stop_watching_init();
     init.reset();
     host.reset();
+    freezer.reset();
+    held_back.clear();
     image_pin.reset();
     if (!request.directory.empty()) {
       if (auto removed = remove_tree(request.directory); !removed) {
@@ -389,7 +403,14 @@ struct SandboxRuntime::Impl : std::enable_shared_from_this<Impl> {
     // Shared, because std::function wants what it captures to be copyable.
     auto pending = std::make_shared<std::vector<ProgramRequest>>(std::move(requests));
     open_files(files, mask, [pending, files](Impl& self, Result<std::vector<Fd>> opened) {
-      self.send_programs(*pending, files, std::move(opened));
+      // A frozen init reads its orders when it goes on; one that is not frozen would start them.
+      if (!self.paused || self.freezer) {
+        return self.send_programs(*pending, files, std::move(opened));
+      }
+      auto kept = std::make_shared<Result<std::vector<Fd>>>(std::move(opened));
+      self.held_back.emplace_back([pending, files, kept](Impl& later_self) {
+        later_self.send_programs(*pending, files, std::move(*kept));
+      });
     });
   }
 
@@ -519,6 +540,68 @@ struct SandboxRuntime::Impl : std::enable_shared_from_this<Impl> {
     if (!sent && sent.error().kind() == ErrorKind::Exhausted) lose(sent.error());
   }
 
+  // ---- pausing ----------------------------------------------------------------------------------
+  void pause(bool on, std::function<void(Result<void>)> done) {
+    stop_settling();
+    on_paused = std::move(done);
+    ++pause_number;
+    if (state != State::Up || !init) {
+      return answer_pause(Error(ErrorKind::Conflict, "there is no sandbox to pause"));
+    }
+    if (on && !freezer && !paused && settings.use_freezer && cgroup) {
+      freezer = Freezer::find(cgroup->directories());
+    }
+    paused = on;
+    if (freezer) return settle();
+    send_order(init->socket.get(), encode_order(PauseOrder{on, pause_number}));
+    if (!on) start_held_back();
+  }
+
+  void start_held_back() {
+    for (const auto& start : std::exchange(held_back, {})) start(*this);
+  }
+
+  // Asks again until all have come to rest: v1 may stop half-way where processes fork.
+  void settle() {
+    if (const Result<void> asked = freezer->ask(paused); !asked) return answer_pause(asked);
+    const Result<bool> settled = freezer->is_settled(paused);
+    if (!settled) return answer_pause(settled.error());
+    if (*settled) {
+      if (!paused) freezer.reset();
+      return answer_pause({});
+    }
+    constexpr long kAgainNs = 2'000'000;
+    const itimerspec soon{.it_interval = {}, .it_value = {.tv_sec = 0, .tv_nsec = kAgainNs}};
+    settle_timer = Fd(timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK));
+    if (!settle_timer || timerfd_settime(settle_timer.get(), 0, &soon, nullptr) != 0) {
+      return answer_pause(errno_error("wait for the freezer", errno));
+    }
+    settle_watch = reactor.watch_readable(settle_timer.get(), later([](Impl& self) {
+                                            self.stop_settling();
+                                            self.settle();
+                                          }));
+  }
+
+  void stop_settling() {
+    if (settle_watch != 0) reactor.unwatch(settle_watch);
+    settle_watch = 0;
+    settle_timer.reset();
+  }
+
+  void on_init_paused(const PauseDone& done) {
+    if (done.number == pause_number) answer_pause({});
+  }
+
+  // In a later turn.
+  void answer_pause(Result<void> answer) {
+    reactor.post(later([answer = std::move(answer), number = pause_number](Impl& self) {
+      if (number != self.pause_number || !self.on_paused) return;
+      const auto done = std::move(self.on_paused);
+      self.on_paused = nullptr;
+      done(answer);
+    }));
+  }
+
   // ---- files of the user ------------------------------------------------------------------------
   void open_files(const std::vector<UserFile>& files,
                   mode_t mask,
@@ -607,6 +690,7 @@ struct SandboxRuntime::Impl : std::enable_shared_from_this<Impl> {
     getting_image = false;
     stop_watching_init();
     if (host_watch != 0) reactor.unwatch(host_watch);
+    stop_settling();
     kill_everything();
   }
 };
@@ -632,6 +716,10 @@ void SandboxRuntime::signal(int signal_number, std::optional<std::uint32_t> id) 
 
 void SandboxRuntime::signal_others(int signal_number, std::uint32_t id) {
   impl_->signal_others(signal_number, id);
+}
+
+void SandboxRuntime::pause(bool on, std::function<void(Result<void>)> done) {
+  impl_->pause(on, std::move(done));
 }
 
 SandboxUsage SandboxRuntime::usage() const { return impl_->usage(); }

@@ -28,6 +28,7 @@ struct SandboxSettings {
   GcPolicy image_bounds;                  // kept to when a new image has come
   std::string cgroup_parent = "gangway";  // see cgroup.hpp; "": no groups, and no limits
   WaiverSet waivers;                      // what may be missing
+  bool use_freezer = true;                // to pause; without it, or where there is none: signals
   // Device nodes and directories of devices that images see beside the minimal /dev; those that the
   // node has not got are skipped.
   std::vector<std::string> devices{"/dev/infiniband", "/dev/kfd", "/dev/dri"};
@@ -44,6 +45,7 @@ class SandboxRuntime final : public ContainerRuntime {
   void start(std::vector<ProgramRequest> programs, std::function<void(ProgramEnd)> on_end) override;
   void signal(int signal_number, std::optional<std::uint32_t> id) override;
   void signal_others(int signal_number, std::uint32_t id) override;
+  void pause(bool on, std::function<void(Result<void>)> done) override;
   [[nodiscard]] SandboxUsage usage() const override;
   void cleanup(std::function<void(SandboxUsage)> done) override;
 

@@ -150,6 +150,9 @@ void Agent::handle(const agent_event::Ordered& e, Now now, AgentActions& out) {
         refuse(key_of(message.release()), old, out);
         break;
       case wire::ToNode::kSession:
+      case wire::ToNode::kPause:
+        refuse(key_of(message.pause()), old, out);
+        break;
       case wire::ToNode::kRegistered:
       case wire::ToNode::kHeartbeatAck:
       case wire::ToNode::WHAT_NOT_SET:
@@ -182,6 +185,9 @@ void Agent::handle(const agent_event::Ordered& e, Now now, AgentActions& out) {
       break;
     case wire::ToNode::kSession:
       on_session(message.session(), out);
+      break;
+    case wire::ToNode::kPause:
+      on_pause(message.pause(), now, out);
       break;
     case wire::ToNode::WHAT_NOT_SET:
       break;  // of a later version
@@ -359,6 +365,28 @@ void Agent::on_stop(const wire::Stop& m, Now now, AgentActions& out) {
   tell_shepherd(entry, std::move(message), out);
 }
 
+// Only the shepherd knows whether it is so already, and says it again if it is asked again.
+void Agent::on_pause(const wire::Pause& m, Now now, AgentActions& out) {
+  const AttemptKey key = key_of(m);
+  const Entry entry = held_.find(key);
+  if (entry == held_.end()) {
+    refuse(
+        key,
+        Error(ErrorKind::NotFound, cat("no attempt ", to_string(key), " on ", config_.node.value)),
+        out);
+    return;
+  }
+  if (entry->second.finished) {
+    report_finished(entry, now, out);
+    return;
+  }
+  wire::ToShepherd message;
+  *message.mutable_pause() = m;
+  // Of those that wait for the shepherd's hello the newest is enough.
+  std::erase_if(entry->second.unsent, [](const wire::ToShepherd& old) { return old.has_pause(); });
+  tell_shepherd(entry, std::move(message), out);
+}
+
 void Agent::on_release(const wire::Release& m, AgentActions& out) {
   const AttemptKey key = key_of(m);
   const Entry entry = held_.find(key);
@@ -478,6 +506,12 @@ void Agent::handle(const agent_event::ShepherdSaid& e, Now now, AgentActions& ou
     held.prepared = std::move(prepared);
     if (held.state == wire::HeldAttempt::PREPARING) held.state = wire::HeldAttempt::PREPARED;
     if (registered_) answer_present_state(entry, now, out);
+  } else if (e.message.has_paused()) {
+    if (held.finished || !registered_) return;  // it is asked again
+    wire::FromNode message;
+    *message.mutable_paused() = e.message.paused();
+    set_key(e.key, message.mutable_paused());
+    out.push_back(agent_action::Tell{std::move(message)});
   } else if (e.message.has_finished()) {
     wire::StepFinished finished = e.message.finished();
     set_key(e.key, &finished);

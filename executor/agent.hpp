@@ -169,6 +169,7 @@ class Agent {
   void on_stop(const wire::Stop& m, Now now, AgentActions& out);
   void on_release(const wire::Release& m, AgentActions& out);
   void on_session(const wire::NodeSession& m, AgentActions& out);
+  void on_pause(const wire::Pause& m, Now now, AgentActions& out);
 
   [[nodiscard]] Result<void> check(const wire::Prepare& m) const;
   void tell_shepherd(Entry entry, wire::ToShepherd message, AgentActions& out);

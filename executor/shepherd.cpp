@@ -122,6 +122,8 @@ void Shepherd::perform(StepAction action) {
       s.world_.runtime.signal(a.number, std::nullopt);
     }
     void operator()(const step_action::Warn& a) const { s.warn(a.number, a.script_only); }
+    void operator()(const step_action::PausePrograms& a) const { s.pause_programs(a.on); }
+    void operator()(const step_action::ReportPaused& a) const { s.report_paused(a); }
     void operator()(const step_action::CleanUp&) const { s.clean_up(); }
     void operator()(const step_action::ReportPrepared& a) const { s.report_prepared(a.peer_port); }
     void operator()(const step_action::ReportFinished& a) const { s.report_finished(a.report); }
@@ -249,6 +251,26 @@ void Shepherd::warn(int number, bool script_only) {
   }
 }
 
+void Shepherd::pause_programs(bool on) {
+  world_.runtime.pause(on, [this, on, alive = alive_](const Result<void>& done) {
+    if (!*alive) return;
+    if (done) return feed(step_event::PauseSettled{on});
+    // It is not told that they stand still, so the scheduler does not count on it.
+    log_error("pause_failed", {{"job", to_string(machine_.order().key)},
+                               {"on", on ? "true" : "false"},
+                               {"why", done.error().message()}});
+  });
+}
+
+void Shepherd::report_paused(const step_action::ReportPaused& paused) {
+  wire::FromShepherd message;
+  wire::to_wire(machine_.order().key, message.mutable_paused()->mutable_key());
+  message.mutable_paused()->set_attempt(machine_.order().attempt);
+  message.mutable_paused()->set_number(paused.number);
+  message.mutable_paused()->set_on(paused.on);
+  tell_agent(message);
+}
+
 void Shepherd::clean_up() {
   steps_->drain([this, alive = alive_] {
     if (!*alive) return;
@@ -373,6 +395,9 @@ void Shepherd::on_agent_message(const wire::ToShepherd& message) {
       break;
     case wire::ToShepherd::kSession:
       steps_->on_outside(message.session());
+      break;
+    case wire::ToShepherd::kPause:
+      feed(step_event::Pause{message.pause().number(), message.pause().on()});
       break;
     case wire::ToShepherd::kStart:
     case wire::ToShepherd::WHAT_NOT_SET:

@@ -104,6 +104,8 @@ class Shepherd final {
   void prepare_sandbox();
   void start_pmix(const std::vector<PeerAddress>& peers);
   void start_programs(const std::vector<RankEnvironment>& ranks);
+  void pause_programs(bool on);
+  void report_paused(const step_action::ReportPaused& paused);
   void clean_up();
   void take_down();
   // Appends a line to the job's output, if it was asked for; then `then`.

@@ -14,6 +14,8 @@
 //  Stop           !     Clean      Clean     Clean      stop         .           .         .
 //  GuestsChanged  .     .          .         .          last, stopping: Clean  . .         .
 //  Signal         .     .          .         .          signal       .           .         .
+//  Pause          .     told       told      told       pause        .           .         .
+//  PauseSettled   .     .          .         .          told         .           .         .
 //  LeaseRenewed   .     re-arm     re-arm    re-arm     re-arm       .           .         .
 //  Timer Grace    .     .          .         .          KILL, Clean  .           .         .
 //  Timer Limit    .     .          .         .          stop         .           .         .
@@ -151,7 +153,12 @@ StepActions StepMachine::handle(const step_event::Launch& e, Now now) {
       return unexpected("Launch");
   }
   const bool pmix = order_.spec.mpi == MpiMode::Pmix && order_.spec.launch == LaunchMode::Tasks;
-  if (!pmix || programs_here() == 0) return start_programs({}, now);
+  if (!pmix || programs_here() == 0) {
+    if (!paused_) return start_programs({}, now);
+    phase_ = StepPhase::Launching;
+    to_start_.emplace();
+    return {};
+  }
   phase_ = StepPhase::Launching;
   return {step_action::ArmTimer{StepTimer::Start, now.boot + kStartPatience},
           step_action::StartPmix{e.peers}};
@@ -161,7 +168,11 @@ StepActions StepMachine::handle(const step_event::PmixReady& e, Now now) {
   switch (phase_) {
     case StepPhase::Launching: {
       StepActions actions{step_action::CancelTimer{StepTimer::Start}};
-      append(actions, start_programs(e.ranks, now));
+      if (paused_) {
+        to_start_ = e.ranks;
+      } else {
+        append(actions, start_programs(e.ranks, now));
+      }
       return actions;
     }
     case StepPhase::Running:
@@ -180,23 +191,82 @@ StepActions StepMachine::handle(const step_event::PmixReady& e, Now now) {
 StepActions StepMachine::start_programs(std::vector<RankEnvironment> ranks, Now now) {
   phase_ = StepPhase::Running;
   launched_ = true;
-  launched_at_ = now.boot;
+  runs_since_ = now.boot;
   running_programs_ = programs_here();
   if (running_programs_ == 0 && order_.spec.launch == LaunchMode::Tasks) {
     return clean_up(outcome_of_programs(), now);  // no task of the gang is here
   }
   StepActions actions;
-  if (order_.spec.time_limit) {
-    actions.push_back(step_action::ArmTimer{StepTimer::Limit, now.boot + *order_.spec.time_limit});
-    if (order_.spec.warning && order_.spec.warning->before < *order_.spec.time_limit) {
-      const Duration after = *order_.spec.time_limit - order_.spec.warning->before;
-      actions.push_back(step_action::ArmTimer{StepTimer::Warn, now.boot + after});
-    }
-  }
+  arm_limit(actions, now);
   // A batch job's other nodes hold their sandboxes ready for the script on the first one, until the
   // scheduler stops them.
   if (running_programs_ > 0) actions.push_back(step_action::StartPrograms{std::move(ranks)});
   return actions;
+}
+
+void StepMachine::arm_limit(StepActions& actions, Now now) const {
+  if (!order_.spec.time_limit) return;
+  const Duration left = *order_.spec.time_limit - ran(now);
+  actions.push_back(step_action::ArmTimer{StepTimer::Limit, now.boot + left});
+  // Not again after a pause, if it has been warned already.
+  if (order_.spec.warning && order_.spec.warning->before < left) {
+    actions.push_back(
+        step_action::ArmTimer{StepTimer::Warn, now.boot + (left - order_.spec.warning->before)});
+  }
+}
+
+Duration StepMachine::ran(Now now) const {
+  return runs_since_ ? ran_ + (now.boot - *runs_since_) : ran_;
+}
+
+// ---- time slices -------------------------------------------------------------------------------
+
+StepActions StepMachine::handle(const step_event::Pause& e, Now now) {
+  switch (phase_) {
+    case StepPhase::Preparing:
+    case StepPhase::Ready:
+    case StepPhase::Launching:
+    case StepPhase::Running:
+      break;
+    case StepPhase::New:
+    case StepPhase::CleaningUp:
+    case StepPhase::Done:
+    case StepPhase::Released:
+      return {};
+  }
+  // Whoever is being stopped is let go on, and its end will be told.
+  if (e.number < pause_number_ || stopping_) return {};
+  pause_number_ = e.number;
+  if (e.on == paused_) {
+    if (!pause_settled_) return {};  // it is told when it is so
+    return {step_action::ReportPaused{pause_number_, paused_}};
+  }
+  paused_ = e.on;
+  if (phase_ == StepPhase::Running) {
+    pause_settled_ = false;
+    StepActions actions{step_action::PausePrograms{paused_}};
+    if (paused_) {
+      ran_ = ran(now);
+      runs_since_.reset();
+      actions.push_back(step_action::CancelTimer{StepTimer::Limit});
+      actions.push_back(step_action::CancelTimer{StepTimer::Warn});
+    } else {
+      runs_since_ = now.boot;
+      arm_limit(actions, now);
+    }
+    return actions;
+  }
+  StepActions actions{step_action::ReportPaused{pause_number_, paused_}};
+  if (!paused_ && to_start_) {
+    append(actions, start_programs(*std::exchange(to_start_, std::nullopt), now));
+  }
+  return actions;
+}
+
+StepActions StepMachine::handle(const step_event::PauseSettled& e, Now) {
+  if (phase_ != StepPhase::Running || e.on != paused_ || stopping_) return {};
+  pause_settled_ = true;
+  return {step_action::ReportPaused{pause_number_, paused_}};
 }
 
 // ---- what can go wrong on the way --------------------------------------------------------------
@@ -320,10 +390,10 @@ StepActions StepMachine::handle(const step_event::TimerFired& e, Now now) {
           make_outcome(OutcomeKind::LaunchFailed, kTryAgainCode, "pmix server: not ready in time"),
           now);
     case StepTimer::Warn:
-      if (phase_ != StepPhase::Running || stopping_ || !order_.spec.warning) return {};
+      if (phase_ != StepPhase::Running || stopping_ || paused_ || !order_.spec.warning) return {};
       return {step_action::Warn{order_.spec.warning->number, order_.spec.warning->script_only}};
     case StepTimer::Limit:
-      if (phase_ != StepPhase::Running || stopping_) return {};
+      if (phase_ != StepPhase::Running || stopping_ || paused_) return {};
       return stop_programs(make_outcome(OutcomeKind::TimedOut, 0, ""), false, now);
     case StepTimer::Grace:
       if (phase_ != StepPhase::Running || !stopping_) return {};
@@ -428,16 +498,29 @@ StepActions StepMachine::stop_programs(Outcome outcome, bool at_once, Now now) {
   outcome_ = std::move(outcome);
   if (at_once) return kill_programs(now);
   // CONT after TERM: a stopped process would see the TERM only when somebody continues it.
-  return {step_action::CancelTimer{StepTimer::Limit}, step_action::CancelTimer{StepTimer::Warn},
-          step_action::SignalPrograms{SIGTERM}, step_action::SignalPrograms{SIGCONT},
-          step_action::ArmTimer{StepTimer::Grace,
-                                now.boot + order_.spec.kill_grace.value_or(kDefaultKillGrace)}};
+  StepActions actions{
+      step_action::CancelTimer{StepTimer::Limit}, step_action::CancelTimer{StepTimer::Warn},
+      step_action::SignalPrograms{SIGTERM}, step_action::SignalPrograms{SIGCONT},
+      step_action::ArmTimer{StepTimer::Grace,
+                            now.boot + order_.spec.kill_grace.value_or(kDefaultKillGrace)}};
+  go_on(actions, now);
+  return actions;
+}
+
+// Those who stand still, after what they are to find first.
+void StepMachine::go_on(StepActions& actions, Now now) {
+  if (!paused_) return;
+  paused_ = false;
+  runs_since_ = now.boot;
+  actions.push_back(step_action::PausePrograms{false});
 }
 
 StepActions StepMachine::kill_programs(Now now) {
   killed_ = true;
-  return {step_action::SignalPrograms{SIGKILL},
-          step_action::ArmTimer{StepTimer::Grace, now.boot + kKillPatience}};
+  StepActions actions{step_action::SignalPrograms{SIGKILL},
+                      step_action::ArmTimer{StepTimer::Grace, now.boot + kKillPatience}};
+  go_on(actions, now);
+  return actions;
 }
 
 StepActions StepMachine::handle(const step_event::GuestsChanged& e, Now now) {
@@ -456,7 +539,7 @@ StepActions StepMachine::handle(const step_event::Signal& e, Now) {
 
 StepActions StepMachine::clean_up(Outcome outcome, Now now) {
   if (!outcome_) outcome_ = std::move(outcome);
-  if (launched_at_) wall_ = now.boot - *launched_at_;
+  if (launched_) wall_ = ran(now);
   phase_ = StepPhase::CleaningUp;
   return {step_action::CancelTimer{StepTimer::Grace}, step_action::CancelTimer{StepTimer::Limit},
           step_action::CancelTimer{StepTimer::Warn},  step_action::CancelTimer{StepTimer::Lease},

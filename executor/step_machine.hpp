@@ -6,6 +6,10 @@
 //          lease over                 over                                                    v
 //                       Released <--Release-- Done <--CleanedUp-- CleaningUp <---------------'
 //
+// Pause makes the programs stand still in Running, and keeps them from starting before; the
+// walltime stands still with them, the lease does not. Who is stopped goes on, so that TERM comes
+// through.
+//
 // Sans-I/O: on() takes what happened and returns what to do; shepherd.hpp does it and tells what
 // came of it. The lease is counted on the boot clock: when it ends without contact the attempt ends
 // by itself, at once, because the scheduler may start the next one then. The walltime limit is
@@ -102,6 +106,14 @@ struct GuestsChanged {
 struct Signal {
   int number = 0;
 };
+// Of two orders the one with the higher number counts.
+struct Pause {
+  std::uint64_t number = 0;
+  bool on = false;
+};
+struct PauseSettled {
+  bool on = false;
+};  // every program stands still, or all go on
 struct LeaseRenewed {
   BootTime until;
 };
@@ -130,6 +142,8 @@ using StepEvent = std::variant<step_event::Begin,
                                step_event::Stop,
                                step_event::GuestsChanged,
                                step_event::Signal,
+                               step_event::Pause,
+                               step_event::PauseSettled,
                                step_event::LeaseRenewed,
                                step_event::TimerFired,
                                step_event::CleanedUp,
@@ -169,6 +183,13 @@ struct Warn {
   int number = 0;
   bool script_only = false;
 };
+struct PausePrograms {
+  bool on = false;
+};
+struct ReportPaused {
+  std::uint64_t number = 0;
+  bool on = false;
+};
 struct CleanUp {};
 struct ReportPrepared {
   std::uint16_t peer_port = 0;
@@ -193,6 +214,8 @@ using StepAction = std::variant<step_action::PrepareSandbox,
                                 step_action::StartPrograms,
                                 step_action::SignalPrograms,
                                 step_action::Warn,
+                                step_action::PausePrograms,
+                                step_action::ReportPaused,
                                 step_action::CleanUp,
                                 step_action::ReportPrepared,
                                 step_action::ReportFinished,
@@ -227,6 +250,8 @@ class StepMachine {
   StepActions handle(const step_event::Stop& e, Now now);
   StepActions handle(const step_event::GuestsChanged& e, Now now);
   StepActions handle(const step_event::Signal& e, Now now);
+  StepActions handle(const step_event::Pause& e, Now now);
+  StepActions handle(const step_event::PauseSettled& e, Now now);
   StepActions handle(const step_event::LeaseRenewed& e, Now now);
   StepActions handle(const step_event::TimerFired& e, Now now);
   StepActions handle(const step_event::CleanedUp& e, Now now);
@@ -234,10 +259,13 @@ class StepMachine {
   StepActions handle(const step_event::Released& e, Now now);
 
   StepActions start_programs(std::vector<RankEnvironment> ranks, Now now);
+  void arm_limit(StepActions& actions, Now now) const;
+  [[nodiscard]] Duration ran(Now now) const;  // pauses left out
   StepActions clean_up(Outcome outcome, Now now);
   // Ends the programs: TERM, grace, KILL; or KILL `at_once`.
   StepActions stop_programs(Outcome outcome, bool at_once, Now now);
   StepActions kill_programs(Now now);
+  void go_on(StepActions& actions, Now now);
   StepActions on_lease_over(Now now);
   void note_failed(const step_event::ProgramEnded& e);
   [[nodiscard]] StepActions unexpected(std::string_view what) const;
@@ -253,8 +281,13 @@ class StepMachine {
   bool launched_ = false;
   bool released_ = false;  // before its end: nobody waits for the report
   std::uint32_t running_programs_ = 0;
-  int guests_ = 0;  // programs of steps
-  std::optional<BootTime> launched_at_;
+  int guests_ = 0;             // programs of steps
+  bool paused_ = false;        // as ordered
+  bool pause_settled_ = true;  // and so it is
+  std::uint64_t pause_number_ = 0;
+  std::optional<std::vector<RankEnvironment>> to_start_;  // programs, when it goes on
+  Duration ran_;                                          // before the newest pause
+  std::optional<BootTime> runs_since_;
   std::optional<Duration> wall_;
   BootTime lease_until_;
   std::uint16_t peer_port_ = 0;

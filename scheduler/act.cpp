@@ -1,4 +1,4 @@
-// What people do to jobs that are there: cancel, hold, release, requeue, signal.
+// What people do to jobs that are there: cancel, hold, release, requeue, signal, suspend, resume.
 #include <algorithm>
 #include <set>
 
@@ -100,6 +100,13 @@ Result<void> Controller::Impl::act_on(JobKey key, const io::LocalUser& user, con
       return requeue(*job, by);
     case wire::Act::SIGNAL:
       return signal(*job, act.signal());
+    case wire::Act::SUSPEND:
+    case wire::Act::RESUME:
+      // Not its owner's, because paused time is not charged while the nodes are held.
+      if (!is_operator(user)) {
+        return Error(ErrorKind::Denied, cat(by, " is no operator of this cluster"));
+      }
+      return act.verb() == wire::Act::SUSPEND ? suspend_by_hand(*job) : resume_by_hand(*job);
     default:
       return Error(ErrorKind::Unsupported, "unknown verb");
   }
@@ -257,7 +264,9 @@ Result<void> Controller::Impl::signal(const Job& job, std::uint32_t number) {
   if (number == 0 || number > kLastSignal) {
     return Error(ErrorKind::Invalid, cat("there is no signal ", number));
   }
-  if (!std::holds_alternative<phase::Running>(job.phase)) {
+  // One that stands still gets it when it goes on.
+  if (!std::holds_alternative<phase::Running>(job.phase) &&
+      !std::holds_alternative<phase::Suspended>(job.phase)) {
     return conflict(cat("job ", to_string(job.key), " does not run"));
   }
   const Gang& gang = gangs.at(job.key);

@@ -38,6 +38,8 @@ Controller::Impl::Impl(ControllerConfig c,
 
 Turn Controller::Impl::finish() {
   follow_ends();
+  settle_slices();
+  follow_ends();
   charge_runs();
   state.write_rows(turn.batch);
   forget_old();
@@ -117,6 +119,9 @@ void Controller::Impl::work_off_agenda() {
       case DueKind::Wait:
         on_wait_due(due.number);
         break;
+      case DueKind::Slice:
+        on_slice_due(static_cast<std::size_t>(due.number));
+        break;
     }
   }
 }
@@ -165,6 +170,7 @@ void Controller::Impl::wake_at(std::optional<Time> wake) {
 // ---- start and restart -------------------------------------------------------------------------
 
 void Controller::Impl::start() {
+  make_slicers();
   planner.apply(delta::RulesAre{config.priority});
   planner.apply(delta::QueuesAre{config.queues});
   load_usage();
@@ -199,7 +205,8 @@ void Controller::Impl::start() {
     Gang& gang = make_gang(job);
     if (job.is_element()) on_element_started(job);
     if (Category* const category = find_category(job)) category->taken.insert(key);
-    planner.apply(delta::Started{key, *job.allocation(), expected_end(job)});
+    recall_pause(job, gang);
+    tell_planner_started(job);
     if (const auto* running = std::get_if<phase::Running>(&job.phase)) {
       begin_charging(job, running->clock.since.value_or(now.wall));
     }
@@ -391,6 +398,15 @@ std::vector<NodeName> Controller::nodes_held_by(JobKey key) const {
 }
 
 std::vector<ShareRow> Controller::shares() const { return impl_->shares(); }
+
+std::optional<bool> Controller::stands_still(JobKey key) const {
+  const auto gang = impl_->gangs.find(key);
+  if (gang == impl_->gangs.end() || gang->second.pause_number == 0) return std::nullopt;
+  for (const Impl::Part& part : gang->second.parts) {
+    if (!part.pause_told && part.state != Impl::PartState::Over) return std::nullopt;
+  }
+  return gang->second.pause_on;
+}
 
 PendingReason Controller::reason_of(JobKey key) const {
   const auto job = impl_->waiting.find(key);

@@ -14,6 +14,7 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -98,6 +99,9 @@ class Controller {
   // The nodes on which the newest attempt of a job may still hold something: of a job that is
   // Completing, those that have cleaned up are given to others already.
   [[nodiscard]] std::vector<NodeName> nodes_held_by(JobKey key) const;
+  // Whether the programs of a gang stand still (or go on) on all its nodes, by their own word;
+  // nullopt: not known, or never asked.
+  [[nodiscard]] std::optional<bool> stands_still(JobKey key) const;
   // The tree of accounts with what has been used up to the last turn.
   [[nodiscard]] std::vector<ShareRow> shares() const;
   // Why a waiting job waits; None for others and for those the planner has not looked at yet.

@@ -5,6 +5,8 @@
 //   eligibility.cpp    what keeps a waiting job besides resources; ends and what follows from them
 //   dag_order.cpp      workflows in the order of the line
 //   gang_protocol.cpp  attempts: prepare, launch, stop, release
+//   pauses.cpp         gangs that stand still and go on
+//   time_slices.cpp    gangs that take turns
 //   node_registry.cpp  executors: register, heartbeats, lost nodes, operators' words
 //   accounts.cpp       who pays, usage, fair shares
 //   act.cpp            cancel, hold, release, requeue, signal
@@ -75,12 +77,12 @@ struct Controller::Impl {
 
   // ---- controller.cpp ----
   enum Token : std::uint64_t { kPassToken = 1, kWatchToken = 2, kAgendaToken = 3 };
-  enum class DueKind : std::uint8_t { Prepare, Eligible, Promise, Wait };
+  enum class DueKind : std::uint8_t { Prepare, Eligible, Promise, Wait, Slice };
   struct Due {
     BootTime at;
     DueKind kind = DueKind::Prepare;
     JobKey job;
-    std::uint64_t number = 0;  // attempt or ticket
+    std::uint64_t number = 0;  // attempt, ticket, or which queue
     friend auto operator<=>(const Due&, const Due&) = default;
   };
 
@@ -280,6 +282,7 @@ struct Controller::Impl {
     bool wants_launch = false;  // it is Running by our record and not by the node's
     std::string address;        // where its shepherd listens; empty: not known
     std::uint32_t port = 0;
+    bool pause_told = false;  // it has said that the gang's last pause, or its end, is done here
     std::optional<Outcome> outcome;
     std::optional<UsedAmounts> used{};
   };
@@ -291,6 +294,8 @@ struct Controller::Impl {
     std::size_t over = 0;
     bool stop_at_once = false;
     std::vector<StepRecord> steps;  // as the first node knows them
+    std::uint64_t pause_number = 0;  // of the last order to stand still or to go on; 0: none
+    bool pause_on = false;
     std::optional<Due> due;  // on the agenda: until then all have to be prepared
   };
   struct PartOf {
@@ -328,6 +333,43 @@ struct Controller::Impl {
   void wake_at(std::optional<Time> wake);
   void tell_planner_of_claims();
   [[nodiscard]] Time expected_end(const Job& job) const;
+
+  // ---- pauses.cpp ----
+  void suspend(JobKey key, bool by_operator);
+  void resume(JobKey key);
+  void order_pause(const Job& job, bool on);
+  void recall_pause(const Job& job, Gang& gang);
+  void send_pause(JobKey key, const Gang& gang, std::size_t index);
+  void order_pause_again(JobKey key, Gang& gang, std::size_t index);
+  void on_paused(const NodeName& node, const wire::Paused& message);
+  [[nodiscard]] bool is_quiet(JobKey key) const;
+  [[nodiscard]] Result<void> suspend_by_hand(const Job& job);
+  [[nodiscard]] Result<void> resume_by_hand(const Job& job);
+
+  // ---- time_slices.cpp ----
+  struct Slicer {  // of a queue
+    QueueName queue;
+    Duration slice;
+    JobKey leader;                       // its row has the slice
+    std::optional<BootTime> full_since;  // all who are to run in it do
+    std::optional<Due> due;              // its end, on the agenda
+    bool touched = false;
+  };
+  void make_slicers();
+  [[nodiscard]] Slicer* find_slicer(const Job& job);
+  void touch_slices(const Job& job);
+  void tell_planner_started(const Job& job, const Allocation& held);
+  void tell_planner_started(const Job& job);
+  void tell_planner_ended(JobKey key);
+  [[nodiscard]] bool is_willing(JobKey key) const;
+  [[nodiscard]] std::optional<std::size_t> row_in_turn(const Slicer& slicer,
+                                                       const SliceMatrix& matrix) const;
+  void settle_slices();
+  void settle_slice(std::size_t number);
+  void begin_slice(Slicer& slicer, JobKey leader);
+  void put_off(Slicer& slicer);
+  void on_slice_due(std::size_t number);
+  [[nodiscard]] std::string describe_turn(const Job& job);
 
   // ---- node_registry.cpp ----
   struct Link {
@@ -513,6 +555,7 @@ struct Controller::Impl {
 
   std::map<JobKey, Keeping> waiting;
   std::map<JobKey, Gang> gangs;
+  std::vector<Slicer> slicers;
   std::map<NodeName, Link> links;
   std::map<io::PeerId, NodeName> node_of_peer;
 

@@ -110,56 +110,65 @@ void Controller::Impl::on_explain(io::PeerId from,
     const std::string title =
         cat("job ", to_string(key), job->spec->name.empty() ? "" : cat(" (", job->spec->name, ")"));
     const auto nodes_of = [&] { return node_list_of(*job->allocation()); };
-    std::visit(overloaded{
-                   [&](const phase::Waiting&) {
-                     if (job->array && job->array->waiting.empty()) {
-                       lines.push_back(cat(title, ": none of its elements waits, ",
-                                           job->array->ended(), " have ended"));
-                       return;
-                     }
-                     lines.push_back(
-                         cat(title, " waits: ", to_string(waiting.at(job->key).reason)));
-                     if (job->array) {
-                       lines.push_back(cat("  of ", job->spec->array->indexes.count(),
-                                           " elements ", job->array->waiting.size(), " wait: ",
-                                           render_indexes(job->spec->array->indexes,
-                                                          job->array->waiting, 60)));
-                     }
-                     explain_waiting(*job, lines, *response.mutable_explained());
-                   },
-                   [&](const phase::Starting&) {
-                     lines.push_back(cat(title, " is starting on ", nodes_of()));
-                     for (const Part& part : gangs.at(key).parts) {
-                       if (part.state == PartState::Asked) {
-                         lines.push_back(cat("  ", part.node.value, " is preparing it"));
-                       }
-                     }
-                   },
-                   [&](const phase::Running& running) {
-                     lines.push_back(cat(title, " runs on ", nodes_of(), " for ",
-                                         render_duration(running.clock.elapsed(now.wall))));
-                   },
-                   [&](const phase::Suspended&) {
-                     lines.push_back(cat(title, " is suspended on ", nodes_of()));
-                   },
-                   [&](const phase::Completing& completing) {
-                     lines.push_back(cat(title, " is ending: ", to_string(completing.outcome.kind),
-                                         completing.outcome.detail.empty() ? "" : ", ",
-                                         completing.outcome.detail));
-                     for (const Part& part : gangs.at(key).parts) {
-                       if (part.state == PartState::Over) continue;
-                       const Contact contact = state.find_node(part.node) != nullptr
-                                                   ? state.find_node(part.node)->contact
-                                                   : Contact::Unknown;
-                       lines.push_back(cat("  ", part.node.value, " still cleans up (",
-                                           to_string(contact), ")"));
-                     }
-                   },
-                   [&](const phase::Finished& over) {
-                     lines.push_back(cat(title, " has ended: ", describe_end(over)));
-                   },
-               },
-               job->phase);
+    std::visit(
+        overloaded{
+            [&](const phase::Waiting&) {
+              if (job->array && job->array->waiting.empty()) {
+                lines.push_back(cat(title, ": none of its elements waits, ", job->array->ended(),
+                                    " have ended"));
+                return;
+              }
+              lines.push_back(cat(title, " waits: ", to_string(waiting.at(job->key).reason)));
+              if (job->array) {
+                lines.push_back(cat("  of ", job->spec->array->indexes.count(), " elements ",
+                                    job->array->waiting.size(), " wait: ",
+                                    render_indexes(job->spec->array->indexes,
+                                                   job->array->waiting, 60)));
+              }
+              explain_waiting(*job, lines, *response.mutable_explained());
+            },
+            [&](const phase::Starting&) {
+              lines.push_back(cat(title, " is starting on ", nodes_of()));
+              for (const Part& part : gangs.at(key).parts) {
+                if (part.state == PartState::Asked) {
+                  lines.push_back(cat("  ", part.node.value, " is preparing it"));
+                }
+              }
+              if (is_willing(key)) {
+                lines.push_back(
+                    cat("  it is ready and waits for its time slice; ", describe_turn(*job)));
+              }
+            },
+            [&](const phase::Running& running) {
+              lines.push_back(cat(title, " runs on ", nodes_of(), " for ",
+                                  render_duration(running.clock.elapsed(now.wall))));
+            },
+            [&](const phase::Suspended& suspended) {
+              lines.push_back(cat(title, " is suspended on ", nodes_of(), " after ",
+                                  render_duration(suspended.clock.accumulated), " of running"));
+              lines.push_back(suspended.by_operator
+                                  ? cat("  an operator has suspended it; jctl resume ",
+                                        to_string(key), " lets it go on")
+                                  : cat("  it takes turns with others; ", describe_turn(*job)));
+            },
+            [&](const phase::Completing& completing) {
+              lines.push_back(cat(title, " is ending: ", to_string(completing.outcome.kind),
+                                  completing.outcome.detail.empty() ? "" : ", ",
+                                  completing.outcome.detail));
+              for (const Part& part : gangs.at(key).parts) {
+                if (part.state == PartState::Over) continue;
+                const Contact contact = state.find_node(part.node) != nullptr
+                                            ? state.find_node(part.node)->contact
+                                            : Contact::Unknown;
+                lines.push_back(
+                    cat("  ", part.node.value, " still cleans up (", to_string(contact), ")"));
+              }
+            },
+            [&](const phase::Finished& over) {
+              lines.push_back(cat(title, " has ended: ", describe_end(over)));
+            },
+        },
+        job->phase);
   }
   for (std::string& line : lines) response.mutable_explained()->add_lines(std::move(line));
   response.mutable_explained();

@@ -68,7 +68,14 @@ Time Controller::Impl::expected_end(const Job& job) const {
   }
   const Time by_deadline = job.spec->deadline.value_or(Time::infinity());
   if (!job.spec->time_limit) return by_deadline;
-  return std::min(by_deadline, job.started.value_or(now.wall) + *job.spec->time_limit);
+  Duration left = *job.spec->time_limit;
+  if (const auto* running = std::get_if<phase::Running>(&job.phase)) {
+    left = left - running->clock.elapsed(now.wall);
+  } else if (const auto* suspended = std::get_if<phase::Suspended>(&job.phase)) {
+    if (suspended->by_operator) return by_deadline;
+    left = left - suspended->clock.accumulated;
+  }
+  return std::min(by_deadline, now.wall + *planner.stretched(job.spec->queue, left));
 }
 
 void Controller::Impl::start_job(const Start& start) {
@@ -92,7 +99,7 @@ void Controller::Impl::start_job(const Start& start) {
   const Attempt attempt = state.get_job(start.key).attempt + 1;
   const Job& job = state.record(start.key, job_event::Allocated{attempt, start.allocation},
                                 now.wall, turn.batch);
-  planner.apply(delta::Started{job.key, start.allocation, expected_end(job)});
+  tell_planner_started(job);
   if (job.is_element()) on_element_started(job);
   Gang& gang = make_gang(job);
   for (std::size_t i = 0; i < gang.parts.size(); ++i) send_prepare(job, gang, i);
@@ -143,7 +150,11 @@ void Controller::Impl::on_prepared(const NodeName& node, const wire::Prepared& m
     if (part.state != PartState::Over) send_stop(*job, *gang, index);
   } else if (part.state == PartState::Asked) {
     part.state = PartState::Prepared;
-    if (++gang->prepared == gang->parts.size() && is_starting(*job)) launch(key);
+    if (++gang->prepared == gang->parts.size() && is_starting(*job)) {
+      if (find_slicer(*job) == nullptr) return launch(key);
+      await_no_more(*gang);  // of the nodes: it waits for its time slice
+      touch_slices(*job);
+    }
   } else if (is_running(*job) && part.state == PartState::Launched) {
     // It has not heard the order, or it was asked for its address by launch_late(). Launching twice
     // changes nothing.
@@ -160,7 +171,7 @@ void Controller::Impl::launch(JobKey key) {
     gang.parts[i].state = PartState::Launched;
     send_launch(job, gang, i);
   }
-  planner.apply(delta::Started{key, *job.allocation(), expected_end(job)});
+  tell_planner_started(job);
   mail(job, MailAbout::Begin);
   on_dependency_news(book.on_started(key, now.wall));
   open_sessions_with(key);
@@ -287,6 +298,7 @@ void Controller::Impl::part_over(JobKey key, std::size_t index, Outcome outcome)
   gangs_with_changed_claims.insert(key);
 
   const Job& job = state.get_job(key);
+  touch_slices(job);
   if (is_completing(job)) {
     send_release(part.node, key, gang.attempt);
     settle_if_cleaned(key);
@@ -358,6 +370,7 @@ void Controller::Impl::end_attempt(
   const Job& job = state.record(key, job_event::Ended{gang.attempt, std::move(outcome), again, retry},
                                 now.wall, turn.batch);
   await_no_more(gang);
+  touch_slices(job);
   gang.stop_at_once = at_once;
   gangs_with_changed_claims.insert(key);
   want_pass();
@@ -416,7 +429,7 @@ void Controller::Impl::settle_if_cleaned(JobKey key) {
   }
   gangs.erase(gang);
   gangs_with_changed_claims.erase(key);
-  planner.apply(delta::Ended{key});
+  tell_planner_ended(key);
   want_pass();
   const Outcome* const outcome = state.get_job(key).outcome();
   std::string why = outcome != nullptr ? outcome->detail : std::string();
@@ -447,7 +460,7 @@ void Controller::Impl::tell_planner_of_claims() {
         held.shares.push_back(job.allocation()->shares[i]);
       }
     }
-    planner.apply(delta::Started{key, std::move(held), expected_end(job)});
+    tell_planner_started(job, held);
   }
 }
 

@@ -84,6 +84,7 @@ void Controller::Impl::on_node_message(io::PeerId from, const wire::FromNode& me
   if (message.has_finished()) return on_step_finished(node, message.finished());
   if (message.has_refused()) return on_refused(node, message.refused());
   if (message.has_session()) return on_from_session(node, message.session());
+  if (message.has_paused()) return on_paused(node, message.paused());
 }
 
 void Controller::Impl::on_heartbeat(io::PeerId from,
@@ -96,15 +97,14 @@ void Controller::Impl::on_heartbeat(io::PeerId from,
   wire::ToNode answer;
   answer.mutable_heartbeat_ack()->set_boot_ns(message.boot_ns());
   send_node(node, std::move(answer));
-  // Orders to stop are repeated, in case a shepherd missed one.
+  // Orders to stop, to stand still and to go on are repeated, in case a shepherd missed one.
   for (const JobKey key : link.gangs) {
     const Job& job = state.get_job(key);
     const Gang& gang = gangs.at(key);
-    if (job.outcome() == nullptr) continue;
+    if (job.outcome() == nullptr && gang.pause_number == 0) continue;
     for (std::size_t i = 0; i < gang.parts.size(); ++i) {
-      if (gang.parts[i].node == node && gang.parts[i].state != PartState::Over) {
-        send_stop(job, gang, i);
-      }
+      if (gang.parts[i].node != node || gang.parts[i].state == PartState::Over) continue;
+      job.outcome() != nullptr ? send_stop(job, gang, i) : send_pause(key, gang, i);
     }
   }
   for (const auto& [key, attempt] : std::set(link.orphans)) stop_orphan(node, key, attempt);
@@ -172,6 +172,7 @@ void Controller::Impl::reconcile(const NodeName& node, const wire::Register& mes
       if (at_node == held.end() && part.state == PartState::Prepared) {
         part.state = PartState::Asked;
         --gang->second.prepared;
+        await_preparation(key, gang->second);
       }
       if (part.state == PartState::Asked) send_prepare(job, gang->second, found->index);
     } else if (at_node == held.end()) {
@@ -182,11 +183,15 @@ void Controller::Impl::reconcile(const NodeName& node, const wire::Register& mes
       send_stop(job, gang->second, found->index);
     } else if (at_node->second == wire::HeldAttempt::PREPARED ||
                at_node->second == wire::HeldAttempt::PREPARING) {
+      order_pause_again(key, gang->second, found->index);  // before it is launched
       part.wants_launch = true;
       launch_late(job, gang->second);
     } else if (gang->second.due && part.address.empty()) {
       // Others wait for its address, and it may not have heard the question.
       send_prepare(job, gang->second, found->index);
+    }
+    if (at_node != held.end() && at_node->second == wire::HeldAttempt::RUNNING) {
+      order_pause_again(key, gang->second, found->index);
     }
   }
 }
@@ -238,14 +243,21 @@ void Controller::Impl::on_list_nodes(io::PeerId from,
     wire::NodeView* const view = response.mutable_nodes()->add_nodes();
     wire::to_wire(*state.find_node(name), view->mutable_state());
     Resources used;
+    std::set<std::int32_t> shared_cores;  // of gangs that take turns each core counts once
     if (const auto link = links.find(name); link != links.end()) {
       for (const JobKey key : link->second.gangs) {
-        if (const NodeShare* const share = state.get_job(key).allocation()->find(name)) {
+        const Job& job = state.get_job(key);
+        if (const NodeShare* const share = job.allocation()->find(name)) {
           used = used + share->resources;
+          if (find_slicer(job) != nullptr) {
+            used.cores -= share->resources.cores;
+            shared_cores.insert(share->cores.begin(), share->cores.end());
+          }
           wire::to_wire(key, view->add_jobs());
         }
       }
     }
+    used.cores += static_cast<std::int64_t>(shared_cores.size());
     wire::to_wire(used, view->mutable_used());
     view->set_silent_ns(watch.silence(name, now.boot).value_or(Duration{}).ns);
     bytes += view->ByteSizeLong();

@@ -212,6 +212,18 @@ std::optional<Duration> parse_positive(std::string_view text) {
   return duration && duration->ns > 0 ? duration : std::nullopt;
 }
 
+// "2:30s"
+std::optional<TimeSlicing> parse_time_slicing(std::string_view text) {
+  const std::size_t colon = text.find(':');
+  if (colon == std::string_view::npos) return std::nullopt;
+  const auto gangs = parse_integer<std::int64_t>(text.substr(0, colon));
+  const auto slice = parse_time_limit(text.substr(colon + 1));
+  if (!gangs || *gangs < 2 || *gangs > 16 || !slice || *slice < milliseconds(500)) {
+    return std::nullopt;
+  }
+  return TimeSlicing{*gangs, *slice};
+}
+
 void describe(CLI::App& app, Options& options) {
   app.require_subcommand(1);
   app.set_version_flag("-V,--version", "gangway " GANGWAY_VERSION);
@@ -235,6 +247,9 @@ void describe(CLI::App& app, Options& options) {
             "How often executors say that they live [5s]");
   add_value(*up, "--kill-grace", options.wishes.kill_grace, &parse_positive, "a time such as 30s",
             "From SIGTERM to SIGKILL [30s]");
+  add_value(*up, "--time-slicing", options.wishes.time_slicing, &parse_time_slicing,
+            "a number of jobs and a time, such as 2:30s",
+            "A queue \"sliced\" in which so many jobs share cores in turns of this length");
   add_extras(*up, "--feature", "NODES=NAME[,NAME]", options.wishes,
              "What jobs can ask of nodes by --constraint, as n[01-02]=ib,ssd; also again",
              [](config::NodesConfig& entry, std::string_view item) {

@@ -1,10 +1,12 @@
 // jctl: what operators do.
 #include <algorithm>
+#include <span>
 
 #include "queues/base/text.hpp"
 #include "queues/config/config.hpp"
 #include "queues/model/account.hpp"
 #include "queues/model/idset.hpp"
+#include "queues/wire/convert.hpp"
 #include "submit/account_tree.hpp"
 #include "submit/console.hpp"
 #include "submit/job_list.hpp"
@@ -34,6 +36,8 @@ constexpr Verb kVerb{
        jctl accounts add ACCOUNT --user NAMES  users in it; --shares N
        jctl accounts set ACCOUNT               other shares, another parent; of users with --user
        jctl accounts remove ACCOUNT            it and its users, or some of them with --user
+       jctl suspend IDS                        jobs stand still on all their nodes, and keep them
+       jctl resume IDS                         they go on
        jctl ping                               does the scheduler answer
        jctl check FILE                         all errors of a configuration file, with their lines
 
@@ -44,6 +48,9 @@ Shares count among siblings: 50 of 100 are as much as 1 of 2. Without --shares i
 --parent the account stands at the top. Users that stand in no account are users of the account root.
 What has jobs that wait or run is not removed. jhist shares shows what has been used.
 
+A suspended job has its processes stopped and holds its cores and memory; neither its time limit nor
+its user's share is charged for that time. In a queue with time slices it goes on with its next slice.
+
   -r, --reason TEXT  why; shown by jnodes
       --socket PATH  the scheduler's socket; default $GANGWAY_SOCKET
   -h, --help    -V, --version
@@ -53,6 +60,7 @@ examples:
   jctl node n[01-04] --resume
   jctl accounts add physics --shares 50
   jctl accounts add physics --user ann,bob --shares 10
+  jctl suspend 42
   jctl check /etc/gangway/gangway.yaml
 )",
     kOptions};
@@ -169,6 +177,20 @@ int run_accounts(const Invocation& invocation) {
   return code;
 }
 
+int run_act(const Invocation& invocation, wire::Act::Verb verb) {
+  const std::span<const std::string> words(invocation.operands());
+  const Result<Targets> targets = parse_targets(words.subspan(1));
+  if (!targets) invocation.fail_usage(targets.error().message());
+  if (targets->empty()) {
+    invocation.fail_usage(cat("which jobs? for example: jctl ", words.front(), " 42"));
+  }
+  wire::Act act;
+  act.set_verb(verb);
+  for (const JobKey key : targets->jobs) wire::to_wire(key, act.add_keys());
+  for (const WorkflowId id : targets->workflows) act.add_workflows(id.value);
+  return act_on(invocation, act, false);
+}
+
 int run_ping(const Invocation& invocation) {
   wire::Request request;
   request.mutable_ping();
@@ -200,13 +222,18 @@ int run(int argc, char** argv) {
   const std::string what = invocation.operands().empty() ? "" : invocation.operands().front();
   if (what == "node") return run_node(invocation);
   if (what == "accounts") return run_accounts(invocation);
+  if (what == "suspend") return run_act(invocation, wire::Act::SUSPEND);
+  if (what == "resume") return run_act(invocation, wire::Act::RESUME);
   if (what == "ping") return run_ping(invocation);
   if (what == "check") return run_check(invocation);
   if (what.empty())
-    invocation.fail_usage("what? node, accounts, ping or check; --help shows examples");
-  const std::string near = nearest(what, {"node", "accounts", "ping", "check"});
+    invocation.fail_usage(
+        "what? node, accounts, suspend, resume, ping or check; --help shows examples");
+  const std::string near =
+      nearest(what, {"node", "accounts", "suspend", "resume", "ping", "check"});
   invocation.fail_usage(cat("unknown command \"", what, "\"",
-                            near.empty() ? std::string("; there are node, accounts, ping and check")
+                            near.empty() ? std::string("; there are node, accounts, suspend, "
+                                                       "resume, ping and check")
                                          : cat("; did you mean ", near, "?")));
 }
 

@@ -36,9 +36,9 @@ Duration elapsed_of(const wire::JobState& state, Time now) {
                  .since = time_if(state.has_clock_since_ns(), state.clock_since_ns())};
   const Duration counted = clock.elapsed(now);
   if (counted > Duration{}) return counted;
-  // A finished job keeps no clock: its two times are left.
+  // A finished job keeps no clock: its two times are left, and what it stood still between them.
   if (state.has_started_at_ns() && state.has_ended_at_ns()) {
-    return Time{state.ended_at_ns()} - Time{state.started_at_ns()};
+    return Time{state.ended_at_ns()} - Time{state.started_at_ns()} - Duration{state.paused_ns()};
   }
   return {};
 }

@@ -85,6 +85,27 @@ const Key<FairShareConfig> kFairShareKeys[] = {
      }},
 };
 
+// Less, and a node would be busy with nothing but the change.
+constexpr Duration kLeastSlice = milliseconds(500);
+// Memory for more would hardly be there.
+constexpr std::int64_t kMostGangs = 16;
+
+void read_time_slicing(const Value& v, Queue& queue) {
+  TimeSlicing slicing;
+  const std::size_t before = v.errors().size();
+  if (!v.has_keys()) return v.fail("must be {gangs: 2, slice: 30s}, or a part of that");
+  v.read_names([&](const std::string& name, const Value& value) {
+    if (name == "gangs") {
+      value.read(slicing.gangs, 2, kMostGangs);
+    } else if (name == "slice") {
+      value.read(slicing.slice, kLeastSlice);
+    } else {
+      value.fail("time_slicing has gangs and slice");
+    }
+  });
+  if (v.errors().size() == before) queue.time_slicing = slicing;
+}
+
 const Key<Queue> kQueueKeys[] = {
     {"name", "",
      [](const Value& v, Queue& q) {
@@ -118,6 +139,14 @@ const Key<Queue> kQueueKeys[] = {
     {"memory_per_core", "memory of a job that names none, for each of its cores",
      [](const Value& v, Queue& q) { v.read(q.default_memory_per_core); },
      [](const Queue& q) { return render_exactly(q.default_memory_per_core); }},
+    {"time_slicing",
+     "its jobs may share cores in turns, as {gangs: 2, slice: 30s}; not set: they do not",
+     [](const Value& v, Queue& q) { read_time_slicing(v, q); },
+     [](const Queue& q) {
+       return q.time_slicing ? cat("{gangs: ", q.time_slicing->gangs,
+                                   ", slice: ", render_exactly(q.time_slicing->slice), "}")
+                             : std::string();
+     }},
     {"default", "the queue of a job that names none",
      [](const Value& v, Queue& q) { v.read(q.is_default); },
      [](const Queue& q) { return std::string(q.is_default ? "true" : "false"); }},

@@ -115,6 +115,8 @@ void Value::read_names(
   }
 }
 
+bool Value::has_keys() const { return node_.IsMap(); }
+
 bool Value::is_word(std::string_view word) const {
   return node_.IsScalar() && node_.Scalar() == word;
 }

@@ -67,6 +67,7 @@ class Value {
   }
 
   [[nodiscard]] bool is_word(std::string_view word) const;
+  [[nodiscard]] bool has_keys() const;
   [[nodiscard]] const YAML::Node& node() const { return node_; }
   [[nodiscard]] int line() const { return line_; }
   [[nodiscard]] int line_of(const YAML::Node& node) const;

@@ -156,7 +156,7 @@ bool same_state(const Job& a, const Job& b) {
          a.attempt == b.attempt && a.launch_failures == b.launch_failures &&
          a.retries_used == b.retries_used && a.array == b.array && a.position == b.position &&
          a.submitted == b.submitted && a.eligible == b.eligible && a.started == b.started &&
-         a.ended == b.ended && a.usage == b.usage && a.version == b.version;
+         a.ended == b.ended && a.usage == b.usage && a.paused == b.paused && a.version == b.version;
 }
 
 }  // namespace gangway

@@ -93,6 +93,7 @@ struct Running {
 struct Suspended {
   Allocation allocation;
   RunClock clock;
+  bool by_operator = false;  // until an operator resumes it; else until its next time slice
   friend bool operator==(const Suspended&, const Suspended&) = default;
 };
 struct Completing {  // its outcome is known; some nodes still clean up
@@ -171,6 +172,7 @@ struct Job {
   std::optional<Time> started;   // of the newest attempt
   std::optional<Time> ended;
   JobUsage usage;             // of the newest attempt that has ended
+  Duration paused;            // between `started` and `ended`; known when it has ended
   std::uint64_t version = 0;  // rises with each event
 
   [[nodiscard]] bool is_element() const { return key.index != JobKey::kNoIndex; }

@@ -40,7 +40,9 @@ struct Allocated {
   Allocation allocation;
 };
 struct Launched {};  // every node prepared; the order is out
-struct Suspended {};
+struct Suspended {
+  bool by_operator = false;
+};
 struct Resumed {};
 struct Ended {
   Attempt attempt = 0;

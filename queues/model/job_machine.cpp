@@ -1,5 +1,6 @@
 #include "queues/model/job_machine.hpp"
 
+#include <algorithm>
 #include <utility>
 
 #include "queues/base/overloaded.hpp"
@@ -91,6 +92,7 @@ class Step {
   bool operator()(phase::Waiting&, const event::Allocated& e) {
     job_.attempt = e.attempt;
     job_.started.reset();
+    job_.paused = {};
     return enter(phase::Starting{e.allocation});
   }
   bool operator()(phase::Waiting&, const event::CancelledWaiting& e) {
@@ -120,18 +122,25 @@ class Step {
   bool operator()(phase::Starting& from, const event::Ended& e) {
     return complete(std::move(from.allocation), e, false);
   }
-  bool operator()(phase::Running& from, const event::Suspended&) {
+  bool operator()(phase::Running& from, const event::Suspended& e) {
     const RunClock paused{.accumulated = from.clock.elapsed(at_), .since = std::nullopt};
-    return enter(phase::Suspended{std::move(from.allocation), paused});
+    return enter(phase::Suspended{std::move(from.allocation), paused, e.by_operator});
   }
   bool operator()(phase::Running& from, const event::Ended& e) {
+    note_paused(from.clock);
     return complete(std::move(from.allocation), e, true);
+  }
+  bool operator()(phase::Suspended& from, const event::Suspended& e) {
+    if (from.by_operator == e.by_operator) return false;
+    from.by_operator = e.by_operator;
+    return true;
   }
   bool operator()(phase::Suspended& from, const event::Resumed&) {
     const RunClock going{.accumulated = from.clock.accumulated, .since = at_};
     return enter(phase::Running{std::move(from.allocation), going});
   }
   bool operator()(phase::Suspended& from, const event::Ended& e) {
+    note_paused(from.clock);
     return complete(std::move(from.allocation), e, true);
   }
   bool operator()(phase::Completing& from, const event::Cleaned& e) {
@@ -149,6 +158,7 @@ class Step {
     job_.eligible.reset();
     job_.started.reset();
     job_.ended.reset();
+    job_.paused = {};
     return enter(phase::Waiting{reason});
   }
   // Cancelled while it was on its way back to Waiting.
@@ -176,6 +186,11 @@ class Step {
   bool enter(Phase next) {
     job_.phase = std::move(next);
     return true;
+  }
+  void note_paused(const RunClock& clock) {
+    // A clock that is set back meanwhile must not make a pause of it.
+    const Duration since_start = at_ - job_.started.value_or(at_);
+    job_.paused = std::max(Duration{}, since_start - clock.elapsed(at_));
   }
   bool complete(Allocation allocation, const event::Ended& e, bool launched) {
     count_launch_failure(job_, e.outcome, launched);

@@ -12,6 +12,9 @@
 //   Completing --Cleaned-->        Finished        (outcome stands)
 //   Completing --Cleaned-->        Waiting         (requeue)
 //
+// A Suspended job is Suspended once more when it is not, or not only, its time slice that is over:
+// an operator suspends it, or lets it go on in its next slice. Paused time is never run time.
+//
 // Eligible, ReasonChanged, Held, Released, Altered and Dropped change a waiting job and leave it
 // Waiting; Held and
 // Released are also noted on a running one, for the case that it is requeued. A Completing job that

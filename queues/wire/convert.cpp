@@ -617,6 +617,7 @@ void put_phase(const Phase& p, JobState* out) {
           [&](const phase::Suspended& s) {
             to_wire(s.allocation, out->mutable_allocation());
             put_clock(s.clock, out);
+            out->set_suspended_by_operator(s.by_operator);
           },
           [&](const phase::Completing& c) {
             to_wire(c.allocation, out->mutable_allocation());
@@ -663,7 +664,7 @@ Result<Phase> get_phase(const JobState& m) {
     case 3: {
       GANGWAY_ASSIGN(auto allocation, get_allocation(m));
       GANGWAY_ASSIGN(const auto clock, get_clock(m));
-      return Phase(phase::Suspended{std::move(allocation), clock});
+      return Phase(phase::Suspended{std::move(allocation), clock, m.suspended_by_operator()});
     }
     case 4: {
       GANGWAY_ASSIGN(auto allocation, get_allocation(m));
@@ -728,6 +729,7 @@ void to_wire(const gangway::Job& job, JobState* out) {
   if (job.eligible) out->set_eligible_at_ns(job.eligible->ns);
   if (job.started) out->set_started_at_ns(job.started->ns);
   if (job.ended) out->set_ended_at_ns(job.ended->ns);
+  out->set_paused_ns(job.paused.ns);
   out->set_version(job.version);
   if (job.usage != gangway::JobUsage{}) to_wire(job.usage, out->mutable_usage());
   out->set_retries_used(job.retries_used);
@@ -753,6 +755,7 @@ Result<gangway::Job> from_wire(const JobState& m, std::shared_ptr<const gangway:
   GANGWAY_ASSIGN(job.started,
                  to_optional_time(m.has_started_at_ns(), m.started_at_ns(), "started_at_ns"));
   GANGWAY_ASSIGN(job.ended, to_optional_time(m.has_ended_at_ns(), m.ended_at_ns(), "ended_at_ns"));
+  GANGWAY_ASSIGN(job.paused, to_duration(m.paused_ns(), "paused_ns"));
   job.version = m.version();
   job.usage = from_wire(m.usage());
   job.retries_used = m.retries_used();

@@ -36,7 +36,9 @@ void put(const gangway::JobEvent& event, JobEvent* out) {
             to_wire(e.allocation, out->mutable_allocated()->mutable_allocation());
           },
           [&](const job_event::Launched&) { out->mutable_launched(); },
-          [&](const job_event::Suspended&) { out->mutable_suspended(); },
+          [&](const job_event::Suspended& e) {
+            out->mutable_suspended()->set_by_operator(e.by_operator);
+          },
           [&](const job_event::Resumed&) { out->mutable_resumed(); },
           [&](const job_event::Ended& e) {
             auto* m = out->mutable_ended();
@@ -104,7 +106,7 @@ Result<gangway::JobEvent> get(const JobEvent& m) {
     case wire::JobEvent::kLaunched:
       return JobEvent(job_event::Launched{});
     case wire::JobEvent::kSuspended:
-      return JobEvent(job_event::Suspended{});
+      return JobEvent(job_event::Suspended{m.suspended().by_operator()});
     case wire::JobEvent::kResumed:
       return JobEvent(job_event::Resumed{});
     case wire::JobEvent::kEnded: {

@@ -16,8 +16,12 @@ constexpr std::size_t kMostMoved = 16;
 
 class Walk {
  public:
-  Walk(Profile& profile, Time now, const BackfillRules& rules, const std::vector<Reserved>& kept)
-      : profile_(profile), now_(now), rules_(rules) {
+  Walk(Profile& profile,
+       TimeSlices* slices,
+       Time now,
+       const BackfillRules& rules,
+       const std::vector<Reserved>& kept)
+      : profile_(profile), slices_(slices), now_(now), rules_(rules) {
     for (const Reserved& promise : kept) {
       hold(promise, std::max(promise.start, now));
       kept_.insert(promise.key);
@@ -25,7 +29,7 @@ class Walk {
   }
 
   ~Walk() {  // starts are not assumed before the caller says so
-    for (const Start& start : result_.starts) profile_.end(start.key);
+    for (const Start& start : result_.starts) undo_start(start.key);
     for (const Reserved& reserved : result_.reserved) profile_.end(reserved.key);
   }
   Walk(const Walk&) = delete;
@@ -93,6 +97,11 @@ class Walk {
       start(job, *placed.placement, planned_end(end_of(now_, job.request->limit)));
       return true;
     }
+    return try_start_beside_reservations(job, placed) ||
+           (is_sliced(job) && try_start_in_a_row(job));
+  }
+
+  bool try_start_beside_reservations(const InLine& job, const PlacedNow& placed) {
     // With a single node there is nowhere else to move to.
     if (!placed.only_reservations_forbid || result_.reserved.empty() ||
         result_.reserved.size() > kMostMoved || profile_.node_count() == 1) {
@@ -105,6 +114,34 @@ class Walk {
     return try_start_in_the_way(job);
   }
 
+  [[nodiscard]] bool is_sliced(const InLine& job) const {
+    return slices_ != nullptr && slices_->is_sliced(job.request->queue);
+  }
+
+  // On cores of gangs of its queue, in turns with them.
+  bool try_start_in_a_row(const InLine& job) {
+    auto placed = slices_->place(profile_, *job.request, now_);
+    if (!placed) return false;
+    result_.starts.push_back(
+        {job.key, make_allocation(profile_, *job.request, placed->placement, placed->claims)});
+    run(job, planned_end(end_of(now_, job.request->limit)), placed->claims);
+    shadow_.reset();  // what others hold has moved, too
+    return true;
+  }
+
+  // Until the end of the walk.
+  void run(const InLine& job, Time end, const std::vector<NodeClaim>& claims) {
+    if (is_sliced(job)) {
+      slices_->start(profile_, job.key, job.request->queue, end, claims);
+    } else {
+      profile_.start(job.key, end, claims);
+    }
+  }
+  void undo_start(JobKey key) {
+    const bool sliced = slices_ != nullptr && slices_->holds(key);
+    sliced ? slices_->end(profile_, key) : profile_.end(key);
+  }
+
   void start(const InLine& job, const Placement& placement, Time end) {
     start(job, placement, end, claims_of(profile_, *job.request, placement, true));
   }
@@ -113,7 +150,7 @@ class Walk {
              Time end,
              const std::vector<NodeClaim>& claims) {
     result_.starts.push_back({job.key, make_allocation(profile_, *job.request, placement, claims)});
-    profile_.start(job.key, end, claims);
+    run(job, end, claims);
     if (shadow_) shadow_->on_started(claims);
   }
 
@@ -182,9 +219,9 @@ class Walk {
       start(job, *placement, end);
       all_found = reserve_again(before);
       std::vector<NodeClaim> claims = profile_.claims_of(job.key);
-      profile_.end(job.key);
+      undo_start(job.key);
       if (all_found) {
-        profile_.start(job.key, planned_end(end), std::move(claims));
+        run(job, planned_end(end), claims);
       } else {
         result_.starts.pop_back();
       }
@@ -206,6 +243,7 @@ class Walk {
   }
 
   Profile& profile_;
+  TimeSlices* slices_;
   Time now_;
   BackfillRules rules_;
   std::set<JobKey> kept_;         // and not looked at yet
@@ -225,10 +263,11 @@ BackfillResult backfill(Profile& profile,
                         Line& line,
                         Time now,
                         const BackfillRules& rules,
-                        const std::vector<Reserved>& kept) {
+                        const std::vector<Reserved>& kept,
+                        TimeSlices* slices) {
   profile.settle();
   profile.advance(now);
-  return Walk(profile, now, rules, kept).run(line, kept);
+  return Walk(profile, slices, now, rules, kept).run(line, kept);
 }
 
 Promise promise_of(const Reserved& reserved, const Profile& profile) {

@@ -28,6 +28,7 @@
 #include "scheduler/policy/planner.hpp"
 #include "scheduler/policy/profile.hpp"
 #include "scheduler/policy/request.hpp"
+#include "scheduler/policy/time_slices.hpp"
 
 namespace gangway::scheduler {
 
@@ -72,12 +73,14 @@ struct BackfillResult {
 };
 
 // `kept` are the promises of the last walk; empty unless the policy keeps them. Time has come to
-// `now` in `profile`, which is otherwise as before afterwards.
+// `now` in `profile`, which is otherwise as before afterwards. `slices`: the gangs of time-sliced
+// queues in it; as before afterwards, too. Without it no gangs share cores.
 [[nodiscard]] BackfillResult backfill(Profile& profile,
                                       Line& line,
                                       Time now,
                                       const BackfillRules& rules,
-                                      const std::vector<Reserved>& kept = {});
+                                      const std::vector<Reserved>& kept = {},
+                                      TimeSlices* slices = nullptr);
 
 // The first reservation, if its start is known.
 [[nodiscard]] std::optional<Promise> promise_of(const BackfillResult& result,

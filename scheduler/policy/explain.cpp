@@ -65,8 +65,10 @@ class Planner::Impl::Play {
           note_start(start.allocation, ended, played.profile, answer);
           return answer;
         }
-        const Time end = end_of(now, played.waiting.at(start.key).job.limit);
-        played.on(delta::Started{start.key, start.allocation, end});
+        const Candidate& starts = played.waiting.at(start.key).job;
+        const QueueName queue = starts.queue;
+        const Time end = end_of(now, played.slices.stretched(queue, starts.limit));
+        played.on(delta::Started{start.key, start.allocation, end, queue});
       }
       const auto ends = played.profile.ends_after(now);
       std::optional<Time> next;
@@ -98,6 +100,7 @@ class Planner::Impl::Play {
     Impl played;
     played.policy = of_.policy;
     played.profile = of_.profile;
+    played.slices = of_.slices;
     played.pricing = of_.pricing;
     for (const Waiting* job : jobs_) played.on(delta::Waits{job->job});
     std::vector<Reserved> kept;

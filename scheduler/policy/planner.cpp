@@ -158,6 +158,7 @@ void Planner::Impl::on(const delta::RulesAre& d) {
 void Planner::Impl::on(const delta::QueuesAre& d) {
   queues = d.queues;
   profile.set_queues(d.queues);
+  slices.set_queues(d.queues);
   pricing.set_queues(d.queues);
   line_up_again();
   freed = true;
@@ -188,11 +189,11 @@ void Planner::Impl::on(const delta::Waits& d) {
     return move(known->second, job, place);
   }
   on(delta::WaitsNoMore{job.key});
-  const auto [found, is_new] =
-      classes.try_emplace(request_key(job.queue, job.limit, job.components));
+  const std::optional<Duration> limit = slices.stretched(job.queue, job.limit);
+  const auto [found, is_new] = classes.try_emplace(request_key(job.queue, limit, job.components));
   Classes::value_type* const in = &*found;
   if (is_new) {
-    in->second.request = make_request(job.queue, job.limit, job.components, profile.kinds());
+    in->second.request = make_request(job.queue, limit, job.components, profile.kinds());
   }
   change_line(in->second, [&](std::set<Place>& line) { line.insert(place); });
   waiting.insert_or_assign(job.key, Waiting{job, place, in, told});
@@ -235,15 +236,19 @@ bool Planner::Impl::forget(JobKey key) {
 }
 void Planner::Impl::on(const delta::Started& d) {
   forget(d.key);
-  if (profile.is_claimed_by(d.key)) {  // its end has moved
-    profile.end(d.key);
-    freed = true;
-  }
+  const bool moves = profile.is_claimed_by(d.key);  // its end
+  freed = freed || moves;
   if (complete) memory.holds = false;
-  profile.start(d.key, planned_end(d.expected_end), claims_of(profile, d.allocation));
+  const Time end = planned_end(d.expected_end);
+  std::vector<NodeClaim> claims = claims_of(profile, d.allocation);
+  if (slices.is_sliced(d.queue)) {
+    return slices.start(profile, d.key, d.queue, end, std::move(claims));
+  }
+  if (moves) profile.end(d.key);
+  profile.start(d.key, end, std::move(claims));
 }
 void Planner::Impl::on(const delta::Ended& d) {
-  profile.end(d.key);
+  slices.holds(d.key) ? slices.end(profile, d.key) : profile.end(d.key);
   memory.holds = false;
   freed = true;
 }
@@ -320,7 +325,8 @@ BackfillResult Planner::Impl::walk(Time now, int budget, std::vector<JobClass*>&
   std::vector<Reserved> kept;
   kept.reserve(promised.size());
   for (const auto& [place, promise] : promised) kept.push_back(promise.reserved);
-  BackfillResult result = backfill(profile, line, now, {.policy = policy, .budget = budget}, kept);
+  BackfillResult result =
+      backfill(profile, line, now, {.policy = policy, .budget = budget}, kept, &slices);
   looked_at = line.looked_at();
   return result;
 }
@@ -434,6 +440,15 @@ std::optional<PriorityTerms> Planner::priority_of(JobKey key) const {
   const auto found = impl_->waiting.find(key);
   if (found == impl_->waiting.end()) return std::nullopt;
   return impl_->pricing.terms_of(found->second.job, impl_->last_pass);
+}
+
+const SliceMatrix* Planner::slices_of(const QueueName& queue) const {
+  return impl_->slices.find(queue);
+}
+
+std::optional<Duration> Planner::stretched(const QueueName& queue,
+                                           std::optional<Duration> limit) const {
+  return impl_->slices.stretched(queue, limit);
 }
 
 std::vector<Promise> Planner::kept_promises() const { return impl_->kept_promises(); }

@@ -26,6 +26,7 @@
 #include "queues/model/job_spec.hpp"
 #include "queues/model/queue.hpp"
 #include "scheduler/policy/priority.hpp"
+#include "scheduler/policy/slice_matrix.hpp"
 #include "scheduler/policy/usage.hpp"
 
 namespace gangway::scheduler {
@@ -75,8 +76,9 @@ struct WaitsNoMore {
 struct Started {
   JobKey key;
   Allocation allocation;
-  Time expected_end;
-};  // infinity(): unlimited
+  Time expected_end;  // infinity(): unlimited
+  QueueName queue{};  // its gangs take turns if this is a queue with time slices
+};
 struct Ended {
   JobKey key;
 };  // its resources are free on all its nodes
@@ -91,6 +93,7 @@ using Delta = std::variant<delta::RulesAre,
                            delta::Started,
                            delta::Ended>;
 
+// In a queue with time slices it may have cores that others have as well (time_slices.hpp).
 struct Start {
   JobKey key;
   Allocation allocation;
@@ -161,6 +164,11 @@ class Planner {
   // The promises that the next pass keeps, in the order of jobs; none if the policy makes them
   // anew.
   [[nodiscard]] std::vector<Promise> kept_promises() const;
+  // Who takes turns with whom; nullptr: the queue has no time slices. Until the next apply().
+  [[nodiscard]] const SliceMatrix* slices_of(const QueueName& queue) const;
+  // How long a job of the queue may take for this limit if others take turns with it.
+  [[nodiscard]] std::optional<Duration> stretched(const QueueName& queue,
+                                                  std::optional<Duration> limit) const;
 
  private:
   struct Impl;

@@ -15,6 +15,7 @@
 #include "scheduler/policy/pricing.hpp"
 #include "scheduler/policy/profile.hpp"
 #include "scheduler/policy/request.hpp"
+#include "scheduler/policy/time_slices.hpp"
 
 namespace gangway::scheduler {
 
@@ -55,6 +56,7 @@ struct Planner::Impl {
   BackfillPolicy policy;
   std::vector<Queue> queues;
   Profile profile;
+  TimeSlices slices;
   Pricing pricing;
   std::unordered_map<JobKey, Waiting> waiting;  // never walked where an order could show
   Classes classes;                              // nor this

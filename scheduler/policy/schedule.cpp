@@ -7,19 +7,27 @@
 #include <utility>
 
 #include "scheduler/policy/pricing.hpp"
+#include "scheduler/policy/time_slices.hpp"
 
 namespace gangway::scheduler {
 
 namespace {
 
-Profile profile_of(const Snapshot& snapshot) {
+Profile profile_of(const Snapshot& snapshot, TimeSlices& slices) {
   Profile profile;
+  slices.set_queues(snapshot.queues);
   profile.set_queues(snapshot.queues);
   for (const auto& node : snapshot.nodes) {
     profile.set_node(node.name, node.capacity, node.usable, node.features);
   }
   for (const auto& job : snapshot.running) {
-    profile.start(job.key, planned_end(job.expected_end), claims_of(profile, job.allocation));
+    std::vector<NodeClaim> claims = claims_of(profile, job.allocation);
+    const Time end = planned_end(job.expected_end);
+    if (slices.is_sliced(job.queue)) {
+      slices.start(profile, job.key, job.queue, end, std::move(claims));
+    } else {
+      profile.start(job.key, end, std::move(claims));
+    }
   }
   return profile;
 }
@@ -36,12 +44,12 @@ Pricing pricing_of(const Snapshot& snapshot) {
 // The waiting jobs sorted by their places, each with a request of its own.
 class SortedLine final : public Line {
  public:
-  SortedLine(const Snapshot& snapshot, Kinds& kinds) {
+  SortedLine(const Snapshot& snapshot, const TimeSlices& slices, Kinds& kinds) {
     const Pricing pricing = pricing_of(snapshot);
     for (const Candidate& job : snapshot.waiting) {
-      jobs_.push_back({pricing.place_of(job),
-                       make_request(job.queue, job.limit, job.components, kinds),
-                       request_key(job.queue, job.limit, job.components)});
+      const std::optional<Duration> limit = slices.stretched(job.queue, job.limit);
+      jobs_.push_back({pricing.place_of(job), make_request(job.queue, limit, job.components, kinds),
+                       request_key(job.queue, limit, job.components)});
     }
     std::sort(jobs_.begin(), jobs_.end(),
               [](const Waiting& a, const Waiting& b) { return a.place < b.place; });
@@ -124,10 +132,11 @@ class SortedLine final : public Line {
 }  // namespace
 
 PlanDelta schedule(const Snapshot& snapshot, Time now, const BackfillRules& rules) {
-  Profile profile = profile_of(snapshot);
-  SortedLine line(snapshot, profile.kinds());
+  TimeSlices slices;
+  Profile profile = profile_of(snapshot, slices);
+  SortedLine line(snapshot, slices, profile.kinds());
   const std::vector<Reserved> kept = line.keep(snapshot.promises, snapshot.freed, now, profile);
-  const BackfillResult result = backfill(profile, line, now, rules, kept);
+  const BackfillResult result = backfill(profile, line, now, rules, kept, &slices);
   return {.starts = result.starts,
           .reasons = line.reasons(result),
           .promise = promise_of(result, profile),

@@ -5,6 +5,11 @@
 #include "queues/base/text.hpp"
 
 namespace gangway::one_machine {
+
+namespace {
+constexpr std::string_view kSlicedQueue = "sliced";
+}
+
 config::Config cluster_config(config::Config before,
                               const ClusterLayout& layout,
                               const NetworkPlan& network,
@@ -44,6 +49,16 @@ config::Config cluster_config(config::Config before,
   for (const auto& row : kernel) {
     if (row.ok || row.waiver.empty()) continue;
     if (const auto waiver = parse_waiver(row.waiver)) made.executor.waivers.insert(*waiver);
+  }
+  if (wishes.time_slicing) {
+    if (made.queues.empty()) {  // the one that there is without any, before ours
+      made.queues.push_back({.name = QueueName("batch"), .is_default = true});
+    }
+    const auto sliced =
+        std::ranges::find(made.queues, QueueName(std::string(kSlicedQueue)), &Queue::name);
+    Queue& queue = sliced != made.queues.end() ? *sliced : made.queues.emplace_back();
+    queue.name = QueueName(std::string(kSlicedQueue));
+    queue.time_slicing = wishes.time_slicing;
   }
   made.mpi.tcp_networks = machine.own_networks ? network.network : "127.0.0.0/8";
   return made;

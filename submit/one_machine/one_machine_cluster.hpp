@@ -31,6 +31,7 @@ struct ClusterWishes {
   std::optional<Duration> heartbeat;
   std::optional<Duration> kill_grace;
   bool allow_root_jobs = false;
+  std::optional<TimeSlicing> time_slicing;  // of a queue "sliced"; none: as before
   // What some nodes have besides: named resources and features; none: as before.
   std::vector<config::NodesConfig> extras;
 };

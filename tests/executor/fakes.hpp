@@ -120,6 +120,10 @@ class FakeRuntime final : public containers::ContainerRuntime {
     }
   }
   void signal_others(int number, std::uint32_t) override { signals.push_back(number); }
+  void pause(bool on, std::function<void(Result<void>)> done) override {
+    pauses.push_back(on);
+    paused = std::move(done);
+  }
   [[nodiscard]] containers::SandboxUsage usage() const override { return {}; }
   void cleanup(std::function<void(containers::SandboxUsage)> done) override {
     cleaned = std::move(done);
@@ -132,6 +136,8 @@ class FakeRuntime final : public containers::ContainerRuntime {
   std::map<std::uint32_t, std::function<void(containers::ProgramEnd)>> ends;
   std::vector<int> signals;  // to all
   std::vector<std::pair<std::uint32_t, int>> signals_to;
+  std::vector<bool> pauses;
+  std::function<void(Result<void>)> paused;
   std::function<void(containers::SandboxUsage)> cleaned;
 };
 

@@ -554,5 +554,81 @@ TEST(StepMachine, ImpossibleNewsIsNoted) {
   EXPECT_EQ(step.machine.phase(), StepPhase::Preparing);
 }
 
+// ---- standing still ----------------------------------------------------------------------------
+
+step_event::Pause pause(std::uint64_t number, bool on) { return {number, on}; }
+
+TEST(StepMachine, PauseIsToldWhenEveryProgramStandsStill) {
+  Step step(order());
+  const auto* paused = step.to_running().on(pause(7, true)).find<step_action::PausePrograms>();
+  ASSERT_NE(paused, nullptr);
+  EXPECT_TRUE(paused->on);
+  EXPECT_EQ(step.find<step_action::ReportPaused>(), nullptr);
+  EXPECT_TRUE(step.on(pause(7, true)).actions.empty());  // repeated while it is under way
+  const auto* told = step.on(step_event::PauseSettled{true}).find<step_action::ReportPaused>();
+  ASSERT_NE(told, nullptr);
+  EXPECT_EQ(told->number, 7U);
+  EXPECT_TRUE(told->on);
+  EXPECT_NE(step.on(pause(7, true)).find<step_action::ReportPaused>(), nullptr);  // told again
+  EXPECT_EQ(step.find<step_action::PausePrograms>(), nullptr);
+}
+
+TEST(StepMachine, OfTwoPausesTheHigherNumberCounts) {
+  Step step(order());
+  step.to_running().on(pause(7, true)).on(step_event::PauseSettled{true});
+  const auto* go_on = step.on(pause(8, false)).find<step_action::PausePrograms>();
+  ASSERT_NE(go_on, nullptr);
+  EXPECT_FALSE(go_on->on);
+  EXPECT_TRUE(step.on(step_event::PauseSettled{true}).actions.empty());  // of the one before
+  EXPECT_TRUE(step.on(pause(7, true)).actions.empty());                  // late
+  const auto* told = step.on(step_event::PauseSettled{false}).find<step_action::ReportPaused>();
+  ASSERT_NE(told, nullptr);
+  EXPECT_EQ(told->number, 8U);
+}
+
+TEST(StepMachine, TheWalltimeStandsStillAndTheLeaseDoesNot) {
+  Step step(order().limit(seconds(100)).leased());
+  step.to_ready().on(step_event::Launch{}, 10);
+  EXPECT_EQ(step.armed(StepTimer::Limit), boot(110));
+  step.on(pause(1, true), 40);
+  EXPECT_NE(step.find<step_action::CancelTimer>(), nullptr);
+  EXPECT_TRUE(step.on(step_event::TimerFired{StepTimer::Limit}, 45).actions.empty());
+  EXPECT_EQ(step.on(step_event::LeaseRenewed{boot(300)}, 50).armed(StepTimer::Lease), boot(300));
+  EXPECT_EQ(step.on(pause(2, false), 200).armed(StepTimer::Limit), boot(270));
+  step.on(ended(0, exited(0)), 210);
+  EXPECT_EQ(step.finish().wall, seconds(40));
+}
+
+TEST(StepMachine, ProgramsThatArePausedBeforeTheirLaunchStartWhenTheyAreLetGoOn) {
+  for (const bool mpi : {false, true}) {
+    Step step(mpi ? order().nodes(1, 2).mpi() : order());
+    EXPECT_NE(step.to_ready().on(pause(3, true)).find<step_action::ReportPaused>(), nullptr);
+    step.on(step_event::Launch{});
+    EXPECT_EQ(step.find<step_action::StartPrograms>(), nullptr);
+    if (mpi) step.on(step_event::PmixReady{});
+    EXPECT_EQ(step.find<step_action::StartPrograms>(), nullptr);
+    EXPECT_NE(step.on(pause(4, false)).find<step_action::StartPrograms>(), nullptr);
+    EXPECT_EQ(step.machine.phase(), StepPhase::Running);
+  }
+}
+
+TEST(StepMachine, StopLetsProgramsGoOnAfterTheirTerm) {
+  Step step(order());
+  step.to_running().on(pause(1, true)).on(step_event::PauseSettled{true});
+  step.on(stop());
+  ASSERT_TRUE(step.signals(SIGTERM));
+  ASSERT_NE(step.find<step_action::PausePrograms>(), nullptr);
+  EXPECT_FALSE(step.find<step_action::PausePrograms>()->on);
+  EXPECT_TRUE(step.on(pause(2, true)).actions.empty());  // it is on its way out
+}
+
+TEST(StepMachine, TheLeasesEndKillsWhatStandsStill) {
+  Step step(order().leased());
+  step.to_running().on(pause(1, true)).on(step_event::PauseSettled{true});
+  step.on(step_event::TimerFired{StepTimer::Lease}, 100);
+  EXPECT_TRUE(step.signals(SIGKILL));
+  ASSERT_NE(step.find<step_action::PausePrograms>(), nullptr);  // v1 lets nobody die before
+}
+
 }  // namespace
 }  // namespace gangway::executor

@@ -437,6 +437,17 @@ class World {
     wire::to_wire(Error(kind, "no"), message.mutable_refused()->mutable_error());
     say(node, std::move(message));
   }
+  // Says that the last order to stand still, or to go on, is done.
+  void paused(const char* node, std::uint64_t id, Attempt attempt = 1) {
+    const wire::Pause& order = last_sent(node, wire::ToNode::kPause).pause();
+    wire::FromNode message;
+    *message.mutable_paused()->mutable_key() = order.key();
+    EXPECT_EQ(order.key().job(), id);
+    message.mutable_paused()->set_attempt(attempt);
+    message.mutable_paused()->set_number(order.number());
+    message.mutable_paused()->set_on(order.on());
+    say(node, std::move(message));
+  }
   // Prepares and launches a job that has been placed.
   void run(std::uint64_t id) {
     const Job placed = get(id);
@@ -489,6 +500,9 @@ class World {
                           m.stop().signal() != 0
                               ? cat(" signal ", m.stop().signal())
                               : cat(" ", to_string(wire::from_wire(m.stop().outcome())->kind))));
+      }
+      if (m.has_pause()) {
+        out.push_back(cat(m.pause().on() ? "pause " : "go on ", name(m.pause())));
       }
       if (m.has_heartbeat_ack()) out.push_back("ack");
       if (m.has_registered()) out.push_back("registered");

@@ -46,6 +46,13 @@ std::vector<std::string> check_now(const scheduler::Controller& controller, cons
   std::vector<std::string> broken = ledger.violations();
   std::map<NodeName, Resources> used;
   std::map<NodeName, std::map<std::int32_t, JobKey>> cores;
+  // Gangs of a time-sliced queue may have cores in common, and then never run together.
+  const auto take_turns = [](const Job& a, const Job& b) {
+    const QueueName sliced{"sliced"};
+    return a.spec->queue == sliced && b.spec->queue == sliced &&
+           !(std::holds_alternative<phase::Running>(a.phase) &&
+             std::holds_alternative<phase::Running>(b.phase));
+  };
   for (const auto& [key, job] : state.jobs()) {
     const Allocation* allocation = job.allocation();
     if (allocation == nullptr) continue;
@@ -53,15 +60,28 @@ std::vector<std::string> check_now(const scheduler::Controller& controller, cons
     // really held there is the ledger's matter.
     if (std::holds_alternative<phase::Completing>(job.phase)) continue;
     for (const NodeShare& share : allocation->shares) {
-      used[share.node] = used[share.node] + share.resources;
+      Resources holds = share.resources;
       for (const std::int32_t core : share.cores) {
         const auto [at, fresh] = cores[share.node].try_emplace(core, key);
-        if (!fresh) {
+        if (fresh) continue;
+        --holds.cores;
+        if (!take_turns(*state.find_job(at->second), job)) {
           broken.push_back(cat("core ", core, " of ", share.node.value, " is allocated to ",
                                to_string(at->second), " (",
                                phase_name(state.find_job(at->second)->phase), ") and to ",
                                to_string(key), " (", phase_name(job.phase), ")"));
         }
+      }
+      used[share.node] = used[share.node] + holds;
+    }
+    for (const NodeShare& share : allocation->shares) {
+      const auto still = ledger.stands_still(
+          share.node.value, executor::to_string(executor::AttemptKey{key, job.attempt}));
+      const auto told = controller.stands_still(key);
+      if (still && told && *still != *told) {
+        broken.push_back(cat("job ", to_string(key),
+                             *told ? " is believed to stand still on " : " is believed to run on ",
+                             share.node.value));
       }
     }
     // A gang runs only when it is whole.

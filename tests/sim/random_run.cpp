@@ -91,6 +91,10 @@ RunResult random_run(std::uint64_t seed, bool trace) {
   options.nodes = static_cast<int>(shape.between(1, 5));
   options.cores = static_cast<int>(shape.between(1, 6));
   const auto submissions = shape.between(5, 40);
+  if (shape.chance(400)) {
+    options.gangs = static_cast<int>(shape.between(2, 3));
+    options.slice = milliseconds(shape.between(300, 6000));
+  }
   const bool calm = shape.chance(150);  // some histories are without faults
 
   Cluster cluster(options);
@@ -108,7 +112,7 @@ RunResult random_run(std::uint64_t seed, bool trace) {
     const Duration at{world.rng().between(0, kUnrest.ns)};
     world.schedule(world.now().boot + at, 0, [&cluster, &options, i] {
       cluster.submit(random_submission(cluster.world().rng(), options.nodes, options.cores,
-                                       cat("submission-key-", i)));
+                                       cat("submission-key-", i), options.gangs > 0));
     });
     // Some are cancelled, at any moment of their life.
     if (!shape.chance(100)) continue;
@@ -118,6 +122,15 @@ RunResult random_run(std::uint64_t seed, bool trace) {
         cluster.act(wire::Act::CANCEL, *job);
       }
     });
+    // Some an operator lets stand still for a while.
+    if (options.gangs == 0 || !shape.chance(300)) continue;
+    for (const auto& [verb, wait] :
+         {std::pair(wire::Act::SUSPEND, seconds(4)), std::pair(wire::Act::RESUME, seconds(12))}) {
+      world.schedule(world.now().boot + at + wait, 0, [&cluster, i, verb] {
+        const auto job = cluster.job_of(cat("submission-key-", i));
+        if (job) cluster.act(verb, *job);
+      });
+    }
   }
 
   Nemesis nemesis(cluster, options.nodes);
@@ -128,6 +141,10 @@ RunResult random_run(std::uint64_t seed, bool trace) {
   cluster.runtime_faults() = RuntimeFaults{};
   // What was broken mends itself within a minute and a half.
   cluster.run_for(seconds(100));
+  // What an operator has suspended would stand still for ever.
+  if (options.gangs > 0) {
+    for (const JobId id : cluster.acknowledged()) cluster.act(wire::Act::RESUME, id);
+  }
   RunResult result;
   const bool ended = cluster.run_until([&] { return cluster.all_ended(); }, kPatience);
   cluster.run_for(seconds(60));

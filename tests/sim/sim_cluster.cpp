@@ -28,6 +28,13 @@ scheduler::ControllerConfig controller_config(const ClusterOptions& options) {
   batch.is_default = true;
   batch.default_memory_per_core = mebibytes(64);
   config.queues = {batch};
+  if (options.gangs > 0) {
+    Queue sliced = batch;
+    sliced.name = QueueName{"sliced"};
+    sliced.is_default = false;
+    sliced.time_slicing = {options.gangs, options.slice};
+    config.queues.push_back(sliced);
+  }
   config.lease = options.lease;
   config.heartbeat_every = options.heartbeat;
   config.prepare_timeout = options.prepare_timeout;
@@ -199,6 +206,9 @@ Cluster::Cluster(const ClusterOptions& options)
       ledger_(world_),
       client_(world_, network_, "login", "sched:client") {
   world_.after_each = [this] { check(); };
+  ledger_.may_take_turns = [this](const std::string& a, const std::string& b) {
+    return is_sliced(a) && is_sliced(b);
+  };
   start_scheduler();
   for (int i = 0; i < options.nodes; ++i) {
     nodes_.push_back(std::make_unique<SimNode>());
@@ -208,6 +218,12 @@ Cluster::Cluster(const ClusterOptions& options)
 }
 
 Cluster::~Cluster() { world_.after_each = {}; }
+
+bool Cluster::is_sliced(const std::string& sandbox) const {
+  const auto key = executor::parse_attempt_key(sandbox);
+  const auto job = key ? row(key->key.job) : std::nullopt;
+  return job && job->spec->queue == QueueName{"sliced"};
+}
 
 std::string Cluster::node_name(int index) const {
   return cat("n", index < 9 ? "0" : "", index + 1);

@@ -30,6 +30,8 @@ struct ClusterOptions {
   Duration lease = seconds(30);
   Duration heartbeat = seconds(2);
   Duration prepare_timeout = minutes(2);
+  int gangs = 0;  // so many share a core in a queue "sliced"; 0: there is none
+  Duration slice = seconds(3);
 };
 
 class Cluster {
@@ -104,6 +106,7 @@ class Cluster {
   void spawn_shepherd(SimNode& node, const executor::AttemptKey& key);
   void end_shepherd(SimNode& node, const executor::AttemptKey& key, const std::string& why);
   void check();
+  [[nodiscard]] bool is_sliced(const std::string& sandbox) const;
 
   ClusterOptions options_;
   World world_;

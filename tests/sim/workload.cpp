@@ -56,6 +56,10 @@ JobBuilder& JobBuilder::mpi() {
   spec_.mpi = MpiMode::Pmix;
   return *this;
 }
+JobBuilder& JobBuilder::sliced() {
+  spec_.queue = QueueName{"sliced"};
+  return *this;
+}
 JobBuilder& JobBuilder::held() {
   spec_.held = true;
   return *this;
@@ -90,8 +94,9 @@ wire::Request submit_workflow(const std::string& name,
 }
 
 namespace {
-JobSpec random_job(Rng& rng, int nodes, int cores) {
+JobSpec random_job(Rng& rng, int nodes, int cores, bool with_slices) {
   JobBuilder builder = job();
+  if (with_slices && rng.chance(600)) builder.sliced();
   if (rng.chance(300)) {
     builder.nodes(static_cast<int>(rng.between(1, nodes)));
     const int per_node = static_cast<int>(rng.between(1, cores));
@@ -127,14 +132,16 @@ JobSpec random_array(Rng& rng) {
 }
 }  // namespace
 
-wire::Request random_submission(Rng& rng, int nodes, int cores, const std::string& key) {
+wire::Request random_submission(
+    Rng& rng, int nodes, int cores, const std::string& key, bool with_slices) {
   if (rng.chance(100)) return submit(random_array(rng), key);
-  if (!rng.chance(200)) return submit(random_job(rng, nodes, cores), key);
+  if (!rng.chance(200)) return submit(random_job(rng, nodes, cores, with_slices), key);
   std::vector<MemberPlan> members;
   const auto count = rng.between(2, 6);
   for (std::int64_t i = 0; i < count; ++i) {
     MemberPlan member{cat("m", i),
-                      rng.chance(150) ? random_array(rng) : random_job(rng, nodes, cores),
+                      rng.chance(150) ? random_array(rng)
+                                      : random_job(rng, nodes, cores, with_slices),
                       {}};
     for (std::int64_t before = 0; before < i; ++before) {
       if (!rng.chance(400)) continue;

@@ -26,6 +26,7 @@ class JobBuilder {
   JobBuilder& no_requeue();
   JobBuilder& mpi();
   JobBuilder& held();
+  JobBuilder& sliced();  // in the queue whose gangs take turns
   [[nodiscard]] JobSpec spec() const { return spec_; }
 
  private:
@@ -45,10 +46,8 @@ struct MemberPlan {
                                             const std::string& key);
 
 // A submission drawn from `rng`: mostly small jobs, some gangs of up to `nodes` nodes of `cores`
-// cores, some DAGs, some that fail.
-[[nodiscard]] wire::Request random_submission(Rng& rng,
-                                              int nodes,
-                                              int cores,
-                                              const std::string& key);
+// cores, some DAGs, some that fail; `with_slices`: many in the queue "sliced".
+[[nodiscard]] wire::Request random_submission(
+    Rng& rng, int nodes, int cores, const std::string& key, bool with_slices = false);
 
 }  // namespace gangway::sim

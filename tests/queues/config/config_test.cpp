@@ -97,6 +97,7 @@ queues:
     default_limit: 10m
     max_limit: 1h
     memory_per_core: 1536M
+    time_slicing: {gangs: 3, slice: 45s}
   - name: long
     nodes: [n04, "n[05-06]"]
     max_limit: unlimited
@@ -146,6 +147,8 @@ queues:
   EXPECT_EQ(first.default_limit, minutes(10));
   EXPECT_EQ(first.max_limit, hours(1));
   EXPECT_EQ(first.default_memory_per_core, mebibytes(1536));
+  EXPECT_EQ(first.time_slicing, (TimeSlicing{3, seconds(45)}));
+  EXPECT_EQ(config.queues[1].time_slicing, std::nullopt);
   EXPECT_FALSE(first.is_default);
   EXPECT_EQ(config.queues[1].nodes.size(), 3u);
   EXPECT_EQ(config.queues[1].max_limit, std::nullopt);
@@ -179,6 +182,21 @@ queues:
                           "\"cgroup-memory\"?",
                           "13: name \"a b\": names have 1 to 64 letters, digits, dots, dashes and "
                           "underscores"));
+}
+
+TEST(Config, TimeSlicesAreCheckedWithTheirLines) {
+  EXPECT_THAT(errors_of("queues:\n"
+                        "  - name: q\n"
+                        "    time_slicing:\n"
+                        "      gangs: 1\n"
+                        "      slice: 10ms\n"
+                        "      slices: 2\n"),
+              ElementsAre("4: time_slicing: gangs \"1\": must be a whole number from 2 to 16",
+                          "5: time_slicing: slice \"10ms\": must be at least 500ms",
+                          "6: time_slicing: slices \"2\": time_slicing has gangs and slice"));
+  EXPECT_THAT(
+      errors_of("queues: [{name: q, time_slicing: yes}]"),
+      ElementsAre("1: time_slicing \"yes\": must be {gangs: 2, slice: 30s}, or a part of that"));
 }
 
 TEST(Config, BrokenYamlIsOneErrorWithItsLine) {
@@ -279,6 +297,7 @@ Config unusual() {
   queue.default_limit = minutes(5);
   queue.max_limit = hours(30);
   queue.default_memory_per_core = gibibytes(3);
+  queue.time_slicing = TimeSlicing{4, milliseconds(1500)};
   queue.is_default = true;
   c.queues = {queue, queue};
   c.queues[1].name = QueueName("r");

@@ -44,6 +44,7 @@ std::vector<JobEvent> all_events() {
           job_event::Allocated{1, kAllocation},
           job_event::Launched{},
           job_event::Suspended{},
+          job_event::Suspended{true},
           job_event::Resumed{},
           job_event::Ended{1, {}, false},
           job_event::Cleaned{1},
@@ -104,7 +105,7 @@ TEST(JobMachine, EventsThatChangeNoPhaseAreThoseTheHeaderNames) {
                         {"Altered", "Dropped", "Eligible", "Held", "ReasonChanged", "Released"}},
                        {"Starting", noted},
                        {"Running", noted},
-                       {"Suspended", noted},
+                       {"Suspended", {"Held", "Released", "Suspended"}},
                        {"Completing", {"Ended", "Held", "Released"}}}));
 }
 
@@ -184,6 +185,26 @@ TEST(JobMachine, RunClockLeavesOutTheTimeSuspended) {
   EXPECT_EQ(std::get<phase::Running>(job.phase).clock.elapsed(Time{1010}).ns, 60);
   ASSERT_NE(job.allocation(), nullptr);
   EXPECT_EQ(*job.allocation(), kAllocation);
+}
+
+TEST(JobMachine, PausesAreKnownWhenItHasEnded) {
+  const Job job = after(job_in(phase::Waiting{}), {{job_event::Allocated{1, kAllocation}, Time{0}},
+                                                   {job_event::Launched{}, Time{100}},
+                                                   {job_event::Suspended{}, Time{150}},
+                                                   {job_event::Resumed{}, Time{1000}},
+                                                   {job_event::Suspended{}, Time{1100}},
+                                                   {job_event::Ended{1, {}, false}, Time{1200}}});
+  EXPECT_EQ(job.paused.ns, 850 + 100);
+}
+
+TEST(JobMachine, AnOperatorsSuspensionIsMoreThanASlicesEnd) {
+  const Job paused =
+      after(job_in(phase::Running{kAllocation, {}}), {{job_event::Suspended{false}, Time{1}}});
+  EXPECT_FALSE(apply(paused, job_event::Suspended{false}, Time{2}));
+  const Job held = after(paused, {{job_event::Suspended{true}, Time{2}}});
+  EXPECT_TRUE(std::get<phase::Suspended>(held.phase).by_operator);
+  const Job again = after(held, {{job_event::Suspended{false}, Time{3}}});
+  EXPECT_EQ(again.phase, paused.phase);
 }
 
 TEST(JobMachine, RequeuedJobWaitsAsIfItHadNeverRunButRemembersItsAttempt) {

@@ -138,7 +138,7 @@ Phase RandomModel::phase() {
     case 2:
       return phase::Running{allocation(), clock()};
     case 3:
-      return phase::Suspended{allocation(), clock()};
+      return phase::Suspended{allocation(), clock(), coin()};
     case 4:
       return phase::Completing{allocation(), outcome(), coin()};
     default:
@@ -196,6 +196,7 @@ Job RandomModel::job(std::shared_ptr<const JobSpec> spec) {
   job.started = maybe_time();
   job.ended = maybe_time();
   job.usage = usage();
+  job.paused = duration();
   job.version = rng_.next();
   job.retries_used = static_cast<std::uint32_t>(small(5));
   job.position = static_cast<std::uint32_t>(small(1000));
@@ -280,7 +281,7 @@ JobEvent RandomModel::job_event() {
     case 6:
       return e::Launched{};
     case 7:
-      return e::Suspended{};
+      return e::Suspended{coin()};
     case 8:
       return e::Resumed{};
     case 9:
