@@ -1,6 +1,7 @@
 #include "containers/accounts.hpp"
 
 #include <algorithm>
+#include <optional>
 #include <vector>
 
 #include "queues/base/text.hpp"
@@ -62,6 +63,72 @@ std::string merge_group(std::string_view image_text, const UserIdentity& user) {
   }
   if (!present) text += cat(name, ":x:", user.gid, ":\n");
   return text;
+}
+
+namespace {
+
+constexpr std::uint32_t kNoId = 4294967295U;
+
+std::optional<std::uint32_t> number(std::string_view text) {
+  const auto value = parse_integer<std::uint32_t>(text);
+  return value && *value != kNoId ? value : std::nullopt;
+}
+
+bool has_member(std::string_view members, std::string_view name) {
+  const std::vector<std::string_view> names = split(members, ',');
+  return std::ranges::find(names, name) != names.end();
+}
+
+}  // namespace
+
+Result<UserIdentity> find_image_user(std::string_view passwd,
+                                     std::string_view group,
+                                     std::string_view user) {
+  const std::size_t colon = user.find(':');
+  const std::string_view group_part =
+      colon == std::string_view::npos ? std::string_view() : user.substr(colon + 1);
+  std::string_view name = user.substr(0, colon);
+  if (name.empty()) name = "0";
+  const auto uid = number(name);
+  UserIdentity found{.uid = uid.value_or(kNoId), .gid = 0, .groups = {}, .name = {}, .home = "/", .shell = {}};
+  for (const std::string_view line : split(passwd, '\n')) {
+    const auto parts = entry(line, 7);
+    if (parts.empty() || !number(parts[2])) continue;
+    if (parts[0] != name && number(parts[2]) != uid) continue;
+    found.uid = *number(parts[2]);
+    found.gid = number(parts[3]).value_or(0);
+    found.name = std::string(parts[0]);
+    if (parts[5].starts_with('/')) found.home = std::string(parts[5]);
+    found.shell = std::string(parts[6]);
+    break;
+  }
+  if (found.uid == kNoId) {
+    return Error(ErrorKind::NotFound, cat("the image's user ", name.substr(0, 100),
+                                          " is not in its /etc/passwd"));
+  }
+  if (found.name.empty() && found.uid == 0) found.name = "root";
+  if (found.uid == 0 && found.home == "/") found.home = "/root";
+  bool group_known = group_part.empty();
+  for (const std::string_view line : split(group, '\n')) {
+    const auto parts = entry(line, 4);
+    if (parts.empty() || !number(parts[2])) continue;
+    if (!group_part.empty()) {
+      if (parts[0] != group_part) continue;
+      found.gid = *number(parts[2]);
+      group_known = true;
+      break;
+    }
+    if (!uid && has_member(parts[3], found.name)) found.groups.push_back(*number(parts[2]));
+  }
+  if (!group_known) {
+    const auto gid = number(group_part);
+    if (!gid) {
+      return Error(ErrorKind::NotFound, cat("the image's group ", group_part.substr(0, 100),
+                                            " is not in its /etc/group"));
+    }
+    found.gid = *gid;
+  }
+  return found;
 }
 
 }  // namespace gangway::containers

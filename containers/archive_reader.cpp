@@ -8,7 +8,9 @@
 #include <cerrno>
 #include <cstring>
 #include <optional>
+#include <utility>
 
+#include "containers/gzip_stream.hpp"
 #include "containers/tree_walk.hpp"
 #include "queues/base/check.hpp"
 #include "queues/base/text.hpp"
@@ -95,6 +97,10 @@ std::optional<TarType> type_of(archive_entry* entry) {
   }
 }
 
+Error compressed_twice() {
+  return Error(ErrorKind::Corrupt, "decompress: compressed more than once");
+}
+
 std::string text_or_empty(const char* text) { return text == nullptr ? "" : text; }
 
 }  // namespace
@@ -118,7 +124,9 @@ struct Decompressor::State {
   Compression compression = Compression::None;
   std::vector<char> buffer;
   std::optional<Error> source_error;
-  ArchiveOwner parser;  // none for uncompressed data
+  ArchiveOwner parser;  // none for uncompressed data, and for gzip where ISA-L reads it
+  std::optional<GzipStream> gzip;
+  std::string_view first_block;  // of gzip, already read
   bool at_end = false;
 
   static ssize_t read_block(archive* a, void* self, const void** out) {
@@ -154,6 +162,18 @@ Result<Decompressor> Decompressor::open(const FileRange& range) {
   GANGWAY_ASSIGN(const std::size_t got, read_at(range, 0, first, sizeof first));
   state->compression = sniff_compression(std::string_view(first, got));
   if (state->compression == Compression::None) return Decompressor(std::move(state));
+  if (state->compression == Compression::Gzip && has_gzip_stream()) {
+    State& self = *state;
+    self.gzip.emplace([&self](char* out, std::size_t size) -> Result<std::size_t> {
+      GANGWAY_ASSIGN(const std::size_t read, read_at(self.range, self.position, out, size));
+      self.position += static_cast<std::int64_t>(read);
+      return read;
+    });
+    GANGWAY_ASSIGN(self.first_block, self.gzip->next());
+    if (sniff_compression(self.first_block) != Compression::None) return compressed_twice();
+    self.at_end = self.first_block.empty();
+    return Decompressor(std::move(state));
+  }
 
   GANGWAY_ASSIGN(state->parser, new_archive());
   archive* a = state->parser.get();
@@ -176,7 +196,7 @@ Result<Decompressor> Decompressor::open(const FileRange& range) {
   if (result != ARCHIVE_OK) return state->failed();
   // The filter and the file itself. More: compressed twice, which multiplies what it can grow to.
   if (archive_filter_count(a) != 2) {
-    return Error(ErrorKind::Corrupt, "decompress: compressed more than once");
+    return compressed_twice();
   }
   return Decompressor(std::move(state));
 }
@@ -184,6 +204,12 @@ Result<Decompressor> Decompressor::open(const FileRange& range) {
 Result<std::string_view> Decompressor::next() {
   State& state = *state_;
   if (state.at_end) return std::string_view();
+  if (state.gzip) {
+    if (!state.first_block.empty()) return std::exchange(state.first_block, std::string_view());
+    GANGWAY_ASSIGN(const std::string_view block, state.gzip->next());
+    state.at_end = block.empty();
+    return block;
+  }
   if (!state.parser) {
     GANGWAY_ASSIGN(const std::size_t got,
                    read_at(state.range, state.position, state.buffer.data(), state.buffer.size()));

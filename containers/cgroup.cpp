@@ -1,6 +1,7 @@
 #include "containers/cgroup.hpp"
 
 #include <sys/stat.h>
+#include <sys/sysmacros.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -177,6 +178,27 @@ Result<void> limit_pids(const CgroupHierarchy&, const std::string& directory, st
 
 }  // namespace
 
+namespace {
+
+// The minimal /dev of every sandbox, and terminals.
+bool is_everybodys(dev_t device) {
+  constexpr unsigned kMemory = 1;
+  constexpr unsigned kTerminals = 5;
+  return major(device) == kMemory || major(device) == kTerminals;
+}
+
+Result<void> close_devices(const std::string& group, const std::vector<dev_t>& devices) {
+  for (const dev_t device : devices) {
+    if (is_everybodys(device)) continue;
+    GANGWAY_TRY_CONTEXT(write_existing_file(group + "/devices.deny", cat("c ", major(device), ":",
+                                                                         minor(device), " rwm")),
+                        "close devices");
+  }
+  return {};
+}
+
+}  // namespace
+
 Result<Cgroup> Cgroup::make(const CgroupLayout& layout,
                             const CgroupRequest& request,
                             const WaiverSet& allowed,
@@ -194,7 +216,7 @@ Result<Cgroup> Cgroup::make(const CgroupLayout& layout,
     const bool useful =
         hierarchy.version == 2 || std::ranges::any_of(kWanted, [&](const char* controller) {
           return hierarchy.controllers.contains(controller);
-        });
+        }) || (!request.closed_devices.empty() && hierarchy.controllers.contains("devices"));
     if (!useful) continue;
     Result<std::string> path = make_path(hierarchy, request.parent, request.name);
     if (path) group.directories_.push_back(*path);
@@ -247,6 +269,10 @@ Result<Cgroup> Cgroup::make(const CgroupLayout& layout,
                           [&](const CgroupHierarchy& hierarchy, const std::string& path) {
                             return limit_pids(hierarchy, path, *request.pids);
                           }));
+    }
+    for (const auto& [hierarchy, path] : made) {
+      if (!path || hierarchy->version != 1 || !hierarchy->controllers.contains("devices")) continue;
+      GANGWAY_TRY(close_devices(*path, request.closed_devices));
     }
     return {};
   };

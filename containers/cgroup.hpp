@@ -28,6 +28,10 @@ struct CgroupRequest {
   std::vector<int> cores;          // empty: all of the parent's
   std::optional<Bytes> memory;
   std::optional<std::int64_t> pids;
+  // Character devices that no process in it can open, under whatever name (v1; on v2 alone nothing
+  // is done, there the sandbox's mounts close them). Those that everybody needs (/dev/null and its
+  // kin) are passed over.
+  std::vector<dev_t> closed_devices;
 };
 
 struct CgroupUsage {

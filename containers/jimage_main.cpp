@@ -45,6 +45,9 @@ constexpr std::string_view kHelp =
     "      --unused-for TIME  images that no job used for so long: 30d, 12h\n"
     "      --quota SIZE       those used longest ago, until the rest holds no more: 50G\n"
     "      --dry-run          say what would go\n"
+    "      --no-sync          of import: do not wait for the disk; after a power failure the "
+    "image\n"
+    "                         counts as not there\n"
     "  -q, --quiet            no progress on the terminal\n"
     "  -h, --help    -V, --version\n"
     "\n"
@@ -144,7 +147,7 @@ class ProgressLine {
   std::chrono::steady_clock::time_point shown_at_;
 };
 
-int import_image(const ImageStore& store, const std::string& name, bool quiet) {
+int import_image(const ImageStore& store, const std::string& name, bool quiet, bool sync) {
   const Result<ResolvedImage> image = resolve_image(name);
   if (!image) return fail(image.error());
   EnsureRequest request{
@@ -156,8 +159,9 @@ int import_image(const ImageStore& store, const std::string& name, bool quiet) {
   const Result<ImageReport> report = ensure_image(store, request);
   line.clear();
   if (!report) return fail(report.error());
-  if (auto durable = store.make_durable({image->digest, false}); !durable) {
-    return fail(durable.error());
+  if (sync) {
+    const Result<void> durable = store.make_durable({image->digest, false});
+    if (!durable) return fail(durable.error());
   }
   print(cat("digest ", image->digest.text(), "\ntree ", report->tree, "\n"));
   return 0;
@@ -271,6 +275,7 @@ struct Options {
   GcPolicy policy;
   bool dry_run = false;
   bool quiet = false;
+  bool sync = true;
   std::vector<std::string> names;
 };
 
@@ -289,6 +294,10 @@ Result<Options> parse_options(const std::vector<std::string>& words) {
     }
     if (word == "--dry-run") {
       options.dry_run = true;
+      continue;
+    }
+    if (word == "--no-sync") {
+      options.sync = false;
       continue;
     }
     if (word == "--quiet" || word == "-q") {
@@ -330,7 +339,7 @@ int run_in_store(const std::string& command, const Options& options) {
   if (names.empty()) return usage(cat(command, " needs an image"));
   if (command == "rm") return remove(*store, names);
   if (names.size() != 1) return usage("import needs one image");
-  return import_image(*store, names[0], options.quiet);
+  return import_image(*store, names[0], options.quiet, options.sync);
 }
 
 int run(const std::vector<std::string>& arguments) {
@@ -349,6 +358,7 @@ int run(const std::vector<std::string>& arguments) {
       (options->policy.quota || options->policy.unused_for || options->dry_run)) {
     return usage(cat("--quota, --unused-for and --dry-run belong to gc, not to ", command));
   }
+  if (command != "import" && !options->sync) return usage("--no-sync belongs to import");
   if (command == "resolve" || command == "inspect") {
     if (options->names.size() != 1) return usage(cat(command, " needs one image"));
     return command == "resolve" ? resolve(options->names[0]) : inspect(options->names[0]);

@@ -223,6 +223,7 @@ void probe_cgroups(KernelFeatures& features) {
   features.cgroup_memory = probe("memory");
   features.cgroup_cpus = probe("cpuset");
   features.cgroup_pids = probe("pids");
+  features.cgroup_devices = probe("devices");
   if (unified == nullptr) {
     features.cgroup_freezer = probe("freezer");
     features.cgroup_kill = {false, "no v2 hierarchy"};
@@ -237,6 +238,23 @@ void probe_cgroups(KernelFeatures& features) {
       access(own.c_str(), F_OK) == 0 || release_numbers(features.release) >= std::pair(5, 14);
   features.cgroup_kill = {kill, kill ? "" : "needs Linux 5.14"};
   features.clone_into_cgroup = from(try_clone_into_cgroup(*unified));
+}
+
+}  // namespace
+
+namespace {
+
+// Whether the files have any; whose they are is seen when a job asks.
+Feature probe_subordinate_ids(bool privileged) {
+  for (const char* path : {"/etc/subuid", "/etc/subgid"}) {
+    if (trim(read_small_file(path, std::size_t{4} << 20).value_or("")).empty()) {
+      return {false, cat("nothing in ", path)};
+    }
+  }
+  if (privileged) return {true, "mapped by the executor"};
+  const char* const helper = "/usr/bin/newuidmap";
+  if (access(helper, X_OK) != 0) return {false, cat("no ", helper)};
+  return {true, cat("mapped by ", helper)};
 }
 
 }  // namespace
@@ -278,6 +296,7 @@ KernelFeatures probe_kernel() {
   features.openat2 = from(try_openat2());
   features.seccomp = from(try_seccomp());
   features.pidfd = from(try_pidfd());
+  features.subordinate_ids = probe_subordinate_ids(features.privileged);
   probe_cgroups(features);
   return features;
 }
@@ -325,6 +344,14 @@ std::vector<ProbeRow> render_rows(const KernelFeatures& features) {
       features.cgroup_pids, delegate, "cgroup-pids");
   add(cat("control groups (", to_string(features.cgroup_kind), "): freezer"),
       features.cgroup_freezer, delegate);
+  not_needed();
+  add(cat("control groups (", to_string(features.cgroup_kind), "): devices"),
+      features.cgroup_devices,
+      "not needed: other jobs' devices are not in a job's images, and closed by mounts elsewhere");
+  not_needed();
+  add("subordinate ids", features.subordinate_ids,
+      "for --user image and --user root: usermod --add-subuids 100000-165535 --add-subgids "
+      "100000-165535 NAME, and the package uidmap for executors of ordinary users");
   not_needed();
   add("kill of a control group", features.cgroup_kill,
       "not needed: processes are killed with their process namespace");

@@ -37,6 +37,8 @@ struct KernelFeatures {
   Feature cgroup_cpus;    // cpuset
   Feature cgroup_pids;
   Feature cgroup_freezer;
+  Feature cgroup_devices;   // those of other jobs are closed by number, too
+  Feature subordinate_ids;  // for --user image and --user root
   Feature cgroup_kill;
 };
 

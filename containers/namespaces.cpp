@@ -55,7 +55,42 @@ std::string render_id_map(const std::vector<IdRange>& ranges) {
   return text;
 }
 
+namespace {
+
+// newuidmap PID INSIDE OUTSIDE COUNT...
+Result<void> run_map_helper(const std::string& program,
+                            pid_t pid,
+                            const std::vector<IdRange>& ranges) {
+  std::vector<std::string> words{program, cat(pid)};
+  for (const IdRange& range : ranges) {
+    words.insert(words.end(), {cat(range.inside), cat(range.outside), cat(range.count)});
+  }
+  std::vector<char*> argv;
+  argv.reserve(words.size() + 1);
+  for (std::string& word : words) argv.push_back(word.data());
+  argv.push_back(nullptr);
+  const pid_t helper = fork();
+  if (helper < 0) return errno_error("fork", errno);
+  if (helper == 0) {
+    reset_signals();
+    char path[] = "PATH=/usr/bin:/bin";
+    char* const env[] = {path, nullptr};
+    execve(program.c_str(), argv.data(), env);
+    _exit(127);
+  }
+  const int status = reap(helper);
+  if (WIFEXITED(status) && WEXITSTATUS(status) == 0) return {};
+  return Error(ErrorKind::Denied, cat(program, " refuses to map ", ranges.size(),
+                                      " ranges of ids; its reason is in the executor's log"));
+}
+
+}  // namespace
+
 Result<void> HeldChild::write_maps(const IdMaps& maps) {
+  if (maps.by_helper) {
+    GANGWAY_TRY(run_map_helper("/usr/bin/newuidmap", pid_, maps.uids));
+    return run_map_helper("/usr/bin/newgidmap", pid_, maps.gids);
+  }
   const std::string directory = cat("/proc/", pid_, "/");
   if (maps.deny_setgroups) GANGWAY_TRY(write_proc_file(directory + "setgroups", "deny"));
   GANGWAY_TRY(write_proc_file(directory + "gid_map", render_id_map(maps.gids)));

@@ -29,6 +29,8 @@ struct IdMaps {
   std::vector<IdRange> gids;
   // Must be set where the writer has no CAP_SETGID outside: the kernel then takes a map of one gid.
   bool deny_setgroups = false;
+  // Written by newuidmap and newgidmap, which know what an ordinary user may map.
+  bool by_helper = false;
 };
 
 // Each id is itself, and no other id exists. A privileged executor maps the supplementary groups

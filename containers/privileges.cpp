@@ -44,6 +44,10 @@ Result<void> become(const Credentials& who) {
     // A rootless executor cannot change groups; it runs as the only user it can serve.
     if (errno != EPERM || !has_ids(who)) return errno_error("set supplementary groups", errno);
   }
+  return become_with_own_groups(who);
+}
+
+Result<void> become_with_own_groups(const Credentials& who) {
   if (setresgid(who.gid, who.gid, who.gid) != 0) return errno_error("set group id", errno);
   if (setresuid(who.uid, who.uid, who.uid) != 0) return errno_error("set user id", errno);
   if (!has_ids(who)) return Error(ErrorKind::Internal, "ids are not what was set");
@@ -72,8 +76,9 @@ ActAs::~ActAs() {
   CHECK(setgroups(groups_.size(), groups_.data()) == 0);
 }
 
-Result<void> drop_bounding_capabilities() {
+Result<void> drop_bounding_capabilities(std::uint64_t keep) {
   for (int cap = 0; cap < 64; ++cap) {
+    if ((keep >> cap & 1) != 0) continue;
     const int present = prctl(PR_CAPBSET_READ, cap, 0, 0, 0);
     if (present < 0) break;  // beyond this kernel's last capability
     // EPERM: without CAP_SETPCAP; then the process holds nothing that the set would guard.
@@ -84,22 +89,28 @@ Result<void> drop_bounding_capabilities() {
   return {};
 }
 
-Result<void> drop_capabilities() {
+Result<void> drop_capabilities(std::uint64_t keep) {
   prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0);
-  GANGWAY_TRY(drop_bounding_capabilities());
+  GANGWAY_TRY(drop_bounding_capabilities(keep));
   constexpr unsigned long kBits = SECBIT_NOROOT | SECBIT_NOROOT_LOCKED | SECBIT_NO_SETUID_FIXUP |
                                   SECBIT_NO_SETUID_FIXUP_LOCKED | SECBIT_KEEP_CAPS_LOCKED |
                                   SECBIT_NO_CAP_AMBIENT_RAISE | SECBIT_NO_CAP_AMBIENT_RAISE_LOCKED;
-  if (prctl(PR_SET_SECUREBITS, kBits, 0, 0, 0) != 0 && errno != EPERM) {
+  // Root of a sandbox keeps what it has through exec() and loses it with its id.
+  constexpr unsigned long kRootBits = SECBIT_KEEP_CAPS_LOCKED | SECBIT_NO_CAP_AMBIENT_RAISE |
+                                      SECBIT_NO_CAP_AMBIENT_RAISE_LOCKED;
+  const unsigned long bits = keep == kNoCapabilities ? kBits : kRootBits;
+  if (prctl(PR_SET_SECUREBITS, bits, 0, 0, 0) != 0 && errno != EPERM) {
     return errno_error("lock secure bits", errno);
   }
   __user_cap_header_struct header{.version = _LINUX_CAPABILITY_VERSION_3, .pid = 0};
-  __user_cap_data_struct data[2] = {};
+  const auto low = static_cast<std::uint32_t>(keep);
+  const auto high = static_cast<std::uint32_t>(keep >> 32);
+  __user_cap_data_struct data[2] = {{low, low, 0}, {high, high, 0}};
   if (syscall(SYS_capset, &header, data) != 0) return errno_error("empty capability sets", errno);
   __user_cap_data_struct check[2] = {};
-  if (syscall(SYS_capget, &header, check) != 0 || check[0].effective != 0 ||
-      check[1].effective != 0 || check[0].permitted != 0 || check[1].permitted != 0) {
-    return Error(ErrorKind::Internal, "capabilities are still there after they were dropped");
+  if (syscall(SYS_capget, &header, check) != 0 || check[0].effective != low ||
+      check[1].effective != high || check[0].permitted != low || check[1].permitted != high) {
+    return Error(ErrorKind::Internal, "capabilities are not what was set");
   }
   return {};
 }

@@ -6,6 +6,7 @@
 
 #include <sys/types.h>
 
+#include <cstdint>
 #include <vector>
 
 #include "queues/base/result.hpp"
@@ -25,6 +26,8 @@ struct Credentials {
 // alone if the process may not set them and is that user already (a rootless executor).
 // Errors: Denied, Internal (a call pretended to succeed).
 Result<void> become(const Credentials& who);
+// The same without a change of supplementary groups.
+Result<void> become_with_own_groups(const Credentials& who);
 
 // File-system rights of `who` until the end of the object's life; for a privileged process that
 // opens a user's files. In a process that is `who` already it does nothing.
@@ -42,12 +45,19 @@ class ActAs {
   std::vector<gid_t> groups_;
 };
 
-// Empties the bounding set, where the process may. To be called before become() if that takes the
-// right to do so away.
-Result<void> drop_bounding_capabilities();
-// Empties every capability set of the calling thread, the bounding and ambient ones too where the
-// process may, and locks the secure bits, so that no exec() brings a capability back.
-Result<void> drop_capabilities();
+// Capabilities as bits. What root of a sandbox with ids of its own may do, to its own files and
+// processes: what Docker's default has, without devices, raw sockets and chroot.
+inline constexpr std::uint64_t kNoCapabilities = 0;
+inline constexpr std::uint64_t kSandboxRootCapabilities =
+    1U << 0 /*chown*/ | 1U << 1 /*dac_override*/ | 1U << 3 /*fowner*/ | 1U << 4 /*fsetid*/ |
+    1U << 5 /*kill*/ | 1U << 6 /*setgid*/ | 1U << 7 /*setuid*/;
+
+// Empties the bounding set but for `keep`, where the process may. To be called before become() if
+// that takes the right to do so away.
+Result<void> drop_bounding_capabilities(std::uint64_t keep = kNoCapabilities);
+// Empties every capability set of the calling thread but for `keep`, the bounding and ambient ones
+// too where the process may, and locks the secure bits, so that no exec() brings one back.
+Result<void> drop_capabilities(std::uint64_t keep = kNoCapabilities);
 // PR_SET_NO_NEW_PRIVS: no exec() raises rights, whatever the file's set-id bits say.
 Result<void> set_no_new_privileges();
 // No core dump, no ptrace, no reading of /proc/<pid>/… by others of the same user.

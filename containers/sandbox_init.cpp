@@ -39,7 +39,8 @@ int init_main(const SandboxPlan& plan, std::vector<Fd> slots, Fd socket, Fd null
 
 Result<SandboxInit> spawn_sandbox_init(const SandboxPlan& plan,
                                        std::vector<Fd> slots,
-                                       const std::optional<IdMaps>& maps) {
+                                       const std::optional<IdMaps>& maps,
+                                       bool private_network) {
   int pair[2];
   if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) != 0) {
     return errno_error("make socket pair", errno);
@@ -49,7 +50,8 @@ Result<SandboxInit> spawn_sandbox_init(const SandboxPlan& plan,
   Fd null(open("/dev/null", O_RDWR | O_CLOEXEC));
   if (!null) return errno_error("open /dev/null", errno);
   const std::uint64_t flags =
-      CLONE_NEWNS | CLONE_NEWPID | CLONE_NEWIPC | CLONE_NEWUTS | (maps ? CLONE_NEWUSER : 0);
+      CLONE_NEWNS | CLONE_NEWPID | CLONE_NEWIPC | CLONE_NEWUTS | (maps ? CLONE_NEWUSER : 0) |
+      (private_network ? CLONE_NEWNET : 0);
   GANGWAY_ASSIGN(HeldChild child, spawn_held(flags, [&]() {
                    return init_main(plan, std::move(slots), std::move(theirs), std::move(null));
                  }));
@@ -58,8 +60,9 @@ Result<SandboxInit> spawn_sandbox_init(const SandboxPlan& plan,
       GANGWAY_TRY_CONTEXT(init.child.write_maps(*maps), "id map");
     }
     // Opened now: later the process is not to be looked into, even by its parent.
-    for (const char* which : {"user", "ipc", "uts", "pid"}) {
+    for (const char* which : {"user", "ipc", "uts", "net", "pid"}) {
       if (!maps && std::string_view(which) == "user") continue;
+      if (!private_network && std::string_view(which) == "net") continue;
       GANGWAY_ASSIGN(Fd fd, init.child.open_namespace(which));
       init.join.push_back(std::move(fd));
     }

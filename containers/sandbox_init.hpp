@@ -20,7 +20,7 @@ namespace gangway::containers {
 struct SandboxInit {
   HeldChild child;
   Fd socket;             // of init_protocol.hpp
-  std::vector<Fd> join;  // user (if any), ipc, uts and pid namespaces, in the order to enter them
+  std::vector<Fd> join;  // user (if any), ipc, uts, net (if own) and pid namespaces, in the order to enter them
 };
 
 // Starts the process and writes its id maps. The caller puts it into its control group and then
@@ -28,7 +28,8 @@ struct SandboxInit {
 // Errors: Denied, Unsupported (the kernel does not give the namespaces), Exhausted.
 [[nodiscard]] Result<SandboxInit> spawn_sandbox_init(const SandboxPlan& plan,
                                                      std::vector<Fd> slots,
-                                                     const std::optional<IdMaps>& maps);
+                                                     const std::optional<IdMaps>& maps,
+                                                     bool private_network);
 
 // Starts programs in the sandbox's user, process, ipc and uts namespaces that see the node's file
 // system: a process outside of the process namespace that serves the same socket protocol. Its

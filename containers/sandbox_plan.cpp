@@ -46,10 +46,13 @@ class Planner {
 
   Result<SandboxPlan> make() {
     GANGWAY_TRY(check_paths());
-    const Credentials who = credentials_of(request_.user);
+    const Credentials who = credentials_of(node_.inside.value_or(request_.user));
+    if (node_.inside && !node_.user_namespace) {
+      return Error(ErrorKind::Unsupported, "--user needs user namespaces, and this node has none");
+    }
     add(IsolateMounts{});
     if (node_.user_namespace) {
-      add(BecomeUser{who});
+      add(BecomeUser{who, node_.keep_groups});
     } else {
       add(ActAsUser{who});
     }
@@ -60,12 +63,15 @@ class Planner {
     } else {
       add_host_root();
     }
+    for (const std::string& path : request_.closed_devices) add(CloseDevice{path});
+    if (request_.private_network) add(BringUpLoopback{});
     add(SetHostname{request_.hostname});
     add(SetLimits{});
     if (!request_.limits.cores.empty()) add(PinCores{request_.limits.cores});
     LockDown lock_down{.become = std::nullopt,
                        .seccomp_waivable = node_.waivers.contains(Waiver::Seccomp)};
     if (!node_.user_namespace) lock_down.become = who;
+    lock_down.root_inside = node_.inside && node_.inside->uid == 0;
     add(std::move(lock_down));
     return std::move(plan_);
   }
@@ -99,6 +105,17 @@ class Planner {
         }
       }
       binds_.push_back(std::move(clean));
+    }
+    const auto is_device = [](const std::string& path) {
+      return path.starts_with("/dev/") && clean_absolute(path) == path;
+    };
+    for (const DeviceNode& device : request_.devices) {
+      if (!is_device(device.source) || !is_device(device.inside)) {
+        return bad(cat("device ", device.source, ": not in /dev"));
+      }
+    }
+    for (const std::string& path : request_.closed_devices) {
+      if (!is_device(path)) return bad(cat("device ", path, ": not in /dev"));
     }
     for (const SandboxFile& file : request_.files) {
       if (file.name.empty() || file.name == "." || file.name == ".." ||
@@ -150,12 +167,15 @@ class Planner {
     }
     for (Bind& bind : binds_) bind.slot = open_source(bind.source, true, false);
     if (!request_.image) return;
-    sys_ = open_source("/sys", true, false);
+    if (!request_.private_network) sys_ = open_source("/sys", true, false);
     for (const char* name : kDeviceNodes) {
       devices_.emplace_back(open_source(cat("/dev/", name), false, false), cat("/dev/", name));
     }
     for (const std::string& path : node_.devices) {
       devices_.emplace_back(open_source(path, true, true), path);
+    }
+    for (const DeviceNode& device : request_.devices) {
+      devices_.emplace_back(open_source(device.source, false, false), device.inside);
     }
   }
 
@@ -169,7 +189,7 @@ class Planner {
     }
     add(LayDirectory{"/tmp", 01777});
     add(LayDirectory{"/etc", 0755});
-    add(LayAccounts{request_.user});
+    if (!node_.inside) add(LayAccounts{request_.user});
     add(LayFile{"/etc/hosts", hosts_text(), 0644});
     add(LayFile{"/etc/resolv.conf", node_.resolv_text, 0644});
     add(LayFile{"/etc/hostname", request_.hostname + "\n", 0644});
@@ -180,7 +200,12 @@ class Planner {
     add(MountOverlay{.user_namespace = node_.user_namespace,
                      .waivable = node_.waivers.contains(Waiver::OverlayFs)});
     add_proc();
-    add(Attach{.slot = sys_, .path = "/sys", .read_only = true});
+    if (request_.private_network) {
+      add(MountNew{.type = "sysfs", .path = "/sys", .no_exec = true});
+      add(RemountReadOnly{"/sys"});
+    } else {
+      add(Attach{.slot = sys_, .path = "/sys", .read_only = true});
+    }
     add_dev();
     add(MountNew{
         .type = "tmpfs", .path = "/tmp", .options = {{"mode", "1777"}, {"size", tmpfs_size()}}});
@@ -264,6 +289,7 @@ class Planner {
   }
 
   void lay_home() {
+    if (node_.inside) return;
     const std::string home = clean_absolute(request_.user.home);
     if (home.empty() || home == "/" || is_within(home, "/tmp")) return;
     for (const char* own : {"/proc", "/sys", "/dev"}) {
@@ -333,7 +359,9 @@ std::string render_op(const SetupOp& op) {
   };
   return std::visit(
       overloaded{
-          [&](const BecomeUser& o) { return cat("become-user ", ids(o.who)); },
+          [&](const BecomeUser& o) {
+            return cat("become-user ", ids(o.who), yes(o.keep_groups, " keep-groups"));
+          },
           [&](const ActAsUser& o) { return cat("act-as-user ", ids(o.who)); },
           [&](const ActAsSelf&) { return std::string("act-as-self"); },
           [&](const OpenSource& o) {
@@ -377,6 +405,8 @@ std::string render_op(const SetupOp& op) {
           [&](const EnterRoot&) { return std::string("enter-root"); },
           [&](const Mask& o) { return cat("mask ", o.path); },
           [&](const Protect& o) { return cat("protect ", o.path); },
+          [&](const CloseDevice& o) { return cat("close-device ", o.path); },
+          [&](const BringUpLoopback&) { return std::string("loopback"); },
           [&](const SetHostname& o) { return cat("hostname ", o.name); },
           [&](const SetLimits&) { return std::string("limits"); },
           [&](const PinCores& o) {
@@ -385,7 +415,7 @@ std::string render_op(const SetupOp& op) {
             return cat("pin-cores ", join(cores, ","));
           },
           [&](const LockDown& o) {
-            return cat("lock-down", o.become ? cat(" ", ids(*o.become)) : "",
+            return cat("lock-down", yes(o.root_inside, " root-inside"), o.become ? cat(" ", ids(*o.become)) : "",
                        yes(o.seccomp_waivable, " seccomp-waivable"));
           },
       },

@@ -43,6 +43,7 @@ namespace setup {
 // Ids of the process. Without a user namespace this is part of LockDown instead.
 struct BecomeUser {
   Credentials who;
+  bool keep_groups = false;  // an ordinary user's groups, which have no numbers inside
 };
 // Between them, without a user namespace, sources are opened with the user's file rights.
 struct ActAsUser {
@@ -136,6 +137,11 @@ struct Mask {
 struct Protect {
   std::string path;
 };  // read-only; skipped if absent
+// A device node that is there and cannot be opened; skipped if absent.
+struct CloseDevice {
+  std::string path;
+};
+struct BringUpLoopback {};  // of a network namespace of its own
 struct SetHostname {
   std::string name;
 };
@@ -147,6 +153,7 @@ struct PinCores {
 struct LockDown {
   std::optional<Credentials> become{};
   bool seccomp_waivable = false;
+  bool root_inside = false;  // keeps what root may do to its own
 };
 
 }  // namespace setup
@@ -173,6 +180,8 @@ using SetupOp = std::variant<setup::BecomeUser,
                              setup::EnterRoot,
                              setup::Mask,
                              setup::Protect,
+                             setup::CloseDevice,
+                             setup::BringUpLoopback,
                              setup::SetHostname,
                              setup::SetLimits,
                              setup::PinCores,
@@ -186,6 +195,8 @@ struct NodeFacts {
   std::vector<std::string> devices;  // to be seen in images beside the minimal /dev, if present
   std::string hosts_text;            // of the node's /etc/hosts and resolv.conf
   std::string resolv_text;
+  std::optional<UserIdentity> inside;  // who the user is in there, if not the same
+  bool keep_groups = false;            // of an ordinary user's executor with subordinate ids
   WaiverSet waivers;
 };
 

@@ -1,7 +1,9 @@
 #include "containers/sandbox_run.hpp"
 
 #include <fcntl.h>
+#include <net/if.h>
 #include <sched.h>
+#include <sys/ioctl.h>
 #include <sys/mount.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
@@ -153,7 +155,9 @@ class Performer {
   }
 
  private:
-  Result<void> perform(const BecomeUser& op) { return become(op.who); }
+  Result<void> perform(const BecomeUser& op) {
+    return op.keep_groups ? become_with_own_groups(op.who) : become(op.who);
+  }
   Result<void> perform(const ActAsUser& op) {
     acting_.emplace(op.who);
     return {};
@@ -263,25 +267,12 @@ class Performer {
 
   Result<void> perform(const LayFile& op) { return lay_file(op.path, op.text, op.mode); }
 
-  // The image's file, if it is one of a sane size; "" else.
-  std::string read_image_file(const std::string& path) {
-    // Non-blocking: it may be a FIFO.
-    const Result<Fd> fd = open_in_root(lower_.get(), path, O_RDONLY | O_NONBLOCK | O_NOCTTY);
-    struct stat status {};
-    if (!fd || fstat(fd->get(), &status) != 0 || !S_ISREG(status.st_mode)) return "";
-    if (status.st_size < 0 || static_cast<std::size_t>(status.st_size) > kMaxAccountsBytes) {
-      return "";
-    }
-    std::string text(static_cast<std::size_t>(status.st_size), '\0');
-    const ssize_t got = pread(fd->get(), text.data(), text.size(), 0);
-    text.resize(got > 0 ? static_cast<std::size_t>(got) : 0);
-    return text;
-  }
-
   Result<void> perform(const LayAccounts& op) {
-    GANGWAY_TRY(
-        lay_file("/etc/passwd", merge_passwd(read_image_file("/etc/passwd"), op.user), 0644));
-    return lay_file("/etc/group", merge_group(read_image_file("/etc/group"), op.user), 0644);
+    const auto image_file = [&](const char* path) {
+      return read_file_in_tree(lower_.get(), path, kMaxAccountsBytes);
+    };
+    GANGWAY_TRY(lay_file("/etc/passwd", merge_passwd(image_file("/etc/passwd"), op.user), 0644));
+    return lay_file("/etc/group", merge_group(image_file("/etc/group"), op.user), 0644);
   }
 
   Result<void> perform(const MountOverlay& op) {
@@ -448,6 +439,28 @@ class Performer {
     return {};
   }
 
+  Result<void> perform(const CloseDevice& op) {
+    const Result<Fd> target = open_in_root(root_.get(), op.path, O_PATH | O_NOFOLLOW);
+    if (!target) return {};
+    // Itself once more, on a mount that opens no devices.
+    GANGWAY_ASSIGN(const Fd cover, clone_mount(target->get(), "", false));
+    GANGWAY_TRY_CONTEXT(set_attributes(cover.get(), MOUNT_ATTR_NODEV, false),
+                        cat("close device ", op.path));
+    GANGWAY_TRY_CONTEXT(attach_at(cover.get(), target->get()), cat("close device ", op.path));
+    return {};
+  }
+
+  Result<void> perform(const BringUpLoopback&) {
+    const Fd socket_fd(socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0));
+    ifreq request{};
+    std::strncpy(request.ifr_name, "lo", sizeof request.ifr_name - 1);
+    request.ifr_flags = IFF_UP | IFF_RUNNING;
+    if (!socket_fd || ioctl(socket_fd.get(), SIOCSIFFLAGS, &request) != 0) {
+      return failed("bring up the loopback interface");
+    }
+    return {};
+  }
+
   Result<void> perform(const SetHostname& op) {
     if (op.name.empty()) return {};
     if (sethostname(op.name.data(), op.name.size()) != 0) return failed("set host name");
@@ -483,10 +496,11 @@ class Performer {
 
   Result<void> perform(const LockDown& op) {
     for (Fd& fd : slots_) fd.reset();
-    GANGWAY_TRY(drop_bounding_capabilities());
+    const std::uint64_t keep = op.root_inside ? kSandboxRootCapabilities : kNoCapabilities;
+    GANGWAY_TRY(drop_bounding_capabilities(keep));
     if (op.become) GANGWAY_TRY(become(*op.become));
     GANGWAY_TRY(set_parent_death_signal());
-    GANGWAY_TRY(drop_capabilities());
+    GANGWAY_TRY(drop_capabilities(keep));
     GANGWAY_TRY(set_no_new_privileges());
     GANGWAY_TRY(set_not_dumpable());
     Result<void> filtered = load_seccomp(SeccompProfile::Job);

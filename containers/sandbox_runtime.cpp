@@ -3,15 +3,18 @@
 #include <fcntl.h>
 #include <sys/socket.h>
 #include <sys/timerfd.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <csignal>
 #include <cstring>
 #include <deque>
 #include <map>
 
+#include "containers/accounts.hpp"
 #include "containers/cgroup.hpp"
 #include "containers/freezer.hpp"
 #include "containers/image_getter.hpp"
@@ -19,6 +22,8 @@
 #include "containers/program_batch.hpp"
 #include "containers/remove_tree.hpp"
 #include "containers/sandbox_init.hpp"
+#include "containers/subordinate_ids.hpp"
+#include "containers/tree_walk.hpp"
 #include "containers/user_files.hpp"
 #include "queues/base/check.hpp"
 #include "queues/base/log.hpp"
@@ -28,6 +33,8 @@
 
 namespace gangway::containers {
 namespace {
+
+constexpr std::size_t kMaxAccountsBytes = 1 << 20;
 
 struct Opening {  // files of the user that are being opened
   FileOpener opener;
@@ -143,8 +150,28 @@ struct SandboxRuntime::Impl : std::enable_shared_from_this<Impl> {
     set_up(&image->report, std::move(slots));
   }
 
+  // Who programs are inside. Errors: what the image does not know.
+  Result<void> choose_identity(const ImageReport& image, const std::vector<Fd>& slots) {
+    if (request.inside == InsideUser::Self) return {};
+    if (request.inside == InsideUser::Root) {
+      ready.inside = UserIdentity{.uid = 0, .gid = 0, .groups = {}, .name = "root", .home = "/root", .shell = {}};
+      return {};
+    }
+    const Fd tree(slots.empty() ? open(image.tree.c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC)
+                                : fcntl(slots[kTreeSlot].get(), F_DUPFD_CLOEXEC, 3));
+    if (!tree) return errno_error(cat("open ", image.tree), errno);
+    GANGWAY_ASSIGN(ready.inside,
+                   find_image_user(read_file_in_tree(tree.get(), "/etc/passwd", kMaxAccountsBytes),
+                                   read_file_in_tree(tree.get(), "/etc/group", kMaxAccountsBytes),
+                                   image.user));
+    return {};
+  }
+
   void set_up(const ImageReport* image, std::vector<Fd> slots) {
     NodeFacts facts;
+    if (image != nullptr) {
+      if (auto chosen = choose_identity(*image, slots); !chosen) return fail(chosen.error());
+    }
     facts.tree_by_slot = !slots.empty();
     facts.devices = settings.devices;
     facts.waivers = settings.waivers;
@@ -172,7 +199,8 @@ struct SandboxRuntime::Impl : std::enable_shared_from_this<Impl> {
                                                 .name = request.name,
                                                 .cores = request.limits.cores,
                                                 .memory = request.limits.memory,
-                                                .pids = request.limits.pids},
+                                                .pids = request.limits.pids,
+                                                .closed_devices = numbers_of_closed_devices()},
                                                settings.waivers, ready.waivers));
       cgroup = std::move(made);
     }
@@ -180,16 +208,23 @@ struct SandboxRuntime::Impl : std::enable_shared_from_this<Impl> {
       slots.resize(kSocketSlot + 1);
       slots[kSocketSlot] = Fd(fcntl(request.socket->socket->get(), F_DUPFD_CLOEXEC, 3));
     }
-    GANGWAY_ASSIGN(SandboxPlan plan, make_sandbox_plan(request, facts));
     const UserIdentity& user = request.user;
     std::optional<IdMaps> maps = identity_maps(user.uid, user.gid, user.groups, privileged());
-    Result<SandboxInit> spawned = spawn_sandbox_init(plan, share(slots), maps);
-    if (!spawned && settings.waivers.contains(Waiver::UserNamespace) && privileged()) {
+    if (ready.inside) {
+      GANGWAY_ASSIGN(maps, make_ranged_maps(user, *ready.inside, privileged()));
+      facts.inside = ready.inside;
+      facts.keep_groups = !privileged();
+      if (privileged()) add_own_groups(*maps, *facts.inside);
+    }
+    GANGWAY_ASSIGN(SandboxPlan plan, make_sandbox_plan(request, facts));
+    Result<SandboxInit> spawned =
+        spawn_sandbox_init(plan, share(slots), maps, request.private_network);
+    if (!spawned && !ready.inside && settings.waivers.contains(Waiver::UserNamespace) && privileged()) {
       ready.waivers.push_back(render_waived(Waiver::UserNamespace, spawned.error().message()));
       facts.user_namespace = false;
       GANGWAY_ASSIGN(plan, make_sandbox_plan(request, facts));
       maps.reset();
-      spawned = spawn_sandbox_init(plan, std::move(slots), maps);
+      spawned = spawn_sandbox_init(plan, std::move(slots), maps, request.private_network);
     }
     if (!spawned) return spawned.error().with_context("sandbox");
     init = *std::move(spawned);
@@ -200,6 +235,31 @@ struct SandboxRuntime::Impl : std::enable_shared_from_this<Impl> {
       init.reset();
     }
     return added;
+  }
+
+  [[nodiscard]] std::vector<dev_t> numbers_of_closed_devices() const {
+    std::vector<dev_t> numbers;
+    for (const std::string& path : request.closed_devices) {
+      struct stat status {};
+      const bool there = stat(path.c_str(), &status) == 0 && S_ISCHR(status.st_mode);
+      // Another name of a device that is its own stays open.
+      const bool own = there && std::ranges::any_of(request.devices, [&](const DeviceNode& device) {
+        struct stat given {};
+        return stat(device.source.c_str(), &given) == 0 && given.st_rdev == status.st_rdev;
+      });
+      if (there && !own) numbers.push_back(status.st_rdev);
+    }
+    return numbers;
+  }
+
+  // The user's supplementary groups that have a number inside.
+  void add_own_groups(const IdMaps& maps, UserIdentity& inside) const {
+    for (const gid_t group : request.user.groups) {
+      const bool mapped = std::ranges::any_of(maps.gids, [&](const IdRange& range) {
+        return range.count == 1 && range.inside == group && range.outside == group;
+      });
+      if (mapped) inside.groups.push_back(group);
+    }
   }
 
   static std::vector<Fd> share(const std::vector<Fd>& slots) {

@@ -105,6 +105,17 @@ Result<Fd> open_in_root(int root, const std::string& path, int flags, mode_t mod
   return Fd(static_cast<int>(fd));
 }
 
+std::string read_file_in_tree(int root, const std::string& path, std::size_t max_bytes) {
+  const Result<Fd> fd = open_in_root(root, path, O_RDONLY | O_NONBLOCK | O_NOCTTY);
+  struct stat status {};
+  if (!fd || fstat(fd->get(), &status) != 0 || !S_ISREG(status.st_mode)) return "";
+  if (status.st_size < 0 || static_cast<std::size_t>(status.st_size) > max_bytes) return "";
+  std::string text(static_cast<std::size_t>(status.st_size), '\0');
+  const ssize_t got = pread(fd->get(), text.data(), text.size(), 0);
+  text.resize(got > 0 ? static_cast<std::size_t>(got) : 0);
+  return text;
+}
+
 Result<Fd> open_regular_beneath(int directory, const std::string& name) {
   open_how how{};
   // Non-blocking, or a FIFO would hold us up.

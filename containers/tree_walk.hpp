@@ -21,6 +21,12 @@ namespace gangway::containers {
                                       int flags,
                                       mode_t mode = 0);
 
+// The text of a regular file of at most `max_bytes` in a tree of somebody else's; "" of anything
+// else, a FIFO for instance.
+[[nodiscard]] std::string read_file_in_tree(int root,
+                                            const std::string& path,
+                                            std::size_t max_bytes);
+
 // The regular file `name` below `directory`, for reading, through no symlink and without waiting at
 // a FIFO. Errors: NotFound, Denied, Invalid (something else, or a symlink on the way).
 [[nodiscard]] Result<Fd> open_regular_beneath(int directory, const std::string& name);

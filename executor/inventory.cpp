@@ -17,6 +17,7 @@
 #include "queues/base/fd.hpp"
 #include "queues/base/text.hpp"
 #include "queues/io/endpoint.hpp"
+#include "queues/model/devices.hpp"
 
 namespace gangway::executor {
 
@@ -89,6 +90,7 @@ Resources plan_capacity(const MachineFacts& machine,
   capacity.cores = cores.value_or(static_cast<std::int64_t>(machine.cores.size()));
   capacity.memory = memory.value_or(machine.memory);
   for (const auto& [name, amount] : named) capacity.set_named(name, amount);
+  add_kinds(capacity);
   return capacity;
 }
 

@@ -29,6 +29,7 @@
 #include "queues/base/log.hpp"
 #include "queues/base/process.hpp"
 #include "queues/base/text.hpp"
+#include "queues/config/cdi.hpp"
 #include "queues/config/cluster_key.hpp"
 #include "queues/config/config.hpp"
 #include "queues/io/asio_loop.hpp"
@@ -36,6 +37,7 @@
 #include "queues/io/resolve.hpp"
 #include "queues/io/socket_transport.hpp"
 #include "queues/model/constraint.hpp"
+#include "queues/model/devices.hpp"
 
 namespace gangway::executor {
 namespace {
@@ -72,6 +74,22 @@ std::string host_name() {
   return whole.substr(0, whole.find('.'));
 }
 
+// A kind without an amount has as many as are listed; more than are listed could not be shown.
+Result<void> count_devices(config::ExecutorConfig& executor) {
+  for (const auto& [kind, devices] : executor.devices) {
+    Resources named;
+    for (const auto& [name, amount] : executor.named) named.set_named(name, amount);
+    add_kinds(named);
+    const auto count = static_cast<std::int64_t>(devices.size());
+    if (named.amount_of(kind) == 0) executor.named.emplace_back(kind, count);
+    if (named.amount_of(kind) > count) {
+      return Error(ErrorKind::Invalid, cat("devices: ", kind, ": ", count,
+                                           " are listed, resources say ", named.amount_of(kind)));
+    }
+  }
+  return {};
+}
+
 // The file, then what the command line says instead.
 Result<config::Config> read_config(const Options& options) {
   config::Config config;
@@ -91,6 +109,7 @@ Result<config::Config> read_config(const Options& options) {
     }
     config.executor.features.push_back(feature);
   }
+  GANGWAY_TRY(count_devices(config.executor));
   config.executor.features = sorted_features(std::move(config.executor.features));
   if (config.executor.features.size() > kMaxFeaturesOfNode) {
     return Error(ErrorKind::Invalid, cat("a node has at most ", kMaxFeaturesOfNode, " features"));
@@ -101,6 +120,31 @@ Result<config::Config> read_config(const Options& options) {
                  cat("--spool ", config.executor.spool, ": an absolute path is needed"));
   }
   return config;
+}
+
+void put_devices(const config::DeviceTable& table, wire::ShepherdStart& start) {
+  for (const auto& [kind, devices] : table) {
+    wire::NodeDevices* const out = start.add_devices();
+    out->set_name(kind);
+    for (const config::CdiEdits& edits : devices) {
+      wire::DeviceEdits* const one = out->add_devices();
+      for (const config::CdiNode& node : edits.nodes) {
+        wire::Bind* const bind = one->add_nodes();
+        bind->set_source(node.host_path);
+        bind->set_destination(node.container_path);
+      }
+      for (const config::CdiMount& mount : edits.mounts) {
+        wire::Bind* const bind = one->add_mounts();
+        bind->set_source(mount.host_path);
+        bind->set_destination(mount.container_path);
+        bind->set_read_only(mount.read_only);
+      }
+      for (const std::string& variable : edits.env) one->add_env(variable);
+      for (const std::string& what : edits.left_out) {
+        log_warning("device_used_without", {{"kind", kind}, {"what", what}});
+      }
+    }
+  }
 }
 
 wire::ShepherdStart node_part(const config::Config& config,
@@ -149,6 +193,9 @@ Result<std::string> numeric_address(const config::Config& config, const std::str
 int run(const Options& options, LauncherProcess launcher) {
   const Result<config::Config> config = read_config(options);
   if (!config) return fail(kConfiguration, config.error());
+  const Result<config::DeviceTable> devices =
+      config::resolve_devices(config->executor.devices, config->executor.cdi);
+  if (!devices) return fail(kConfiguration, devices.error());
   const Result<std::string> key = config::read_cluster_key(config->key_file);
   if (!key) return fail(kConfiguration, key.error());
   const Result<std::string> scheduler = io::resolve_endpoint(config->executor.scheduler);
@@ -200,10 +247,12 @@ int run(const Options& options, LauncherProcess launcher) {
     const Result<void> removed = containers::Cgroup::find(layout, parent, name).remove();
     if (!removed) log_warning("cgroup_remove_failed", {{"why", removed.error().message()}});
   };
+  wire::ShepherdStart start_of_all = node_part(*config, *spool, agent.node.value, *address);
+  put_devices(*devices, start_of_all);
   ProcessHost host(loop, *spool,
                    {.shepherd_program = *shepherd,
                     .boot_id = *boot_id,
-                    .node = node_part(*config, *spool, agent.node.value, *address),
+                    .node = start_of_all,
                     .clean_leftovers = clean_leftovers},
                    std::move(launcher.socket),
                    [&](const Error& why) { end_with(kUnavailable, why); });

@@ -1,7 +1,8 @@
 // jshepherd: the process that owns one attempt of a job on one node. Wiring only.
 //
 //   jshepherd <attempt directory>            as jexecd's launcher starts it
-//   jshepherd --dry-run <attempt directory>  prints what it would ask the container runtime for
+//   jshepherd --dry-run <attempt directory>  prints what it would ask the container runtime
+//                                            for, and the operations that set the sandbox up
 //
 // Exit codes: 0 the attempt is over and released; 64 usage; 65 the order cannot be read; 70
 // internal.
@@ -19,6 +20,7 @@
 #include <string>
 #include <string_view>
 
+#include "containers/sandbox_plan.hpp"
 #include "containers/sandbox_runtime.hpp"
 #include "executor/inventory.hpp"
 #include "executor/launch_plan.hpp"
@@ -94,6 +96,7 @@ Result<LaunchFacts> gather_facts(const wire::ShepherdStart& start,
   facts.fast_network = machine.fast_network;
   facts.shared_machine = start.shared_machine();
   facts.tcp_networks = start.tcp_networks();
+  facts.devices = read_devices(start);
   // Missing, it is the launch of an MPI job that fails, with the reason.
   facts.pmix_server = find_program("jpmixd").value_or("jpmixd");
   for (const wire::Pu& pu : start.topology()) {
@@ -123,20 +126,31 @@ containers::SandboxSettings sandbox_settings(const wire::ShepherdStart& start) {
   return settings;
 }
 
-int dry_run(const StepOrder& order, const LaunchFacts& facts) {
+int fail(int code, const Error& why) {
+  log_error("shepherd_failed", {{"why", why.message()}});
+  return code;
+}
+
+// What is asked for, the operations that set it up, and the programs.
+int dry_run(const StepOrder& order,
+            const LaunchFacts& facts,
+            const containers::SandboxSettings& settings) {
   containers::SandboxReady sandbox;
   sandbox.files_directory = "<files>";
-  std::string out = render(plan_sandbox(order, facts));
+  const containers::SandboxRequest request = plan_sandbox(order, facts);
+  std::string out = render(request);
+  containers::NodeFacts node;
+  node.tree_path = "<the image's tree>";
+  node.devices = settings.devices;
+  node.waivers = settings.waivers;
+  const Result<containers::SandboxPlan> plan = containers::make_sandbox_plan(request, node);
+  if (!plan) return fail(kBadData, plan.error());
+  out += cat("\n", containers::render_plan(*plan));
   for (const auto& program : plan_programs(order, facts, sandbox, {})) {
     out += cat("\n", render(program));
   }
   std::fwrite(out.data(), 1, out.size(), stdout);
   return 0;
-}
-
-int fail(int code, const Error& why) {
-  log_error("shepherd_failed", {{"why", why.message()}});
-  return code;
 }
 
 int run(const std::string& path, bool only_print) {
@@ -148,7 +162,7 @@ int run(const std::string& path, bool only_print) {
   if (!order) return fail(kBadData, order.error());
   const Result<LaunchFacts> facts = gather_facts(start, directory);
   if (!facts) return fail(kInternal, facts.error());
-  if (only_print) return dry_run(*order, *facts);
+  if (only_print) return dry_run(*order, *facts, sandbox_settings(start));
 
   if (const Result<void> noted = note_process(directory); !noted) {
     return fail(kInternal, noted.error());

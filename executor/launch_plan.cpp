@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "containers/sandbox_plan.hpp"
+#include "executor/device_plan.hpp"
 #include "executor/environment.hpp"
 #include "queues/base/check.hpp"
 #include "queues/base/text.hpp"
@@ -327,14 +328,20 @@ Environment node_environment(const StepOrder& order,
     env.set_all(order.spec.env);
   }
   env.drop_if(is_of_an_outer_job);
-  env.set_default("HOME", facts.user.home.empty() ? "/" : facts.user.home);
-  env.set_default("USER", facts.user.name);
-  env.set_default("LOGNAME", facts.user.name);
+  const containers::UserIdentity& who = sandbox.inside ? *sandbox.inside : facts.user;
+  if (sandbox.inside) {
+    // The submitter's say who she is outside.
+    for (const char* name : {"HOME", "USER", "LOGNAME"}) env.drop_if([&](std::string_view n) { return n == name; });
+  }
+  env.set_default("HOME", who.home.empty() ? "/" : who.home);
+  env.set_default("USER", who.name);
+  env.set_default("LOGNAME", who.name);
   env.set_default("SHELL",
                   order.spec.image || facts.user.shell.empty() ? "/bin/sh" : facts.user.shell);
   env.set_default("PATH", "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin");
   env.set_default("TMPDIR", "/tmp");
   set_job_variables(env, order, facts);
+  set_device_variables(env, share_of(order), facts);
   if (speaks_pbs(order)) set_pbs_variables(env, order, sandbox);
   if (facts.step_socket) {
     env.set("JOB_STEP_SOCKET", cat(sandbox.files_directory, "/", kStepSocketName));
@@ -510,6 +517,25 @@ Result<StepOrder> read_order(const wire::Prepare& m) {
   return order;
 }
 
+std::map<std::string, std::vector<DeviceEdits>> read_devices(const wire::ShepherdStart& start) {
+  std::map<std::string, std::vector<DeviceEdits>> devices;
+  for (const wire::NodeDevices& kind : start.devices()) {
+    std::vector<DeviceEdits>& list = devices[kind.name()];
+    for (const wire::DeviceEdits& of_one : kind.devices()) {
+      DeviceEdits edits;
+      for (const wire::Bind& node : of_one.nodes()) {
+        edits.nodes.push_back({node.source(), node.destination()});
+      }
+      for (const wire::Bind& mount : of_one.mounts()) {
+        edits.mounts.push_back({mount.source(), mount.destination(), mount.read_only()});
+      }
+      edits.env.assign(of_one.env().begin(), of_one.env().end());
+      list.push_back(std::move(edits));
+    }
+  }
+  return devices;
+}
+
 containers::UserIdentity read_user(const wire::ShepherdStart& start) {
   containers::UserIdentity user;
   user.uid = start.order().owner().uid();
@@ -534,6 +560,18 @@ containers::SandboxRequest plan_sandbox(const StepOrder& order, const LaunchFact
   }
   request.workdir = order.spec.workdir;
   request.read_only_root = order.spec.container.read_only;
+  request.private_network = order.spec.container.network == ContainerNetwork::None;
+  switch (order.spec.container.user) {
+    case ContainerUser::Self:
+      break;
+    case ContainerUser::Image:
+      request.inside = containers::InsideUser::Image;
+      break;
+    case ContainerUser::Root:
+      request.inside = containers::InsideUser::Root;
+      break;
+  }
+  add_devices(share, facts, request);
   if (!facts.shared_machine) {
     for (const std::int32_t core : share.cores) {
       if (facts.usable_cores.empty() ||
@@ -758,6 +796,11 @@ std::string render(const containers::SandboxRequest& sandbox) {
   for (const auto& bind : sandbox.binds) {
     line(out, "bind", cat(bind.source, " -> ", bind.destination, bind.read_only ? " (ro)" : ""));
   }
+  for (const auto& device : sandbox.devices) {
+    line(out, "device", cat(device.source, " -> ", device.inside));
+  }
+  for (const auto& path : sandbox.closed_devices) line(out, "closed device", path);
+  if (sandbox.private_network) line(out, "network", "none");
   line(out, "cores", list(sandbox.limits.cores));
   line(out, "memory", sandbox.limits.memory ? render_bytes(*sandbox.limits.memory) : "no limit");
   for (const auto& file : sandbox.files) {

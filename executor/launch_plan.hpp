@@ -7,12 +7,15 @@
 //      (PATH, LD_LIBRARY_PATH, TMPDIR and the like, is_bound_to_host()), as pyxis and Sarus do it;
 //      without an image: the job's
 //   2. where nothing is set: HOME, USER, LOGNAME, SHELL, PATH, TMPDIR; for Open MPI its settings
-//   3. ours: HOSTNAME, PWD, JOB_*, and the SLURM_* that public scripts read
+//   3. ours: HOSTNAME, PWD, JOB_*, and the SLURM_* that public scripts read; of given devices what
+//      their specification says, and for GPUs CUDA_VISIBLE_DEVICES and its kin, which count what the
+//      job can see (from 0)
 //   4. per rank, what its PMIx server asks for
 // What an outer job left in the environment (its ranks, its array index) is dropped first.
 #pragma once
 
 #include <cstdint>
+#include <map>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -28,6 +31,13 @@
 
 namespace gangway::executor {
 
+// What a job must be shown to use one of the node's devices.
+struct DeviceEdits {
+  std::vector<containers::DeviceNode> nodes;
+  std::vector<containers::BindMount> mounts;
+  std::vector<std::string> env;  // "NAME=value"
+};
+
 // What of the node, the user and the submission the plan needs beside the order.
 struct LaunchFacts {
   NodeName node;
@@ -42,11 +52,15 @@ struct LaunchFacts {
   Topology topology;              // empty: unknown
   std::string step_tool;          // path of jrun, to be found in sandboxes; empty: there is none
   containers::SharedFd step_socket;  // where jrun inside will reach us; none: no steps
+  std::map<std::string, std::vector<DeviceEdits>> devices{};  // by kind, in order of their numbers
   std::string gang_token;            // known to this attempt's shepherds and ranks alone
 };
 
 // Errors: Corrupt, naming the field.
 [[nodiscard]] Result<StepOrder> read_order(const wire::Prepare& m);
+// Of the node: what stands behind the numbers of its devices.
+[[nodiscard]] std::map<std::string, std::vector<DeviceEdits>> read_devices(
+    const wire::ShepherdStart& start);
 [[nodiscard]] containers::UserIdentity read_user(const wire::ShepherdStart& start);
 
 // The directory that each program starts in, and the name of the script in it and in the sandbox.

@@ -139,7 +139,8 @@ void Controller::Impl::run_pass() {
   if (!pass_cut_short || now.boot >= next_shares + minutes(1)) renew_fair_shares();
   feed_arrays();
   const PlanDelta plan = planner.pass(now.wall, config.pass_work_budget);
-  for (const Start& start : plan.starts) start_job(start);
+  bool put_off = false;
+  for (const Start& start : plan.starts) put_off = !start_job(start) || put_off;
   for (const Reason& reason : plan.reasons) {
     if (const auto job = waiting.find(reason.key); job != waiting.end()) {
       job->second.reason = reason.reason;
@@ -151,7 +152,9 @@ void Controller::Impl::run_pass() {
   // A start makes room for the next ones of its array.
   if (!plan.starts.empty() && !arrays_in_plan.empty()) want_pass();
   promise = plan.promise;
-  wake_at(plan.wake);
+  // What is really left of each type the next pass sees.
+  const Time soon = now.wall + seconds(1);
+  wake_at(put_off ? std::min(plan.wake.value_or(soon), soon) : plan.wake);
   constexpr int kLongPass = 1000;
   next_pass = now.boot + microseconds(10) * std::max(0, plan.looked_at - kLongPass);
   pass_cut_short = !plan.complete;

@@ -307,7 +307,8 @@ struct Controller::Impl {
   Gang& make_gang(const Job& job);
   // The part that a node has of an attempt, if that is the one under way.
   [[nodiscard]] std::optional<PartOf> find_part(const NodeName& node, JobKey key, Attempt attempt);
-  void start_job(const Start& start);
+  bool start_job(Start start);  // false: it waits for another pass
+  [[nodiscard]] bool give_devices_to(Allocation& allocation) const;
   void await_preparation(JobKey key, Gang& gang);
   void await_no_more(Gang& gang);
   void send_prepare(const Job& job, Gang& gang, std::size_t index);

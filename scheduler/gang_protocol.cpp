@@ -9,6 +9,7 @@
 
 #include "queues/base/check.hpp"
 #include "queues/base/text.hpp"
+#include "queues/model/devices.hpp"
 #include "queues/model/job_machine.hpp"
 #include "queues/wire/convert.hpp"
 #include "scheduler/controller_impl.hpp"
@@ -78,19 +79,40 @@ Time Controller::Impl::expected_end(const Job& job) const {
   return std::min(by_deadline, now.wall + *planner.stretched(job.spec->queue, left));
 }
 
-void Controller::Impl::start_job(const Start& start) {
-  if (start.key.index != JobKey::kNoIndex) {
-    // Several elements may have been planned in one pass, beyond what may run at once.
-    const bool in_record = state.find_job(start.key) == nullptr;
-    const Job& array = state.get_job({start.key.job});
-    if (!has_room_for_element(array)) {
-      want_pass();
-      if (in_record) return;  // feed_arrays() takes it out
-      take_out_of_plan(start.key);
-      return reconsider(start.key);
+// Numbers for the devices in each of its shares. false: another job of the same pass got what was
+// left of a type by asking for the kind alone.
+bool Controller::Impl::give_devices_to(Allocation& allocation) const {
+  for (NodeShare& share : allocation.shares) {
+    if (share.resources.named.empty()) continue;
+    const Node* const node = state.find_node(share.node);
+    CHECK(node != nullptr);
+    std::vector<const NodeShare*> taken;
+    if (const auto link = links.find(share.node); link != links.end()) {
+      for (const JobKey key : link->second.gangs) {
+        const Job* const other = state.find_job(key);
+        if (other == nullptr || other->allocation() == nullptr) continue;
+        if (const NodeShare* theirs = other->allocation()->find(share.node))
+          taken.push_back(theirs);
+      }
     }
-    if (in_record) split(start.key);
+    if (!give_devices(share, node->capacity, taken)) return false;
   }
+  return true;
+}
+
+bool Controller::Impl::start_job(Start start) {
+  const bool is_element = start.key.index != JobKey::kNoIndex;
+  const bool in_record = is_element && state.find_job(start.key) == nullptr;
+  // Several elements may have been planned in one pass, beyond what may run at once.
+  if (is_element && !has_room_for_element(state.get_job({start.key.job}))) {
+    want_pass();
+    if (in_record) return true;  // feed_arrays() takes it out
+    take_out_of_plan(start.key);
+    reconsider(start.key);
+    return true;
+  }
+  if (!give_devices_to(start.allocation)) return false;
+  if (in_record) split(start.key);
   if (const auto entry = waiting.find(start.key); entry != waiting.end()) {
     waiting.erase(entry);
     leave_line(start.key);
@@ -104,6 +126,7 @@ void Controller::Impl::start_job(const Start& start) {
   Gang& gang = make_gang(job);
   for (std::size_t i = 0; i < gang.parts.size(); ++i) send_prepare(job, gang, i);
   await_preparation(job.key, gang);
+  return true;
 }
 
 void Controller::Impl::await_preparation(JobKey key, Gang& gang) {
@@ -248,7 +271,8 @@ void Controller::Impl::on_step_finished(const NodeName& node, const wire::StepFi
     if (is_completing(*found->job)) send_release(node, key, message.attempt());
     return;
   }
-  const Result<Outcome> outcome = wire::from_wire(message.outcome());
+  Result<Outcome> outcome = wire::from_wire(message.outcome());
+  if (outcome) outcome->waivers.assign(message.waivers().begin(), message.waivers().end());
   found->part().used = wire::from_wire(message.usage());
   if (found->index == 0) {
     for (const wire::StepUsage& step : message.steps()) {

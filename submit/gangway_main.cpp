@@ -258,17 +258,45 @@ void describe(CLI::App& app, Options& options) {
                return true;
              });
   add_extras(*up, "--resource", "NODES=NAME:N[,NAME:N]", options.wishes,
-             "What jobs can ask of nodes by --gres, as n01=gpu:2; also again",
+             "What jobs can ask of nodes by --gres, as n01=gpu:2 or n01=gpu:a100:2; also again",
              [](config::NodesConfig& entry, std::string_view item) {
-               const std::size_t colon = item.find(':');
-               const auto amount = colon == std::string_view::npos
-                                       ? std::optional<std::int64_t>(1)
-                                       : parse_integer<std::int64_t>(item.substr(colon + 1));
+               // "gpu", "gpu:2", "gpu:a100", "gpu:a100:2".
+               std::size_t colon = item.rfind(':');
+               std::optional<std::int64_t> amount = 1;
+               if (colon != std::string_view::npos) {
+                 amount = parse_integer<std::int64_t>(item.substr(colon + 1));
+                 if (!amount) {
+                   amount = 1;
+                   colon = std::string_view::npos;
+                 }
+               }
                const std::string_view name = item.substr(0, colon);
-               if (!config::is_name(name) || !amount || *amount < 1 || *amount > kMaxNamedAmount) {
+               const std::size_t type = name.find(':');
+               if (!config::is_name(name.substr(0, type)) ||
+                   (type != std::string_view::npos && !config::is_name(name.substr(type + 1))) || !amount || *amount < 1 || *amount > kMaxNamedAmount) {
                  return false;
                }
                entry.named.emplace_back(name, *amount);
+               return true;
+             });
+  add_extras(*up, "--device", "NODES=KIND:PATH[,KIND:PATH]", options.wishes,
+             "Device nodes or CDI names of a resource, in order, as n01=gpu:/dev/nvidia0; also again",
+             [](config::NodesConfig& entry, std::string_view item) {
+               const std::size_t colon = item.find(':');
+               if (colon == std::string_view::npos || !config::is_name(item.substr(0, colon))) {
+                 return false;
+               }
+               const std::string_view device = item.substr(colon + 1);
+               if (!device.starts_with("/dev/") && device.find('=') == std::string_view::npos) {
+                 return false;
+               }
+               const std::string kind(item.substr(0, colon));
+               for (auto& [name, devices] : entry.devices) {
+                 if (name != kind) continue;
+                 devices.emplace_back(device);
+                 return true;
+               }
+               entry.devices.push_back({kind, {std::string(device)}});
                return true;
              });
   up->add_flag("--allow-root-jobs", options.wishes.allow_root_jobs, "Take jobs of root, too");

@@ -85,7 +85,7 @@ std::string render_history(const std::vector<JobRow>& rows, bool header) {
                {cat(row.nodes)},
                {row.node_list.empty() ? std::string("-") : row.node_list},
                {row.ended ? render_local_time(*row.ended) : std::string("-")},
-               {row.outcome ? row.outcome->detail : std::string()}});
+               {row.outcome ? detail_with_waivers(*row.outcome) : std::string()}});
   }
   return table.render(
       {.columns = terminal_columns(), .header = header, .colours = colours_wanted()});

@@ -18,6 +18,7 @@
 #include "queues/base/time.hpp"
 #include "queues/base/units.hpp"
 #include "queues/model/job_spec.hpp"
+#include "submit/job_values.hpp"
 #include "submit/options.hpp"
 
 namespace gangway::submit {
@@ -61,8 +62,8 @@ struct JobDraft {
   std::optional<std::string> export_list;
   std::optional<std::int32_t> nodes, tasks, tasks_per_node, cpus_per_task, nice;
   std::optional<std::int32_t> cpus_per_gpu, min_cores, tasks_per_socket;
-  std::optional<std::int64_t> gpus, gpus_per_node, gpus_per_task;
-  std::vector<std::pair<std::string, std::int64_t>> named;  // --gres, per node
+  std::optional<NamedAmounts> gpus, gpus_per_node, gpus_per_task;
+  NamedAmounts named;  // --gres, per node
   std::optional<MemoryRequest> memory;
   std::optional<Duration> time_limit;  // 0: no limit asked
   std::optional<Time> begin;
@@ -87,6 +88,8 @@ struct JobDraft {
   bool append = false;
   bool kill_on_invalid_dependency = false;
   bool read_only = false;
+  ContainerUser user = ContainerUser::Self;
+  ContainerNetwork network = ContainerNetwork::Host;
   bool from_sbatch = false;  // the script speaks Slurm's language
   bool from_pbs = false;     // the script speaks PBS: it reads the variables of PBS, too
   bool join_output = false;  // PBS -j oe: errors go with the output whatever -e says

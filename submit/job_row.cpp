@@ -312,6 +312,7 @@ void write_json(const JobRow& row, JsonWriter& json) {
     json.value(std::int64_t{row.outcome->exit_code});
     json.field("signal", std::int64_t{row.outcome->signal});
     json.field("detail", row.outcome->detail);
+    json.field("ran_without", join(row.outcome->waivers, "; "));
   } else {
     json.null();
   }
@@ -352,6 +353,12 @@ std::optional<std::string> parse_state(std::string_view text) {
 bool is_live_state(std::string_view letters) {
   return std::ranges::any_of(
       kPhases, [&](const StateName& p) { return !p.letters.empty() && p.letters == letters; });
+}
+
+std::string detail_with_waivers(const Outcome& outcome) {
+  if (outcome.waivers.empty()) return outcome.detail;
+  return cat(outcome.detail, outcome.detail.empty() ? "" : "; ", "ran without ",
+             join(outcome.waivers, "; "));
 }
 
 }  // namespace gangway::submit

@@ -76,4 +76,7 @@ void write_json(const JobRow& row, JsonWriter& json);
 // Whether jobs in the state of these letters are still in the queue.
 [[nodiscard]] bool is_live_state(std::string_view letters);
 
+// The detail of an end, with what the job ran without because its node could not enforce it.
+[[nodiscard]] std::string detail_with_waivers(const Outcome& outcome);
+
 }  // namespace gangway::submit

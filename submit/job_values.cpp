@@ -109,9 +109,9 @@ std::optional<std::int64_t> parse_count(std::string_view text,
   return count;
 }
 
-Result<NamedRequest> parse_named(std::string_view text) {
-  NamedRequest request;
-  if (lower(text) == "none") return request;
+Result<NamedAmounts> parse_named(std::string_view text) {
+  NamedAmounts amounts;
+  if (lower(text) == "none") return amounts;
   for (std::string_view item : split(text, ',')) {
     // Slurm also knows "gres/gpu:2" and "gres:gpu:2".
     if (item.starts_with("gres/") || item.starts_with("gres:")) item.remove_prefix(5);
@@ -132,23 +132,24 @@ Result<NamedRequest> parse_named(std::string_view text) {
       if (!given) return invalid(cat("\"", parts.back(), "\" in \"", item, "\" is not a count"));
       count = *given;
     }
-    if (!type.empty()) request.types.emplace_back(item);
-    if (count > 0) request.amounts.emplace_back(std::string(parts[0]), count);
+    if (count < 1) continue;
+    amounts.emplace_back(
+        type.empty() ? std::string(parts[0]) : cat(parts[0], ':', type), count);
   }
-  return request;
+  return amounts;
 }
 
-std::optional<std::int64_t> parse_gpu_count(std::string_view text) {
-  // Types may be listed: "a100:2,v100:1".
-  std::int64_t total = 0;
+std::optional<NamedAmounts> parse_gpu_counts(std::string_view text) {
+  if (text.empty()) return std::nullopt;
+  NamedAmounts counts;
   for (const std::string_view item : split(text, ',')) {
     const std::size_t colon = item.rfind(':');
-    const auto count =
-        parse_count(colon == std::string_view::npos ? item : item.substr(colon + 1), 0, 1'000'000);
-    if (!count) return std::nullopt;
-    total += *count;
+    const bool typed = colon != std::string_view::npos;
+    const auto count = parse_count(typed ? item.substr(colon + 1) : item, 0, 1'000'000);
+    if (!count || (typed && colon == 0)) return std::nullopt;
+    counts.emplace_back(typed ? cat("gpu:", item.substr(0, colon)) : "gpu", *count);
   }
-  return text.empty() ? std::nullopt : std::optional(total);
+  return counts;
 }
 
 Result<DependencyList> parse_dependencies(std::string_view text) {

@@ -22,16 +22,13 @@ namespace gangway::submit {
                                                       std::int64_t low,
                                                       std::int64_t high);
 
-// "gpu", "gpu:2", "gpu:a100:2", "gpu:2,nic:1", "none". A type is reported in `types`, since nodes
-// are not told apart by it. Amounts of 0 are left out.
-struct NamedRequest {
-  std::vector<std::pair<std::string, std::int64_t>> amounts;
-  std::vector<std::string> types;
-};
-[[nodiscard]] Result<NamedRequest> parse_named(std::string_view text);
+// Amounts by name; those of a type ("gpu:a100") are not in that of their kind ("gpu").
+using NamedAmounts = std::vector<std::pair<std::string, std::int64_t>>;
+// "gpu", "gpu:2", "gpu:a100:2", "gpu:2,nic:1", "none". Amounts of 0 are left out.
+[[nodiscard]] Result<NamedAmounts> parse_named(std::string_view text);
 
-// "2", "a100:2" as --gpus and its kin take it.
-[[nodiscard]] std::optional<std::int64_t> parse_gpu_count(std::string_view text);
+// "2", "a100:2", "a100:2,v100:1" as --gpus and its kin take it.
+[[nodiscard]] std::optional<NamedAmounts> parse_gpu_counts(std::string_view text);
 
 // "afterok:12:13,afterany:14", "after:12+5", "afterok:12_7", "singleton"; with "?" instead of ","
 // one of them is enough.

@@ -4,6 +4,7 @@
 #include <iterator>
 
 #include "queues/base/text.hpp"
+#include "queues/model/devices.hpp"
 #include "queues/model/constraint.hpp"
 #include "submit/pbs_options.hpp"
 
@@ -47,14 +48,31 @@ Result<Counts> count_tasks(JobDraft& draft) {
   return Counts{static_cast<std::int32_t>(nodes), static_cast<std::int32_t>(tasks)};
 }
 
-// Named resources of each node: --gres, then the GPUs that the --gpus family asks for.
+// Named resources of each node: --gres, then the GPUs that the --gpus family asks for. What is asked
+// for by type counts for its kind too.
 Result<Resources> count_named(const JobDraft& draft, const Component& component) {
   Resources named;
-  for (const auto& [name, amount] : draft.named) named.set_named(name, amount);
-  std::optional<std::int64_t> gpus = draft.gpus_per_node;
-  if (!gpus && draft.gpus_per_task) gpus = *draft.gpus_per_task * component.tasks_on_fullest_node();
-  if (!gpus && draft.gpus) gpus = (*draft.gpus + component.nodes - 1) / component.nodes;
-  if (gpus) named.set_named("gpu", *gpus);
+  const auto add = [&](const NamedAmounts& amounts, std::int64_t times, std::int64_t over) {
+    for (const auto& [name, amount] : amounts) {
+      const std::int64_t here = (amount * times + over - 1) / over;
+      const std::string kind(kind_of_resource(name));
+      named.set_named(name, named.amount_of(name) + here);
+      if (kind != name) named.set_named(kind, named.amount_of(kind) + here);
+    }
+  };
+  const bool gpus = draft.gpus || draft.gpus_per_node || draft.gpus_per_task;
+  NamedAmounts others = draft.named;
+  if (gpus) {
+    std::erase_if(others, [](const auto& entry) { return kind_of_resource(entry.first) == "gpu"; });
+  }
+  add(others, 1, 1);
+  if (draft.gpus_per_node) {
+    add(*draft.gpus_per_node, 1, 1);
+  } else if (draft.gpus_per_task) {
+    add(*draft.gpus_per_task, component.tasks_on_fullest_node(), 1);
+  } else if (draft.gpus) {
+    add(*draft.gpus, 1, component.nodes);
+  }
   return named;
 }
 
@@ -159,8 +177,13 @@ Result<ContainerSpec> make_container(const JobDraft& draft,
                                      std::vector<std::string> named) {
   ContainerSpec container;
   if (!draft.image) {
-    if (!draft.entrypoint && !draft.read_only) return container;
-    return invalid(cat(draft.entrypoint ? "--entrypoint" : "--read-only",
+    const std::string_view given = draft.entrypoint                             ? "--entrypoint"
+                                   : draft.read_only                            ? "--read-only"
+                                   : draft.user != ContainerUser::Self          ? "--user"
+                                                                                : "";
+    container.network = draft.network;
+    if (given.empty()) return container;
+    return invalid(cat(given,
                        ": it is for a container image, and there is no --image"));
   }
   container.own_command = program.script.empty() && program.argv.empty();
@@ -168,6 +191,8 @@ Result<ContainerSpec> make_container(const JobDraft& draft,
   container.env = std::move(named);
   container.workdir = draft.workdir.value_or("");
   container.read_only = draft.read_only;
+  container.user = draft.user;
+  container.network = draft.network;
   if (container.own_command && draft.entrypoint && draft.entrypoint->empty()) {
     return invalid("--entrypoint: without an entry point there is nothing to run; give a command");
   }

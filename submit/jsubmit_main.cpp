@@ -42,6 +42,7 @@ constexpr std::string_view kHelp =
       --env NAME[=VALUE]   set this variable, or pass it on
       --entrypoint PROG    instead of the image's entry point
       --workdir DIR        start here inside the image     --read-only
+      --user self|image|root  who you are inside        --network host|none
       --mpi pmix|none      how tasks find each other; default pmix for more than one
   -W, --wait               wait for the end and exit with the job's code
       --parsable           print the id alone

@@ -61,12 +61,22 @@ Applied set_count(Draft& draft, const Given& given) {
   return {};
 }
 
-template <std::optional<std::int64_t> Draft::*member>
+template <std::optional<NamedAmounts> Draft::*member>
 Applied set_gpus(Draft& draft, const Given& given) {
-  const auto count = parse_gpu_count(given.text());
-  if (!count) return bad(given, "a number of GPUs; for example 2 or a100:2");
-  draft.*member = *count;
+  draft.*member = parse_gpu_counts(given.text());
+  if (!(draft.*member)) return bad(given, "a number of GPUs; for example 2 or a100:2");
   return {};
+}
+
+// One of the words of an enumeration, in the order of its values.
+template <typename Enum, Enum Draft::*member, std::size_t count>
+Applied set_choice(Draft& draft, const Given& given, const std::string_view (&words)[count]) {
+  for (std::size_t i = 0; i < count; ++i) {
+    if (given.text() != words[i]) continue;
+    draft.*member = static_cast<Enum>(i);
+    return {};
+  }
+  return bad(given, join(std::vector<std::string>(words, words + count), " or "));
 }
 
 template <bool Draft::*member, bool value = true>

@@ -32,7 +32,6 @@ constexpr auto kOptions = std::to_array<JobOption>({
     {{"gpu-freq", 0, kValue, "LIST"}, ignore},
     {{"ignore-pbs", 0, kFlag, ""}, ignore},
     {{"mcs-label", 0, kValue, "LABEL"}, ignore},
-    {{"network", 0, kValue, "TYPE"}, ignore},
     {{"power", 0, kMaybe, "FLAGS"}, ignore},
     {{"prefer", 0, kValue, "FEATURES"}, ignore},
     {{"profile", 0, kValue, "WHAT"}, ignore},

@@ -42,13 +42,9 @@ Applied set_time(Draft& draft, const Given& given) {
 }
 
 Applied set_named(Draft& draft, const Given& given) {
-  Result<NamedRequest> request = parse_named(given.text());
-  if (!request) return option_error(given, request.error().message());
-  for (const std::string& typed : request->types) {
-    draft.warnings.push_back(cat(prefix_of(given.place), "option ", given.spelled, ": the type in ",
-                                 typed, " is not looked at, any will do"));
-  }
-  draft.named = std::move(request->amounts);
+  Result<NamedAmounts> amounts = parse_named(given.text());
+  if (!amounts) return option_error(given, amounts.error().message());
+  draft.named = *std::move(amounts);
   return {};
 }
 
@@ -112,7 +108,7 @@ constexpr auto kOptions = std::to_array<JobOption>({
     {{"mem-per-gpu", 0, kValue, "SIZE", "memory for each GPU"}, set_memory<MemoryPer::Gpu>, true},
     {{"time", 't', kValue, "LIMIT", "limit of the run time"}, set_time},
     {{"time-min", 0, kValue, "LIMIT", "(less would do: leave that is not taken)"}, check_time_min},
-    {{"gres", 0, kValue, "NAME:N", "named resources on each node, such as gpu:2"}, set_named, true},
+    {{"gres", 0, kValue, "NAME:N", "named resources on each node, such as gpu:a100:2"}, set_named, true},
     {{"gpus", 'G', kValue, "N", "GPUs of the whole job"}, set_gpus<&Draft::gpus>, true},
     {{"gpus-per-node", 0, kValue, "N", "GPUs on each node"}, set_gpus<&Draft::gpus_per_node>, true},
     {{"gpus-per-task", 0, kValue, "N", "GPUs of each task"}, set_gpus<&Draft::gpus_per_task>, true},

@@ -32,6 +32,18 @@ Applied set_mpi(Draft& draft, const Given& given) {
   return {};
 }
 
+Applied set_user(Draft& draft, const Given& given) {
+  static constexpr std::string_view kWords[] = {"self", "image", "root"};
+  return set_choice<ContainerUser, &Draft::user>(draft, given, kWords);
+}
+
+Applied set_network(Draft& draft, const Given& given) {
+  static constexpr std::string_view kWords[] = {"host", "none"};
+  // Slurm's option of this name is about the switches of some machines.
+  if (given.text().find_first_of("=,") != std::string_view::npos) return ignore(draft, given);
+  return set_choice<ContainerNetwork, &Draft::network>(draft, given, kWords);
+}
+
 Applied add_binds(Draft& draft, const Given& given) {
   Result<std::vector<BindSpec>> binds = parse_binds(given.text());
   if (!binds) return option_error(given, binds.error().message());
@@ -125,6 +137,8 @@ constexpr auto kOptions = std::to_array<JobOption>({
      set_word<&Draft::workdir>},
     {{"read-only", 0, kFlag, "", "nothing of the image can be written"},
      set_flag<&Draft::read_only>},
+    {{"user", 0, kValue, "self|image|root", "who you are inside the image"}, set_user},
+    {{"network", 0, kValue, "host|none", "which network there is"}, set_network},
     {{"mpi", 0, kValue, "pmix|none", "how tasks find each other"}, set_mpi},
     {{"output", 'o', kValue, "FILE", "standard output; default job-%j.out"},
      set_word<&Draft::output>},

@@ -43,6 +43,7 @@ constexpr OptionKey kOptionKeys[] = {
     {"memory", "mem"},
     {"memory_per_cpu", "mem-per-cpu"},
     {"mpi", "mpi"},
+    {"network", "network"},
     {"nice", "nice"},
     {"nodelist", "nodelist"},
     {"nodes", "nodes"},
@@ -53,6 +54,7 @@ constexpr OptionKey kOptionKeys[] = {
     {"tasks", "ntasks"},
     {"tasks_per_node", "ntasks-per-node"},
     {"time", "time"},
+    {"user", "user"},
     {"workdir", "chdir"},
 };
 constexpr std::string_view kOtherKeys[] = {

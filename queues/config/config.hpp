@@ -27,6 +27,10 @@ inline constexpr std::string_view kDefaultConfigPath = "/etc/gangway/gangway.yam
 inline constexpr std::size_t kMaxConfigBytes = 16 << 20;
 inline constexpr std::string_view kDefaultSocketPath = "/run/gangway/jschedd.sock";
 
+// Of each kind of resource ("gpu"), what stands behind its devices in the order of their numbers:
+// device nodes ("/dev/nvidia0", several joined by +) or names in CDI ("nvidia.com/gpu=0").
+using DeviceList = std::vector<std::pair<std::string, std::vector<std::string>>>;
+
 struct SchedulerConfig {
   std::string socket{kDefaultSocketPath};
   std::string listen = "0.0.0.0:6810";  // for executors
@@ -44,6 +48,8 @@ struct ExecutorConfig {
   std::optional<std::int64_t> cores;  // else what the kernel shows
   std::optional<Bytes> memory;
   std::vector<std::pair<std::string, std::int64_t>> named;
+  DeviceList devices;
+  std::vector<std::string> cdi{"/etc/cdi", "/var/run/cdi"};  // directories of CDI specifications
   std::vector<std::string> features;  // of this node, as jobs ask for them; sorted
   std::string cgroup = "gangway";     // the control group below which jobs get theirs
   WaiverSet waivers;
@@ -57,6 +63,7 @@ struct NodesConfig {
   std::optional<std::int64_t> cores;
   std::optional<Bytes> memory;
   std::vector<std::pair<std::string, std::int64_t>> named;
+  DeviceList devices;
   std::vector<std::string> features;  // sorted
   friend bool operator==(const NodesConfig&, const NodesConfig&) = default;
 };

@@ -147,6 +147,10 @@ std::string flow_map(const std::vector<std::pair<std::string, double>>& amounts)
   return flow_map_of(amounts, [](double amount) { return render_exactly(amount); });
 }
 
+std::string flow_map(const DeviceList& devices) {
+  return flow_map_of(devices, [](const std::vector<std::string>& each) { return flow_list(each); });
+}
+
 std::string render_limit(const std::optional<Duration>& limit) {
   return limit ? render_exactly(*limit) : std::string(kUnlimited);
 }

@@ -12,6 +12,7 @@
 #include "queues/base/result.hpp"
 #include "queues/base/time.hpp"
 #include "queues/base/units.hpp"
+#include "queues/config/config.hpp"
 
 namespace gangway::config {
 
@@ -47,5 +48,6 @@ inline constexpr std::string_view kUnlimited = "unlimited";
 [[nodiscard]] std::string flow_map(
     const std::vector<std::pair<std::string, std::int64_t>>& amounts);
 [[nodiscard]] std::string flow_map(const std::vector<std::pair<std::string, double>>& amounts);
+[[nodiscard]] std::string flow_map(const DeviceList& devices);
 
 }  // namespace gangway::config

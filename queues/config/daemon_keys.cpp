@@ -152,6 +152,19 @@ const Key<ExecutorConfig> kExecutorKeys[] = {
        });
      },
      [](const ExecutorConfig& e) { return flow_map(e.named); }},
+    {"devices", "what stands behind each of them, in order, as {gpu: [/dev/nvidia0, nvidia.com/gpu=1]}",
+     [](const Value& v, ExecutorConfig& e) { v.read_devices(e.devices); },
+     [](const ExecutorConfig& e) { return flow_map(e.devices); }},
+    {"cdi", "directories with CDI specifications, which name devices",
+     [](const Value& v, ExecutorConfig& e) {
+       std::vector<std::string> read;
+       v.read_list([&](const Value& item, const std::string& path) {
+         item.check(check_path(path));
+         read.push_back(path);
+       });
+       e.cdi = std::move(read);
+     },
+     [](const ExecutorConfig& e) { return flow_list(e.cdi); }},
     {"features", "what jobs can ask of nodes by --constraint, as [skylake, ib]",
      [](const Value& v, ExecutorConfig& e) { v.read_features(e.features); },
      [](const ExecutorConfig& e) {

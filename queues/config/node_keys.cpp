@@ -33,6 +33,8 @@ const Key<NodesConfig> kNodesKeys[] = {
        });
      },
      [](const NodesConfig& n) { return flow_map(n.named); }},
+    {"devices", "", [](const Value& v, NodesConfig& n) { v.read_devices(n.devices); },
+     [](const NodesConfig& n) { return flow_map(n.devices); }},
     {"cores", "",
      [](const Value& v, NodesConfig& n) {
        std::int64_t cores = 0;
@@ -64,9 +66,15 @@ ExecutorConfig executor_of(const Config& config, const NodeName& node) {
                     [&known_name = name](const auto& known) { return known.first == known_name; });
       executor.named.emplace_back(name, amount);
     }
+    for (const auto& [name, devices] : entry.devices) {
+      std::erase_if(executor.devices,
+                    [&known_name = name](const auto& known) { return known.first == known_name; });
+      executor.devices.emplace_back(name, devices);
+    }
     executor.features.insert(executor.features.end(), entry.features.begin(), entry.features.end());
   }
   std::ranges::sort(executor.named);
+  std::ranges::sort(executor.devices);
   executor.features = sorted_features(std::move(executor.features));
   return executor;
 }

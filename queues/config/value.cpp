@@ -7,6 +7,7 @@
 #include "queues/base/text.hpp"
 #include "queues/config/config_text.hpp"
 #include "queues/model/constraint.hpp"
+#include "queues/model/devices.hpp"
 
 namespace gangway::config {
 
@@ -105,8 +106,11 @@ void Value::read_names(
   for (const auto& item : node_) {
     const std::string name = item.first.IsScalar() ? item.first.Scalar() : std::string();
     const Value value(cat(name_, ": ", name), item.second, line_of(item.first), errors_);
-    if (!is_name(name)) {
-      value.fail("names have letters, digits, dots, dashes and underscores");
+    const std::size_t colon = name.find(':');
+    const bool good = is_name(name.substr(0, colon)) &&
+                      (colon == std::string::npos || is_name(name.substr(colon + 1)));
+    if (!good) {
+      value.fail("names have letters, digits, dots, dashes and underscores; a type follows a colon");
     } else if (!seen.insert(name).second) {
       value.fail("is given twice");
     } else {
@@ -116,6 +120,35 @@ void Value::read_names(
 }
 
 bool Value::has_keys() const { return node_.IsMap(); }
+
+void Value::read_devices(DeviceList& out) const {
+  DeviceList read;
+  const std::size_t before = errors_.size();
+  read_names([&](const std::string& name, const Value& value) {
+    if (name.find(':') != std::string::npos) {
+      return value.fail("devices are listed for a kind of resource, without its types");
+    }
+    std::vector<std::string> entries;
+    value.read_list([&](const Value& item, const std::string& entry) {
+      for (const std::string_view part : split(entry, '+')) {
+        const bool is_path = part.starts_with("/dev/") && part.find("..") == std::string_view::npos;
+        const bool is_cdi = part.find('/') != std::string_view::npos &&
+                            part.find('=') != std::string_view::npos && !part.starts_with('/');
+        if (!is_path && !is_cdi) {
+          return item.fail("is no device: a path in /dev, or a name in CDI as nvidia.com/gpu=0");
+        }
+      }
+      entries.push_back(entry);
+    });
+    if (std::ssize(entries) > kMaxIndexedDevices) {
+      value.fail(cat("has more than ", kMaxIndexedDevices, " devices"));
+    }
+    read.emplace_back(name, std::move(entries));
+  });
+  if (errors_.size() > before) return;
+  std::ranges::sort(read);
+  out = std::move(read);
+}
 
 bool Value::is_word(std::string_view word) const {
   return node_.IsScalar() && node_.Scalar() == word;

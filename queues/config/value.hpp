@@ -66,6 +66,9 @@ class Value {
     out = std::move(read);
   }
 
+  // Kinds with lists of devices, as {gpu: [/dev/nvidia0, /dev/nvidia1]}; sorted.
+  void read_devices(DeviceList& out) const;
+
   [[nodiscard]] bool is_word(std::string_view word) const;
   [[nodiscard]] bool has_keys() const;
   [[nodiscard]] const YAML::Node& node() const { return node_; }

@@ -2,12 +2,20 @@
 #pragma once
 
 #include <cstdint>
+#include <string>
 #include <vector>
 
 #include "queues/base/strong_id.hpp"
 #include "queues/model/resources.hpp"
 
 namespace gangway {
+
+// Which of a node's devices of one kind ("gpu") are given, by their number on the node.
+struct DeviceShare {
+  std::string name;
+  std::vector<std::int32_t> indices;  // ascending
+  friend bool operator==(const DeviceShare&, const DeviceShare&) = default;
+};
 
 // One node's part of an allocation.
 struct NodeShare {
@@ -18,6 +26,7 @@ struct NodeShare {
       cores;                    // logical core numbers given on that node; size = resources.cores
   std::int32_t first_task = 0;  // global rank of its first task
   std::int32_t tasks = 0;       // tasks on this node, consecutive ranks (block distribution)
+  std::vector<DeviceShare> devices{};  // of its named resources; sorted by name
   friend bool operator==(const NodeShare&, const NodeShare&) = default;
 };
 

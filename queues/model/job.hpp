@@ -60,6 +60,7 @@ struct Outcome {
   std::int32_t exit_code = 0;  // 0..255 where a program ended by itself, also MPI_Abort's
   std::int32_t signal = 0;     // the signal that ended it, 0 if none
   std::string detail;          // one clause for people: who cancelled, what failed on which node
+  std::vector<std::string> waivers{};  // what it ran without, as the operator allowed it
   friend bool operator==(const Outcome&, const Outcome&) = default;
   [[nodiscard]] bool is_success() const { return kind == OutcomeKind::Completed; }
   // What `jwait` exits with: the job's own code, 128+n for a signal, 1 for the rest.

@@ -392,6 +392,10 @@ Result<void> validate(const JobSpec& spec) {
   GANGWAY_TRY(check_files(spec));
   GANGWAY_TRY(check_times(spec));
   if (spec.image) GANGWAY_TRY(check_image(*spec.image));
+  if (spec.container.user != ContainerUser::Self && spec.mpi != MpiMode::None &&
+      spec.launch == LaunchMode::Tasks && spec.total_tasks() > 1) {
+    return invalid("--user: MPI ranks run as yourself; --mpi=none runs tasks that are no ranks");
+  }
   GANGWAY_TRY(check_container(spec.container));
   if (spec.binds.size() > kMaxBinds) {
     return invalid(

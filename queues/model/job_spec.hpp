@@ -66,6 +66,12 @@ struct ImageSpec {
   friend bool operator==(const ImageSpec&, const ImageSpec&) = default;
 };
 
+// Who a program in an image is: the job's own user by the same number (Self); the user that the
+// image names, or root, standing for the job's user, with more ids beside it (Image, Root).
+enum class ContainerUser { Self, Image, Root };
+// The node's network, or none but a loopback of its own.
+enum class ContainerNetwork { Host, None };
+
 // How the image's container is started, where that is not as the image and the job say.
 struct ContainerSpec {
   bool own_command = false;               // no command was given: the image's own runs
@@ -75,6 +81,8 @@ struct ContainerSpec {
   std::string workdir;                    // where programs start; empty: the job's, or for the
                                           // image's own command the image's
   bool read_only = false;                 // nothing of the image can be written
+  ContainerUser user = ContainerUser::Self;
+  ContainerNetwork network = ContainerNetwork::Host;
   friend bool operator==(const ContainerSpec&, const ContainerSpec&) = default;
 };
 

@@ -10,6 +10,7 @@
 #include "queues/base/check.hpp"
 #include "queues/base/overloaded.hpp"
 #include "queues/base/text.hpp"
+#include "queues/model/devices.hpp"
 #include "queues/model/constraint.hpp"
 
 namespace gangway::wire {
@@ -247,6 +248,11 @@ void to_wire(const gangway::Allocation& allocation, Allocation* out) {
     m->mutable_cores()->Add(share.cores.begin(), share.cores.end());
     m->set_first_task(share.first_task);
     m->set_tasks(share.tasks);
+    for (const auto& device : share.devices) {
+      auto* const given = m->add_devices();
+      given->set_name(device.name);
+      given->mutable_indices()->Add(device.indices.begin(), device.indices.end());
+    }
   }
 }
 
@@ -264,6 +270,14 @@ Result<gangway::NodeShare> get_share(const NodeShare& m) {
   GANGWAY_TRY(check_range(m.tasks(), 0, kMaxTasksPerJob, "tasks"));
   share.first_task = m.first_task();
   share.tasks = m.tasks();
+  for (const auto& given : m.devices()) {
+    gangway::DeviceShare device{given.name(), {}};
+    for (const std::int32_t index : given.indices()) {
+      GANGWAY_TRY(check_range(index, 0, kMaxIndexedDevices - 1, "devices"));
+      device.indices.push_back(index);
+    }
+    share.devices.push_back(std::move(device));
+  }
   return share;
 }
 }  // namespace
@@ -287,6 +301,7 @@ void to_wire(const gangway::Outcome& outcome, Outcome* out) {
   out->set_exit_code(outcome.exit_code);
   out->set_signal(outcome.signal);
   out->set_detail(outcome.detail);
+  for (const auto& waiver : outcome.waivers) out->add_waivers(waiver);
 }
 
 Result<gangway::Outcome> from_wire(const Outcome& m) {
@@ -297,6 +312,7 @@ Result<gangway::Outcome> from_wire(const Outcome& m) {
   outcome.exit_code = m.exit_code();
   outcome.signal = m.signal();
   outcome.detail = m.detail();
+  outcome.waivers = get_strings(m.waivers());
   return outcome;
 }
 
@@ -471,6 +487,8 @@ void to_wire(const gangway::JobSpec& spec, JobSpec* out) {
     for (const auto& variable : spec.container.env) container->add_env(variable);
     container->set_workdir(spec.container.workdir);
     container->set_read_only(spec.container.read_only);
+    container->set_user(from_enum(spec.container.user));
+    container->set_network(from_enum(spec.container.network));
   }
   for (const auto& bind : spec.binds) {
     auto* m = out->add_binds();
@@ -536,6 +554,10 @@ Result<gangway::JobSpec> from_wire(const JobSpec& m) {
                     .env = get_strings(m.container().env()),
                     .workdir = m.container().workdir(),
                     .read_only = m.container().read_only()};
+  GANGWAY_ASSIGN(spec.container.user,
+                 to_enum(m.container().user(), ContainerUser::Root, "container.user"));
+  GANGWAY_ASSIGN(spec.container.network,
+                 to_enum(m.container().network(), ContainerNetwork::None, "container.network"));
   for (const auto& bind : m.binds()) {
     spec.binds.push_back({.source = bind.source(),
                           .destination = bind.destination(),

@@ -167,5 +167,28 @@ TEST_F(LayerSemantics, EveryCompressionGivesTheSame) {
   }
 }
 
+// As pigz, eStargz and zstd:chunked write them.
+TEST_F(LayerSemantics, MembersAndSkippableFramesMayStandAnywhere) {
+  std::string noise(1'500'000, '\0');
+  std::uint32_t state = 12345;
+  for (char& c : noise) {
+    state = state * 1664525 + 1013904223;
+    // Half of it compresses, so that members end at every place of a byte and of a block.
+    c = static_cast<char>((state >> 24) & ((state & 0x10000) != 0 ? 0xff : 0x03));
+  }
+  const std::string tar = make_tar({file("noise", noise)});
+  std::string members;
+  for (std::size_t at = 0, size = 1; at < tar.size(); at += size) {
+    size = size * 5 % 7919 + 1;
+    members += gzip(tar.substr(at, size));
+  }
+  EXPECT_TRUE(apply_bytes(tar, members));
+  EXPECT_TRUE(apply_bytes(tar, members + std::string(1000, '\0')));
+  const std::string skippable("\x50\x2a\x4d\x18\x03\x00\x00\x00xyz", 11);
+  EXPECT_TRUE(apply_bytes(
+      tar, skippable + zstd(tar.substr(0, 4096)) + skippable + zstd(tar.substr(4096)) + skippable));
+  EXPECT_EQ(names(), Names{"noise"});
+}
+
 }  // namespace
 }  // namespace gangway::containers

@@ -97,7 +97,7 @@ class TestSandbox {
   ~TestSandbox() {
     if (runtime) cleanup();
     for (const char* controller :
-         {"memory", "cpuset", "cpu", "cpuacct", "pids", "freezer", "unified", "blkio"}) {
+         {"memory", "cpuset", "cpu", "cpuacct", "pids", "freezer", "unified", "blkio", "devices"}) {
       rmdir(cat("/sys/fs/cgroup/", controller, "/", settings.cgroup_parent).c_str());
     }
     rmdir(cat("/sys/fs/cgroup/", settings.cgroup_parent).c_str());

@@ -473,7 +473,7 @@ TEST(RootSandbox, WithoutAUserNamespaceNothingIsLeftOfRootEither) {
   facts.user_namespace = false;
   const Result<SandboxPlan> plan = make_sandbox_plan(request, facts);
   ASSERT_TRUE(plan);
-  Result<SandboxInit> init = spawn_sandbox_init(*plan, {}, std::nullopt);
+  Result<SandboxInit> init = spawn_sandbox_init(*plan, {}, std::nullopt, /*private_network=*/false);
   ASSERT_TRUE(init) << init.error().message();
   init->child.release();
   const auto report = [&]() -> Result<InitReport> {

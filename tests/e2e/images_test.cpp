@@ -48,6 +48,46 @@ TEST_F(Images, ChangesToTheImageEndWithTheJob) {
   EXPECT_EQ(second.exit_code, 0) << second.err;
 }
 
+TEST_F(Images, FilesOfRootInTheImageCanBeWritten) {
+  const Ran ran = user({"jsubmit", "--wait", "--image", busybox_, "-o", "out", "--", "sh", "-c",
+                        "echo mine > /etc/passwd && cat /etc/passwd && rm /bin/ls"});
+  EXPECT_EQ(ran.exit_code, 0) << ran.err;
+  EXPECT_EQ(file("out"), "mine\n");
+}
+
+TEST_F(Images, OtherUsersInsideNeedSubordinateIds) {
+  const Ran ran = user({"jsubmit", "--wait", "--image", busybox_, "--user", "root", "--", "true"});
+  EXPECT_EQ(ran.exit_code, 1);
+  EXPECT_THAT(ran.err, HasSubstr("usermod --add-subuids"));
+  const Ran mpi = user({"jsubmit", "-n", "2", "--image", busybox_, "--user", "root", "--", "true"});
+  EXPECT_EQ(mpi.exit_code, 64);
+  EXPECT_THAT(mpi.err, HasSubstr("--user"));
+}
+
+TEST_F(Images, WithoutANetworkThereIsALoopbackAlone) {
+  const Ran ran = user({"jsubmit", "--wait", "--image", busybox_, "--network", "none", "-o", "out",
+                        "--", "ls", "/sys/class/net"});
+  EXPECT_EQ(ran.exit_code, 0) << ran.err;
+  EXPECT_EQ(file("out"), "lo\n");
+}
+
+TEST_F(Images, ADryRunPrintsTheOperationsThatSetTheSandboxUp) {
+  if (::geteuid() != 0) GTEST_SKIP() << "looks into the executor's spool";
+  const std::string id = submit({"-w", "n01", "--image", busybox_, "--network", "none", "--", "sh",
+                                 "-c", "touch started; while ! test -e go; do sleep 0.05; done"});
+  ASSERT_TRUE(becomes_true([&] { return std::filesystem::exists(directory() + "/started"); }));
+  const std::string attempt = cluster().layout().directory + "/n01/spool/jobs/" + id + ".1";
+  const Ran ran = cluster().as_operator({"jshepherd", "--dry-run", attempt});
+  EXPECT_EQ(ran.exit_code, 0) << ran.err;
+  for (const char* operation : {"become-user uid=", "stage /tmp", "mount-overlay userxattr",
+                                "mount proc /proc noexec", "mount sysfs /sys", "enter-root",
+                                "mask /proc/kcore", "protect /proc/sys", "loopback", "lock-down"}) {
+    EXPECT_THAT(ran.out, HasSubstr(cat("\n", operation)));
+  }
+  write_as_user(cluster(), directory() + "/go", "");
+  EXPECT_EQ(user({"jwait", id}).exit_code, 0);
+}
+
 TEST_F(Images, AScriptRunsInside) {
   write_as_user(cluster(), directory() + "/job.sh", "#!/bin/sh\n#JOB -o out\ncat /etc/passwd\n");
   ASSERT_EQ(user({"jsubmit", "--wait", "--image", busybox_, "job.sh"}).exit_code, 0);

@@ -22,13 +22,12 @@ TEST(JobValues, CountsHaveBounds) {
 
 TEST(JobValues, NamedResourcesHaveTypeAndCount) {
   using Amounts = std::vector<std::pair<std::string, std::int64_t>>;
-  EXPECT_EQ(parse_named("gpu")->amounts, (Amounts{{"gpu", 1}}));
-  EXPECT_EQ(parse_named("gpu:2,nic:1")->amounts, (Amounts{{"gpu", 2}, {"nic", 1}}));
-  EXPECT_EQ(parse_named("gpu:a100:4")->amounts, (Amounts{{"gpu", 4}}));
-  EXPECT_EQ(parse_named("gpu:a100:4")->types, std::vector<std::string>{"gpu:a100:4"});
-  EXPECT_EQ(parse_named("gpu:a100")->amounts, (Amounts{{"gpu", 1}}));
-  EXPECT_TRUE(parse_named("gpu:0")->amounts.empty());
-  EXPECT_TRUE(parse_named("none")->amounts.empty());
+  EXPECT_EQ(*parse_named("gpu"), (Amounts{{"gpu", 1}}));
+  EXPECT_EQ(*parse_named("gpu:2,nic:1"), (Amounts{{"gpu", 2}, {"nic", 1}}));
+  EXPECT_EQ(*parse_named("gpu:a100:4"), (Amounts{{"gpu:a100", 4}}));
+  EXPECT_EQ(*parse_named("gpu:a100"), (Amounts{{"gpu:a100", 1}}));
+  EXPECT_TRUE(parse_named("gpu:0")->empty());
+  EXPECT_TRUE(parse_named("none")->empty());
   EXPECT_FALSE(parse_named("gpu:a:b"));
   EXPECT_FALSE(parse_named(":2"));
 }

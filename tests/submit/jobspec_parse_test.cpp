@@ -186,6 +186,16 @@ TEST(JobspecParse, GpusAreCountedForEachNode) {
   EXPECT_EQ(gpus({"--gres=none"}), 0);
 }
 
+TEST(JobspecParse, TypesOfGpusCountForTheirKindToo) {
+  using Amounts = std::vector<std::pair<std::string, std::int64_t>>;
+  const auto named = [](std::vector<std::string> words) {
+    return component_of(command(std::move(words))).named_per_node.named;
+  };
+  EXPECT_EQ(named({"--gres=gpu:a100:2"}), (Amounts{{"gpu", 2}, {"gpu:a100", 2}}));
+  EXPECT_EQ(named({"-N2", "--gpus=a100:3,h100:2"}),
+            (Amounts{{"gpu", 3}, {"gpu:a100", 2}, {"gpu:h100", 1}}));
+}
+
 // ---- sources ------------------------------------------------------------------------------------
 
 TEST(JobspecParse, CommandLineWinsOverEnvironmentOverScript) {
