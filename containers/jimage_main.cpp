@@ -14,6 +14,7 @@
 #include <string_view>
 #include <vector>
 
+#include "containers/build/build_commands.hpp"
 #include "containers/image_ensure.hpp"
 #include "containers/image_gc.hpp"
 #include "containers/image_source.hpp"
@@ -27,20 +28,25 @@ namespace gangway::containers {
 namespace {
 
 constexpr std::string_view kHelp =
-    "usage: jimage resolve PATH[:TAG]        what it means now: kind, path, digest\n"
-    "       jimage inspect PATH[:TAG]        its layers and configuration\n"
+    "usage: jimage resolve PATH[:TAG]|NAME   what it means now: kind, path, digest\n"
+    "       jimage inspect PATH[:TAG]|NAME   its layers and configuration\n"
     "       jimage import --store DIR PATH[:TAG]  verify and unpack it into a store\n"
     "       jimage list --store DIR          the images of a store\n"
     "       jimage verify --store DIR [DIGEST...]  compare them with what was unpacked\n"
     "       jimage rm --store DIR DIGEST...  remove images from a store\n"
     "       jimage gc --store DIR [--unused-for TIME] [--quota SIZE] [--dry-run]\n"
-    "                                        remove what is unused and what was left behind\n"
+    "                                        remove what is unused and what was left behind\n";
+
+constexpr std::string_view kHelpEnd =
     "\n"
     "PATH is an OCI layout directory, an archive of one (oci-archive), or what 'docker save' "
     "writes\n"
     "(docker-archive). Without a TAG: the only image in it, or the one tagged 'latest'.\n"
-    "A store is a directory with unpacked images, private to the user who owns it.\n"
-    "\n"
+    "NAME is an image of the user's library, where no such PATH is an image.\n"
+    "A store is a directory with unpacked images, private to the user who owns it.\n";
+
+constexpr std::string_view kHelpOptions =
+    "options of stores:\n"
     "      --store DIR        made if it is not there\n"
     "      --unused-for TIME  images that no job used for so long: 30d, 12h\n"
     "      --quota SIZE       those used longest ago, until the rest holds no more: 50G\n"
@@ -72,8 +78,21 @@ int usage(const std::string& message) {
 
 void print(const std::string& text) { std::fwrite(text.data(), 1, text.size(), stdout); }
 
+// What a name means: an image at that path; else one of the user's library.
+template <typename T, typename Look>
+Result<T> find_image(const std::string& name, const Look& look) {
+  Result<T> image = look(name);
+  if (image) return image;
+  const ErrorKind why = image.error().kind();
+  if (why != ErrorKind::NotFound && why != ErrorKind::Invalid) return image;
+  const std::string named = build::find_in_library(name);
+  return named.empty() ? image : look(named);
+}
+
 int resolve(const std::string& name) {
-  const Result<ResolvedImage> image = resolve_whole_image(name, BlobMemory::of_this_user());
+  const Result<ResolvedImage> image = find_image<ResolvedImage>(name, [](const std::string& path) {
+    return resolve_whole_image(path, BlobMemory::of_this_user());
+  });
   if (!image) return fail(image.error());
   print(cat("kind ", to_string(image->kind), "\npath ", image->path, "\ndigest ",
             image->digest.text(), "\n"));
@@ -90,7 +109,7 @@ std::string quoted(const std::string& text) {
 }
 
 int inspect(const std::string& name) {
-  const Result<InspectedImage> image = inspect_image(name);
+  const Result<InspectedImage> image = find_image<InspectedImage>(name, inspect_image);
   if (!image) return fail(image.error());
   const ImageConfig& config = image->config;
   std::string text =
@@ -344,7 +363,8 @@ int run_in_store(const std::string& command, const Options& options) {
 
 int run(const std::vector<std::string>& arguments) {
   if (arguments.empty() || arguments[0] == "--help" || arguments[0] == "-h") {
-    print(std::string(kHelp));
+    print(cat(kHelp, build::build_commands_help(), kHelpEnd, build::build_options_help(),
+              kHelpOptions));
     return arguments.empty() ? 64 : 0;
   }
   if (arguments[0] == "--version" || arguments[0] == "-V") {
@@ -352,6 +372,12 @@ int run(const std::vector<std::string>& arguments) {
     return 0;
   }
   const std::string& command = arguments[0];
+  if (build::is_build_command(command)) {
+    const auto failure =
+        build::run_build_command(command, {arguments.begin() + 1, arguments.end()});
+    if (!failure) return 0;
+    return failure->is_usage ? usage(failure->error.message()) : fail(failure->error);
+  }
   const Result<Options> options = parse_options({arguments.begin() + 1, arguments.end()});
   if (!options) return usage(options.error().message());
   if (command != "gc" &&

@@ -58,6 +58,10 @@ Result<void> drop_bounding_capabilities(std::uint64_t keep = kNoCapabilities);
 // Empties every capability set of the calling thread but for `keep`, the bounding and ambient ones
 // too where the process may, and locks the secure bits, so that no exec() brings one back.
 Result<void> drop_capabilities(std::uint64_t keep = kNoCapabilities);
+// Keeps of all capabilities those over files and processes that are the user namespace's own anyway
+// (CAP_CHOWN, CAP_DAC_OVERRIDE, CAP_FOWNER, CAP_FSETID, CAP_KILL, CAP_SYS_CHROOT), for good. An
+// exec() of root has them again, and nothing else. Requires: a user namespace of its own.
+Result<void> keep_file_capabilities();
 // PR_SET_NO_NEW_PRIVS: no exec() raises rights, whatever the file's set-id bits say.
 Result<void> set_no_new_privileges();
 // No core dump, no ptrace, no reading of /proc/<pid>/… by others of the same user.

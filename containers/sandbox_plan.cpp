@@ -381,6 +381,7 @@ std::string render_op(const SetupOp& op) {
             return cat("mount-overlay", yes(o.user_namespace, " userxattr"),
                        yes(o.waivable, " waivable"));
           },
+          [&](const UseTree& o) { return cat("use-tree ", o.slot, " ", o.path); },
           [&](const MountNew& o) {
             std::string text = cat("mount ", o.type, " ", o.path);
             for (const auto& [key, value] : o.options) {
@@ -416,7 +417,7 @@ std::string render_op(const SetupOp& op) {
           },
           [&](const LockDown& o) {
             return cat("lock-down", yes(o.root_inside, " root-inside"), o.become ? cat(" ", ids(*o.become)) : "",
-                       yes(o.seccomp_waivable, " seccomp-waivable"));
+                       yes(o.seccomp_waivable, " seccomp-waivable"), yes(o.for_build, " build"));
           },
       },
       op);

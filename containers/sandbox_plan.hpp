@@ -91,6 +91,11 @@ struct MountOverlay {
   bool user_namespace = true;
   bool waivable = false;
 };
+// A tree that may be written, `path`, becomes the new root itself: a build's.
+struct UseTree {
+  Slot slot = kNoSlot;
+  std::string path;
+};
 // A new file system at `path` inside.
 struct MountNew {
   std::string type;
@@ -150,10 +155,13 @@ struct PinCores {
   std::vector<int> cores;
 };
 // No capabilities, no_new_privs, system call filter; without a user namespace the ids first.
+// `for_build`: what root may do with files of its own user namespace stays, and changes of owners
+// and ids, of which there is one, are said to have been made.
 struct LockDown {
   std::optional<Credentials> become{};
   bool seccomp_waivable = false;
   bool root_inside = false;  // keeps what root may do to its own
+  bool for_build = false;
 };
 
 }  // namespace setup
@@ -170,6 +178,7 @@ using SetupOp = std::variant<setup::BecomeUser,
                              setup::LayFile,
                              setup::LayAccounts,
                              setup::MountOverlay,
+                             setup::UseTree,
                              setup::MountNew,
                              setup::Attach,
                              setup::MakeDirectory,

@@ -299,6 +299,15 @@ class Performer {
     return {};
   }
 
+  Result<void> perform(const UseTree& op) {
+    GANGWAY_ASSIGN(const Fd target, open_path(op.path));
+    const Fd& tree = slot(op.slot);
+    GANGWAY_TRY(set_attributes(tree.get(), MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV, false));
+    GANGWAY_TRY_CONTEXT(attach_at(tree.get(), target.get()), "tree");
+    GANGWAY_ASSIGN(root_, open_path(op.path));
+    return {};
+  }
+
   Result<void> perform(const MountNew& op) {
     Result<Fd> target = open_in_root(root_.get(), op.path, O_PATH | O_DIRECTORY);
     if (!target) {
@@ -497,13 +506,18 @@ class Performer {
   Result<void> perform(const LockDown& op) {
     for (Fd& fd : slots_) fd.reset();
     const std::uint64_t keep = op.root_inside ? kSandboxRootCapabilities : kNoCapabilities;
-    GANGWAY_TRY(drop_bounding_capabilities(keep));
-    if (op.become) GANGWAY_TRY(become(*op.become));
+    if (op.for_build) {
+      GANGWAY_TRY(keep_file_capabilities());
+    } else {
+      GANGWAY_TRY(drop_bounding_capabilities(keep));
+      if (op.become) GANGWAY_TRY(become(*op.become));
+    }
     GANGWAY_TRY(set_parent_death_signal());
-    GANGWAY_TRY(drop_capabilities(keep));
+    if (!op.for_build) GANGWAY_TRY(drop_capabilities(keep));
     GANGWAY_TRY(set_no_new_privileges());
     GANGWAY_TRY(set_not_dumpable());
-    Result<void> filtered = load_seccomp(SeccompProfile::Job);
+    Result<void> filtered =
+        load_seccomp(op.for_build ? SeccompProfile::Build : SeccompProfile::Job);
     if (!filtered && op.seccomp_waivable) {
       waived_.push_back(render_waived(Waiver::Seccomp, filtered.error().message()));
       return {};

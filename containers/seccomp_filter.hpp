@@ -8,6 +8,7 @@ namespace gangway::containers {
 enum class SeccompProfile {
   Job,     // what programs in sandboxes may call
   Unpack,  // what the archive reader may call
+  Build,   // a job's, but changes of owners and ids, and device nodes, only seem to be made
 };
 
 // Puts the filter on the calling thread and on whatever it starts, for good.

@@ -385,6 +385,11 @@ inline constexpr std::array<unsigned, 7> kAllowedPersonalities = {
 // its flags in memory where a filter cannot look, so it does not exist here.
 inline constexpr unsigned kNamespaceFlags = 0x7E020000;
 
+// What a build's filter answers with success and does not do; of mknod and mknodat the devices.
+inline constexpr const char* kFakedCalls[] = {
+    "capset",   "chown",  "fchown",    "fchownat", "lchown",    "mknod",     "mknodat",  "setfsgid",
+    "setfsuid", "setgid", "setgroups", "setregid", "setresgid", "setresuid", "setreuid", "setuid"};
+
 // What remains for a process that reads an archive and writes a tree: descriptors, memory, files
 // relative to a directory, and its end. No sockets, no processes but by fork, no exec.
 inline constexpr const char* kUnpackCalls[] = {"brk",

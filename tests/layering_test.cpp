@@ -33,8 +33,10 @@ const std::map<std::string, std::set<std::string>> kMayInclude = {
     {"queues/config", {"queues/base", "queues/model"}},
     {"queues/io", {"queues/base", "queues/model", "queues/wire"}},
     {"containers", {"queues/base"}},
+    {"containers/build", {"queues/base", "containers"}},
     {"containers/jimage_main.cpp",
-     {"queues/base", "queues/model", "queues/wire", "queues/config", "queues/io", "containers"}},
+     {"queues/base", "queues/model", "queues/wire", "queues/config", "queues/io", "containers",
+      "containers/build"}},
     {"scheduler/policy", {"queues/base", "queues/model"}},
     {"scheduler/jsim", {"queues/base", "queues/model", "scheduler/policy"}},
     {"scheduler/jsim_main.cpp", {"queues/base", "queues/model", "scheduler/jsim"}},
@@ -52,23 +54,24 @@ struct Library {
   std::string users;   // of paths
 };
 const std::vector<Library> kLibraries = {
-    {R"(archive(_entry)?\.h)", R"(containers/archive_reader\.cpp)"},
+    {R"(archive(_entry)?\.h)", R"(containers/(archive_reader|build/layer_writer)\.cpp)"},
     {R"(sqlite3\.h)", R"(queues/store/sqlite(_[a-z]+)?\.cpp)"},
     {R"(pmix.*\.h)", R"(executor/pmix_server.*)"},
     {R"(openssl/.*)", R"(queues/base/digest\.cpp)"},
     {R"(zlib\.h)", R"(scheduler/jsim/trace_file\.cpp)"},
     {R"(seccomp\.h)", R"(containers/.*)"},
-    {R"(yaml-cpp/.*)", R"(queues/config/(config|value)\.cpp|submit/workflow_parse\.cpp)"},
+    {R"(yaml-cpp/.*)", R"(queues/config/(config|value)\.cpp|submit/(workflow_parse\.cpp|yaml_fields\.hpp))"},
     {R"(boost/asio.*)", R"(queues/io/.*\.cpp)"},
     {R"(boost/graph/.*)", R"(queues/model/dependency_graph\.cpp)"},
     {R"(CLI/.*)", R"([^/]+/[^/]+_main\.cpp)"},
     {R"(nlohmann/.*)",
-     R"(containers/image_document\.cpp|scheduler/jsim/wfformat\.cpp|submit/wfcommons_parse\.cpp)"},
+     R"(containers/(image_document|build/image_settings)\.cpp|scheduler/jsim/wfformat\.cpp|submit/wfcommons_parse\.cpp)"},
     {R"(expat\.h)", R"(scheduler/jsim/dax\.cpp)"},
 };
 
 // What a layer without I/O has no business with.
-const std::regex kPurePaths(R"((queues/model|scheduler/policy)/.*|.*_machine\.[ch]pp)");
+const std::regex kPurePaths(
+    R"((queues/model|scheduler/policy)/.*|containers/build/(dockerfile|glob|json_words|word_expand).*|.*_machine\.[ch]pp)");
 const std::regex kImpure(
     R"(<(ctime|chrono|random|thread|mutex|atomic|future|condition_variable|filesystem|fstream|iostream|cstdio|sys/[a-z]+\.h|unistd\.h|fcntl\.h|pthread\.h|time\.h)>)"
     R"(|\b(clock_gettime|gettimeofday|SystemClock|rand|srand|random_bytes|getenv|setenv|fopen|localtime_r?|render_local_time)\s*\()"

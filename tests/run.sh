@@ -52,6 +52,7 @@ fi
 
 if [[ $all == yes ]]; then
   failed=()
+  export GANGWAY_LONG_TESTS=1
   run_tests ci --no-tests=error "${ctest_args[@]}" || failed+=(ci)
   say "clang-tidy"
   .ci/tidy.sh || failed+=(clang-tidy)
