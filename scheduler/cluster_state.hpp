@@ -28,6 +28,8 @@ class ClusterState {
   // Nodes of whom nothing is known yet are Unknown, but for those that are Lost.
   explicit ClusterState(store::LiveState loaded);
 
+  // The number that the next event will have.
+  [[nodiscard]] std::uint64_t next_seq() const { return next_seq_; }
   [[nodiscard]] const std::map<JobKey, Job>& jobs() const { return jobs_; }
   [[nodiscard]] const std::map<WorkflowId, Workflow>& workflows() const { return workflows_; }
   [[nodiscard]] const std::map<NodeName, Node>& nodes() const { return nodes_; }

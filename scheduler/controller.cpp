@@ -43,6 +43,7 @@ Turn Controller::Impl::finish() {
   charge_runs();
   state.write_rows(turn.batch);
   forget_old();
+  tell_followers();
   if (pass_wanted)
     turn.effects.emplace_back(effect::ArmTimer{kPassToken, std::max(now.boot, next_pass)});
   pass_wanted = false;
@@ -237,12 +238,16 @@ void Controller::Impl::reply_error(io::PeerId to, std::uint32_t stream, const Er
 Result<void> Controller::Impl::ask_history(std::vector<store::HistoryQuery> jobs,
                                            std::vector<WorkflowId> workflows,
                                            HistoryUse then) {
+  return ask_store({.jobs = std::move(jobs), .workflows = std::move(workflows)}, std::move(then));
+}
+
+Result<void> Controller::Impl::ask_store(effect::AskHistory question, HistoryUse then) {
   if (questions.size() >= kMaxQuestions) {
     return Error(ErrorKind::Exhausted, "too many questions about finished jobs are under way");
   }
-  const std::uint64_t ticket = next_ticket++;
-  questions.emplace(ticket, std::move(then));
-  turn.effects.emplace_back(effect::AskHistory{ticket, std::move(jobs), std::move(workflows)});
+  question.ticket = next_ticket++;
+  questions.emplace(question.ticket, std::move(then));
+  turn.effects.emplace_back(std::move(question));
   return {};
 }
 
@@ -276,6 +281,7 @@ void Controller::Impl::on_client_request(io::PeerId from,
                                          const io::LocalUser& user,
                                          std::uint32_t stream,
                                          const wire::Request& request) {
+  ++requests;
   switch (request.what_case()) {
     case wire::Request::kSubmit:
       return on_submit(from, user, stream, request.submit());
@@ -308,6 +314,8 @@ void Controller::Impl::on_client_request(io::PeerId from,
       return on_alter(from, user, stream, request.alter());
     case wire::Request::kResumeWorkflow:
       return on_resume_workflow(from, user, stream, request.resume_workflow());
+    case wire::Request::kFollow:
+      return on_follow(from, user, stream, request.follow());
     case wire::Request::WHAT_NOT_SET:
       break;
   }
@@ -318,6 +326,7 @@ void Controller::Impl::on_client_request(io::PeerId from,
 void Controller::Impl::on_client_closed(io::PeerId peer) {
   submissions.erase(submissions.lower_bound({peer, 0}),
                     submissions.lower_bound({io::PeerId{peer.value + 1}, 0}));
+  std::erase_if(followers, [&](const auto& entry) { return entry.second.peer == peer; });
   if (const auto found = waits_of_peer.find(peer); found != waits_of_peer.end()) {
     for (const std::uint64_t ticket : std::set(found->second)) drop_wait(ticket);
   }

@@ -16,6 +16,7 @@
 //   mail.cpp           what users are written
 //   queries.cpp        lists, waits, explanations
 //   sessions.cpp       people talk with their running jobs
+//   follow.cpp         the stream of events
 #pragma once
 
 #include <cstddef>
@@ -48,9 +49,13 @@ inline constexpr std::size_t kMaxSubmissionsUnderWay = 256;  // in parts, of all
 inline constexpr std::size_t kMaxSubmissionsOfPeer = 8;
 inline constexpr std::size_t kMaxSubmissionBytes = std::size_t{512} << 20;
 inline constexpr std::size_t kMaxKeysInRequest = 100'000;
-inline constexpr std::size_t kMaxWaits = 100'000;           // of all peers
+inline constexpr std::size_t kMaxWaits = 100'000;            // of all peers
 inline constexpr std::size_t kMaxSessionsOpen = 1'000;       // with jobs, of all peers
-inline constexpr std::size_t kMaxQuestions = 10'000;        // to the store, under way
+inline constexpr std::size_t kMaxQuestions = 10'000;         // to the store, under way
+inline constexpr std::size_t kMaxFollowers = 1'000;          // of all peers
+inline constexpr std::uint32_t kMaxEventsOfFollow = 10'000;  // then it has to be asked for again
+inline constexpr std::size_t kEventsOfNews = 512;
+inline constexpr std::size_t kRecentEvents = 8'192;         // in memory, while somebody follows
 inline constexpr std::size_t kMaxListed = 100'000;          // jobs in one answer
 inline constexpr std::size_t kMaxListedFromStore = 10'000;  // it is read while all others wait
 inline constexpr std::size_t kMaxListedBytes = 32 << 20;
@@ -104,6 +109,7 @@ struct Controller::Impl {
   [[nodiscard]] Result<void> ask_history(std::vector<store::HistoryQuery> jobs,
                                          std::vector<WorkflowId> workflows,
                                          HistoryUse then);
+  [[nodiscard]] Result<void> ask_store(effect::AskHistory question, HistoryUse then);
   void on_history(std::uint64_t ticket, const History& history);
 
   [[nodiscard]] bool is_operator(const io::LocalUser& user) const;
@@ -517,6 +523,27 @@ struct Controller::Impl {
                          const wire::Request& request);
   void on_client_closed(io::PeerId peer);
 
+  // ---- follow.cpp ----
+  struct Follower {
+    io::PeerId peer;
+    std::uint32_t stream = 0;
+    bool is_operator = false;
+    std::string user;
+    std::uint64_t next = 0;    // seq
+    std::uint32_t credit = 0;  // events still to be sent
+    bool reads_store = false;
+  };
+  void on_follow(io::PeerId from,
+                 const io::LocalUser& user,
+                 std::uint32_t stream,
+                 const wire::Follow& request);
+  void tell_followers();
+  // False: it is over.
+  [[nodiscard]] bool tell(std::uint64_t ticket, Follower& follower);
+  template <typename Events>
+  [[nodiscard]] bool send_news(Follower& follower, const Events& events, std::size_t first);
+  void on_old_events(std::uint64_t ticket, const History& history);
+
   // ---- state ----
   ControllerConfig config;
   Epoch epoch;
@@ -578,6 +605,10 @@ struct Controller::Impl {
   std::uint64_t next_session = 1;
   std::map<std::uint64_t, Session> sessions;
   std::map<std::pair<io::PeerId, std::uint32_t>, std::uint64_t> session_of;
+
+  std::uint64_t requests = 0;  // since our start
+  std::map<std::uint64_t, Follower> followers;
+  std::deque<Event> recent;  // the last ones without a gap, while somebody follows
 
   std::uint64_t next_ticket = 1;
   std::map<std::uint64_t, HistoryUse> questions;

@@ -221,7 +221,17 @@ void Daemon::ask_store(const effect::AskHistory& question) {
       history.workflows.push_back(**std::move(workflow));
     }
   }
+  if (question.events_from > 0) {
+    Result<std::vector<Event>> events =
+        store_.read_events(question.events_from, question.max_events);
+    if (events) {
+      history.events = *std::move(events);
+    } else {
+      history.error = events.error();
+    }
+  }
   if (history.error) {
+    history.events.clear();
     history.jobs.clear();
     history.workflows.clear();
   }

@@ -37,6 +37,8 @@ struct AskHistory {
   std::uint64_t ticket = 0;
   std::vector<store::HistoryQuery> jobs;  // the answers are put together
   std::vector<WorkflowId> workflows;      // finished ones; their jobs are found by `jobs`
+  std::uint64_t events_from = 0;          // of the log, if not 0
+  std::size_t max_events = 0;
 };
 // Fire and forget: a mail that cannot be sent is lost, with a line in the log.
 struct SendMail {
@@ -64,6 +66,7 @@ struct Turn {
 struct History {
   std::vector<Job> jobs;            // some perhaps twice
   std::vector<Workflow> workflows;  // those that exist
+  std::vector<Event> events;        // seq rising
   std::optional<Error> error;       // the store could not answer; nothing else is set then
 };
 

@@ -315,6 +315,8 @@ void Controller::Impl::on_ping(io::PeerId from, std::uint32_t stream) {
   }
   pong->set_nodes(static_cast<std::uint32_t>(state.nodes().size()));
   pong->set_nodes_reached(reached);
+  pong->set_requests(requests);
+  pong->set_followers(static_cast<std::uint32_t>(followers.size()));
   reply(from, stream, std::move(response));
 }
 

@@ -198,9 +198,10 @@ int run_ping(const Invocation& invocation) {
   const Result<wire::Response> response = client.call(request);
   if (!response) invocation.fail(response.error());
   const wire::Pong& pong = response->pong();
-  finish(kExitOk, cat("jschedd ", pong.version(), " of cluster ", pong.cluster(), " answers at ",
-                      client.socket(), ": ", pong.nodes_reached(), " of ", pong.nodes(),
-                      " nodes reached\n"));
+  finish(kExitOk,
+         cat("jschedd ", pong.version(), " of cluster ", pong.cluster(), " answers at ",
+             client.socket(), ": ", pong.nodes_reached(), " of ", pong.nodes(), " nodes reached, ",
+             pong.requests(), " requests answered, ", pong.followers(), " following\n"));
 }
 
 int run_check(const Invocation& invocation) {

@@ -4,6 +4,8 @@
 #include "queues/base/text.hpp"
 #include "queues/wire/convert.hpp"
 #include "submit/console.hpp"
+#include "submit/event_line.hpp"
+#include "submit/follow.hpp"
 #include "submit/job_list.hpp"
 #include "submit/job_row.hpp"
 #include "submit/queue_format.hpp"
@@ -29,6 +31,7 @@ constexpr OptionName kOptions[] = {
     {"noheader", 'h', Takes::Nothing, "", "no line of headings"},
     {"priority", 0, Takes::Nothing, "", "the terms of the waiting jobs' priorities"},
     {"json", 0, Takes::Nothing, "", "JSON"},
+    {"follow", 0, Takes::OptionalValue, "SEQ", "events as they happen"},
     {"array", 'r', Takes::Nothing, "", "a line for each element of an array"},
 };
 
@@ -54,6 +57,8 @@ Lists the jobs that wait or run; a workflow as a tree of its jobs.
   -h, --noheader         no line of headings
       --priority         the waiting jobs, highest priority first, with the terms of each
       --json             JSON
+      --follow[=SEQ]     events as they happen, one a line; from this number on, to go on where it
+                         was left (with --json: "seq" + 1)
   -r, --array            a line for each element of an array, not one for all that wait
       --socket PATH      the scheduler's socket; default $GANGWAY_SOCKET
       --help    -V, --version
@@ -61,6 +66,7 @@ Lists the jobs that wait or run; a workflow as a tree of its jobs.
 examples:
   jqueue --me
   jqueue w7
+  jqueue --follow --json
   jqueue -h -t all -o '%i %t' -j 42,43
 )",
                      kOptions};
@@ -165,8 +171,39 @@ int show_workflows(const Invocation& invocation, const std::vector<WorkflowId>& 
   finish(kExitOk, text);
 }
 
+// Pushed by the scheduler. Ends with an error, or when nobody reads any more.
+int follow(const Invocation& invocation, const GivenOption& given) {
+  std::uint64_t from = 0;
+  if (given.value) {
+    const auto number = parse_integer<std::uint64_t>(*given.value);
+    if (!number || *number == 0) {
+      invocation.fail_usage(cat("option --follow: \"", *given.value,
+                                "\" is no number of an event; they begin with 1"));
+    }
+    from = *number;
+  }
+  const bool json = invocation.has("json");
+  bool first = true;
+  Client client = invocation.client();
+  const Result<void> done = follow_events(
+      client, kVerb.program, from, seconds(60),
+      {.on_begin =
+           [&](std::uint64_t next) {
+             const bool say = json && first;
+             first = false;
+             return !say || print(cat("{\"next\":", next, "}\n"));
+           },
+       .on_event =
+           [&](const Event& event) {
+             return print(cat(json ? render_event_json(event) : render_event(event), "\n"));
+           }});
+  if (!done) invocation.fail(done.error());
+  return kExitOk;
+}
+
 int run(int argc, char** argv) {
   const Invocation invocation(kVerb, argc, argv);
+  if (const GivenOption* given = invocation.find("follow")) return follow(invocation, *given);
   JobFilter filter = make_filter(invocation, "states");
   filter.each_element = invocation.has("array");
   for (const char* const option : {"workflow", "dag"}) {

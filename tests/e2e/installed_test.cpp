@@ -87,6 +87,34 @@ TEST_F(Installed, AScriptRuns) {
   EXPECT_THAT(file("out"), StartsWith("hello from n0"));
 }
 
+TEST_F(Installed, CompletionKnowsOptionsJobsAndQueues) {
+  const Ran submitted = jsubmit({"--parsable", "--hold", "--", "true"});
+  ASSERT_EQ(submitted.exit_code, 0) << submitted.err;
+  const std::string id = submitted.out.substr(0, submitted.out.find('\n'));
+  const auto complete = [&](const std::string& program, const std::string& words, int at) {
+    const Ran ran =
+        user({"bash", "-c",
+              cat("PATH=", prefix(), "/bin:$PATH; . ", prefix(),
+                  "/share/bash-completion/completions/", program, "; COMP_WORDS=(", program, " ",
+                  words, "); COMP_CWORD=", at, "; _gangway; printf '%s\\n' \"${COMPREPLY[@]}\"")});
+    EXPECT_EQ(ran.err, "");
+    return ran.out;
+  };
+  EXPECT_EQ(complete("jsubmit", "--ntasks-per-no", 1), "--ntasks-per-node\n");
+  EXPECT_EQ(complete("jqueue", "--foll", 1), "--follow\n");
+  EXPECT_EQ(complete("jcancel", cat('\'', id, '\''), 1), id + "\n");
+  EXPECT_EQ(complete("jsubmit", "--queue = ''", 3), complete("jsubmit", "-p ''", 2));
+  EXPECT_NE(complete("jsubmit", "-p ''", 2), "\n");
+  EXPECT_EQ(user({"jcancel", id}).exit_code, 0);
+}
+
+TEST_F(Installed, TheUnitsLeaveShepherdsAloneAndStartTheInstalledDaemons) {
+  const std::string executor = content(prefix() + "/lib/systemd/system/jexecd.service");
+  EXPECT_NE(executor.find("\nKillMode=process\n"), std::string::npos);
+  EXPECT_NE(content(prefix() + "/lib/systemd/system/jschedd.service").find("sbin/jschedd"),
+            std::string::npos);
+}
+
 TEST_F(Installed, AWorkflowRunsInAnImage) {
   expect_workflow_in_image(cluster(), directory(),
                            [&](const auto& words) { return jsubmit(words); });

@@ -253,6 +253,10 @@ class World {
       for (const WorkflowId id : question.workflows) {
         if (workflow_rows.contains(id)) history.workflows.push_back(workflow_rows.at(id));
       }
+      for (const Event& event : events) {
+        if (question.events_from == 0 || event.seq < question.events_from) continue;
+        if (history.events.size() < question.max_events) history.events.push_back(event);
+      }
       perform(controller->on_history(question.ticket, history, now));
     }
   }
