@@ -149,10 +149,10 @@ void Agent::handle(const agent_event::Ordered& e, Now now, AgentActions& out) {
       case wire::ToNode::kRelease:
         refuse(key_of(message.release()), old, out);
         break;
-      case wire::ToNode::kSession:
       case wire::ToNode::kPause:
         refuse(key_of(message.pause()), old, out);
         break;
+      case wire::ToNode::kSession:
       case wire::ToNode::kRegistered:
       case wire::ToNode::kHeartbeatAck:
       case wire::ToNode::WHAT_NOT_SET:

@@ -300,8 +300,8 @@ void set_pbs_variables(Environment& env,
                        const containers::SandboxReady& sandbox) {
   env.set("PBS_JOBID", number(static_cast<std::int64_t>(order.key.job.value)));
   if (order.key.index != JobKey::kNoIndex) {
-    env.set("PBS_ARRAYID", number(order.key.index));       // Torque's
-    env.set("PBS_ARRAY_INDEX", number(order.key.index));   // PBS Pro's
+    env.set("PBS_ARRAYID", number(order.key.index));      // Torque's
+    env.set("PBS_ARRAY_INDEX", number(order.key.index));  // PBS Pro's
     env.set("PBS_ARRAY_ID", number(static_cast<std::int64_t>(order.key.job.value)));
   }
   env.set("PBS_JOBNAME", order.spec.name);

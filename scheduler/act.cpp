@@ -154,9 +154,9 @@ Result<void> Controller::Impl::act_on_elements(JobId id,
   const Job* const array = state.find_job(whole);
   if (array == nullptr || !array->array) {
     return !state.is_given(id) ? Error(ErrorKind::NotFound, cat("there is no job ", to_string(id)))
-           : array == nullptr  ? conflict(cat("job ", to_string(id), " has ended already"))
-                               : Error(ErrorKind::NotFound,
-                                       cat("job ", to_string(id), " is no array"));
+           : array == nullptr
+               ? conflict(cat("job ", to_string(id), " has ended already"))
+               : Error(ErrorKind::NotFound, cat("job ", to_string(id), " is no array"));
   }
   if (!may_change(user, array->owner)) {
     return Error(ErrorKind::Denied, cat("job ", to_string(id), " is ", array->owner.user, "'s"));
@@ -164,9 +164,9 @@ Result<void> Controller::Impl::act_on_elements(JobId id,
   const IndexList own = array->spec->array->indexes;
   const IntervalSet named = positions_of(own, indexes);
   if (named.empty()) {
-    return Error(ErrorKind::NotFound, cat("array ", to_string(id), " has no element ",
-                                          render_indexes(indexes), "; it has ",
-                                          render_indexes(own, IntervalSet::below(own.count()), 60)));
+    return Error(ErrorKind::NotFound,
+                 cat("array ", to_string(id), " has no element ", render_indexes(indexes),
+                     "; it has ", render_indexes(own, IntervalSet::below(own.count()), 60)));
   }
   const IntervalSet in_record = array->array->waiting.intersect(named);
   bool any = false;
@@ -179,9 +179,9 @@ Result<void> Controller::Impl::act_on_elements(JobId id,
   }
   if (act.verb() == wire::Act::CANCEL && !in_record.empty()) {
     any = true;
-    drop_elements(whole, in_record,
-                  make_outcome(OutcomeKind::Cancelled, 0,
-                               cat("cancelled by ", users.name_of(user.uid))));
+    drop_elements(
+        whole, in_record,
+        make_outcome(OutcomeKind::Cancelled, 0, cat("cancelled by ", users.name_of(user.uid))));
   }
   if (act.verb() == wire::Act::HOLD || act.verb() == wire::Act::RELEASE) {
     constexpr std::uint64_t kMostApart = 10'000;

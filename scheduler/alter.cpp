@@ -169,7 +169,8 @@ Result<void> Controller::Impl::alter(JobKey key,
     while (!to_look_at.empty()) {
       const JobKey one = to_look_at.back();
       to_look_at.pop_back();
-      if (one.job == key.job) return invalid(cat("dependency: job ", name, " would wait for itself"));
+      if (one.job == key.job)
+        return invalid(cat("dependency: job ", name, " would wait for itself"));
       if (!seen.insert(one).second) continue;
       if (const auto* const conditions = book.find(one)) {
         for (const Condition& c : *conditions) to_look_at.push_back({c.on.job});

@@ -139,8 +139,7 @@ void Controller::Impl::drop_elements(JobKey key,
   const IntervalSet dropped = state.get_job(key).array->waiting.intersect(positions);
   if (dropped.empty()) return end_array_if_over(key);
   take_out_elements(state.get_job(key), dropped);
-  const Job& array =
-      state.record(key, job_event::Dropped{dropped, outcome}, now.wall, turn.batch);
+  const Job& array = state.record(key, job_event::Dropped{dropped, outcome}, now.wall, turn.batch);
   if (array.array->waiting.empty()) take_out_of_plan(key);
   // Whoever waits for one of them by its name.
   std::set<JobKey> waited_for;
@@ -347,9 +346,9 @@ void Controller::Impl::on_corresponding(const Job& array, std::uint32_t position
 
 Result<void> Controller::Impl::check_corresponding(const JobSpec& spec, const Job& on) const {
   if (!spec.array || !on.spec->array) {
-    return Error(ErrorKind::Invalid,
-                 cat("--dependency=aftercorr: job ", to_string(on.key), " is no array; write "
-                     "afterok"));
+    return Error(ErrorKind::Invalid, cat("--dependency=aftercorr: job ", to_string(on.key),
+                                         " is no array; write "
+                                         "afterok"));
   }
   const IndexList& indexes = spec.array->indexes;
   const IntervalSet both = positions_of(indexes, on.spec->array->indexes);

@@ -568,8 +568,8 @@ struct Controller::Impl {
   std::optional<Due> promise_due;
   std::set<JobKey> gangs_with_changed_claims;
   std::set<JobKey> arrays_in_plan;
-  std::map<JobId, std::uint32_t> running_elements;           // of arrays of which some run
-  std::map<JobId, std::set<JobKey>> corresponding_waiters;   // arrays, by the one they wait for
+  std::map<JobId, std::uint32_t> running_elements;          // of arrays of which some run
+  std::map<JobId, std::set<JobKey>> corresponding_waiters;  // arrays, by the one they wait for
   std::int64_t usable_cores = 0;
   std::int64_t cores_given = 0;
   std::map<CategoryKey, Category> categories;

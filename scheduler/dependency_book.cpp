@@ -68,11 +68,8 @@ ConditionState state_of(Until until, const Job& on) {
   return until == Until::Started && has_started ? ConditionState::Met : ConditionState::Open;
 }
 
-void DependencyBook::add(JobKey waiter,
-                         std::vector<Condition> conditions,
-                         Time earliest,
-                         bool doomed,
-                         bool any) {
+void DependencyBook::add(
+    JobKey waiter, std::vector<Condition> conditions, Time earliest, bool doomed, bool any) {
   if (conditions.empty()) return;
   Waiter entry;
   entry.earliest = earliest;

@@ -82,8 +82,8 @@ class DependencyBook {
     std::vector<Condition> conditions;
     std::uint32_t open = 0;
     bool doomed = false;
-    bool any = false;             // one of them is enough
-    std::uint32_t possible = 0;   // with `any`: those that may still be met
+    bool any = false;            // one of them is enough
+    std::uint32_t possible = 0;  // with `any`: those that may still be met
     Time earliest;
   };
   template <typename Decide>

@@ -88,7 +88,8 @@ void Controller::Impl::note_dependencies(const Job& job, const OldJobs& old) {
     conditions.push_back(condition);
   };
 
-  // Of an array element by element, in its record; of an element that waits by itself, as any other.
+  // Of an array element by element, in its record; of an element that waits by itself, as any
+  // other.
   const auto correspond = [&](JobId on) {
     if (job.is_element()) return add({on, job.key.index}, Until::Succeeded, {});
     const Job* const other = recall({on});
@@ -210,7 +211,8 @@ void Controller::Impl::reconsider(JobKey key) {
     return;
   }
   PendingReason reason = reason_besides_resources(state.get_job(key), keeping);
-  if (reason == PendingReason::None && !keeping.in_plan && !take_category_turn(state.get_job(key))) {
+  if (reason == PendingReason::None && !keeping.in_plan &&
+      !take_category_turn(state.get_job(key))) {
     reason = PendingReason::ThrottledByCategory;
   }
   if (reason != PendingReason::None) {

@@ -391,8 +391,8 @@ void Controller::Impl::end_attempt(
   const bool nothing_has_run = is_starting(state.get_job(key));
   close_sessions_with(key);
   Gang& gang = gangs.at(key);
-  const Job& job = state.record(key, job_event::Ended{gang.attempt, std::move(outcome), again, retry},
-                                now.wall, turn.batch);
+  const Job& job = state.record(
+      key, job_event::Ended{gang.attempt, std::move(outcome), again, retry}, now.wall, turn.batch);
   await_no_more(gang);
   touch_slices(job);
   gang.stop_at_once = at_once;

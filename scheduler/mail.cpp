@@ -11,8 +11,8 @@ void Controller::Impl::mail(const Job& job, MailAbout about) {
   if (job.is_element() && !wish.per_element) {
     const Job& array = state.get_job({job.key.job});
     const auto running = running_elements.find(job.key.job);
-    const bool is_first = array.array->ended() == 0 && running != running_elements.end() &&
-                          running->second == 1;
+    const bool is_first =
+        array.array->ended() == 0 && running != running_elements.end() && running->second == 1;
     if (about == MailAbout::Begin && is_first) mail(array, about);
     return;
   }
@@ -40,8 +40,8 @@ void Controller::Impl::mail(const Job& job, MailAbout about) {
       what = "Dependency can never be satisfied";
       break;
   }
-  const std::string subject = cat("Gangway Job_id=", to_string(job.key), " Name=", job.spec->name,
-                                  " ", what);
+  const std::string subject =
+      cat("Gangway Job_id=", to_string(job.key), " Name=", job.spec->name, " ", what);
   std::string body = cat(subject, "\n");
   if (job.outcome() != nullptr && !job.outcome()->detail.empty()) {
     body += cat(job.outcome()->detail, "\n");

@@ -1,5 +1,5 @@
-// Mailer: sends mails through the host's sendmail, by a small process of its own that is made before
-// the scheduler grows.
+// Mailer: sends mails through the host's sendmail, by a small process of its own that is made
+// before the scheduler grows.
 //
 // The socket between the two is the queue and its bound: a mail that finds it full (some hundred
 // wait because sendmail is slow) is dropped with a line in the log. Nothing here ever blocks the

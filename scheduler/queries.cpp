@@ -187,8 +187,7 @@ void Controller::Impl::on_list_jobs(io::PeerId from,
   const auto is_wanted = [=](const Job& job) {
     if (!keys.empty() || !workflows.empty()) {
       const bool is_member = job.membership && workflows.contains(job.membership->workflow);
-      const bool is_named =
-          keys.contains(job.key) || with_elements.contains(job.key.job);
+      const bool is_named = keys.contains(job.key) || with_elements.contains(job.key.job);
       if (!is_named && !is_member) return false;
     }
     return names.empty() || names.contains(job.owner.user);
@@ -344,9 +343,9 @@ void Controller::Impl::on_wait_for(io::PeerId from,
     const Result<IndexList> indexes = wire::from_wire(some.indexes());
     if (!indexes) return reply_error(from, stream, indexes.error());
     if (keys.size() + indexes->count() > kMaxKeysInRequest) {
-      return reply_error(from, stream,
-                         Error(ErrorKind::Exhausted, cat("a request names at most ",
-                                                         kMaxKeysInRequest, " jobs")));
+      return reply_error(
+          from, stream,
+          Error(ErrorKind::Exhausted, cat("a request names at most ", kMaxKeysInRequest, " jobs")));
     }
     for (std::uint32_t i = 0; i < indexes->count(); ++i) {
       keys.push_back({JobId{some.job()}, indexes->index_at(i)});

@@ -70,25 +70,24 @@ void Controller::Impl::on_resume_workflow(io::PeerId from,
   };
   if (!state.is_given(id)) return reply_error(from, stream, unknown());
   // Some of its jobs may have been forgotten here: the store has them all.
-  const Result<void> asked =
-      ask_history(history_queries({}, {id}, {}, config.max_jobs_per_submission), {id},
-                  [this, from, user, stream, id, key, unknown](const History& history) {
-                    if (history.error) return reply_error(from, stream, *history.error);
-                    if (answer_repeated(from, stream, cat(user.uid, ':', key))) return;
-                    const Workflow* workflow = state.find_workflow(id);
-                    for (const Workflow& other : history.workflows) {
-                      if (workflow == nullptr && other.id == id) workflow = &other;
-                    }
-                    if (workflow == nullptr) return reply_error(from, stream, unknown());
-                    OldJobs old;
-                    for (const Job& job : history.jobs) old.emplace(job.key, job);
-                    Result<wire::Submitted> done =
-                        resume_workflow(user, key, Workflow(*workflow), old);
-                    if (!done) return reply_error(from, stream, done.error());
-                    wire::Response response;
-                    *response.mutable_submitted() = *std::move(done);
-                    reply(from, stream, std::move(response));
-                  });
+  const Result<void> asked = ask_history(
+      history_queries({}, {id}, {}, config.max_jobs_per_submission), {id},
+      [this, from, user, stream, id, key, unknown](const History& history) {
+        if (history.error) return reply_error(from, stream, *history.error);
+        if (answer_repeated(from, stream, cat(user.uid, ':', key))) return;
+        const Workflow* workflow = state.find_workflow(id);
+        for (const Workflow& other : history.workflows) {
+          if (workflow == nullptr && other.id == id) workflow = &other;
+        }
+        if (workflow == nullptr) return reply_error(from, stream, unknown());
+        OldJobs old;
+        for (const Job& job : history.jobs) old.emplace(job.key, job);
+        Result<wire::Submitted> done = resume_workflow(user, key, Workflow(*workflow), old);
+        if (!done) return reply_error(from, stream, done.error());
+        wire::Response response;
+        *response.mutable_submitted() = *std::move(done);
+        reply(from, stream, std::move(response));
+      });
   if (!asked) reply_error(from, stream, asked.error());
 }
 
@@ -137,7 +136,8 @@ Result<wire::Submitted> Controller::Impl::resume_workflow(const io::LocalUser& u
     return Error(ErrorKind::Conflict, cat("of workflow ", name, " no job has failed"));
   }
   if (unfinished_jobs + again.size() > config.max_jobs) {
-    return Error(ErrorKind::Exhausted, cat(unfinished_jobs, " jobs are waiting or running already"));
+    return Error(ErrorKind::Exhausted,
+                 cat(unfinished_jobs, " jobs are waiting or running already"));
   }
 
   // The members that stand are needed again by those that do not.
@@ -155,10 +155,8 @@ Result<wire::Submitted> Controller::Impl::resume_workflow(const io::LocalUser& u
   std::erase_if(finished, [&](JobKey k) { return standing.contains(k); });
   std::erase(finished_workflows, workflow.id);
 
-  store::SubmissionRecord record{.key = cat(user.uid, ':', key),
-                                 .jobs = {},
-                                 .workflow = workflow.id,
-                                 .at = now.wall};
+  store::SubmissionRecord record{
+      .key = cat(user.uid, ':', key), .jobs = {}, .workflow = workflow.id, .at = now.wall};
   for (auto& member : event.members) {
     member.job = state.take_job_id(turn.batch);
     record.jobs.push_back(member.job);

@@ -14,14 +14,15 @@ namespace gangway::submit {
 namespace {
 
 constexpr int kMaxDepth = 8;  // of splices in splices
-constexpr std::string_view kIgnored[] = {"CONFIG",        "DOT",           "JOBSTATE_LOG",
+constexpr std::string_view kIgnored[] = {"CONFIG",           "DOT",          "JOBSTATE_LOG",
                                          "NODE_STATUS_FILE", "SET_JOB_ATTR", "SAVE_POINT_FILE",
-                                         "REJECT",        "ENV"};
-constexpr std::string_view kRefused[] = {"ABORT-DAG-ON", "CONNECT", "PIN_IN", "PIN_OUT",
-                                         "PROVISIONER", "SERVICE"};
+                                         "REJECT",           "ENV"};
+constexpr std::string_view kRefused[] = {"ABORT-DAG-ON", "CONNECT",     "PIN_IN",
+                                         "PIN_OUT",      "PROVISIONER", "SERVICE"};
 // Of submit files; the others say where HTCondor puts things, and are named in the warning.
-constexpr std::string_view kRefusedInSubmit[] = {"transfer_input_files", "max_retries", "requirements",
-                                                 "hold", "periodic_remove", "deferral_time"};
+constexpr std::string_view kRefusedInSubmit[] = {"transfer_input_files", "max_retries",
+                                                 "requirements",         "hold",
+                                                 "periodic_remove",      "deferral_time"};
 
 std::string upper(std::string_view text) {
   std::string out(text);
@@ -138,7 +139,8 @@ class DagReader {
     if (!refused_.empty()) {
       fail(refused_line_, cat("cannot be honoured here: ", join(refused_, ", ")));
     }
-    if (!ignored_.empty()) file_.warnings.push_back(cat("without effect here: ", join(ignored_, ", ")));
+    if (!ignored_.empty())
+      file_.warnings.push_back(cat("without effect here: ", join(ignored_, ", ")));
     std::ranges::stable_sort(file_.errors, {}, &WorkflowError::line);
     return std::move(file_);
   }
@@ -223,7 +225,8 @@ class DagReader {
       for_nodes(words[1], line, scope, [&](DagNode& n) { n.priority = *value; });
     } else if (keyword == "CATEGORY") {
       if (need(3)) {
-        for_nodes(words[1], line, scope, [&](DagNode& n) { n.category = category(words[2], scope); });
+        for_nodes(words[1], line, scope,
+                  [&](DagNode& n) { n.category = category(words[2], scope); });
       }
     } else if (keyword == "MAXJOBS") {
       if (!need(3)) return;
@@ -294,7 +297,8 @@ class DagReader {
   // The nodes that a name stands for here; ALL_NODES; a splice's by its name.
   std::vector<std::string> named(const std::string& name, int line, Scope& scope) {
     if (upper(name) == "ALL_NODES") return scope.own;
-    if (const auto group = scope.groups.find(name); group != scope.groups.end()) return group->second;
+    if (const auto group = scope.groups.find(name); group != scope.groups.end())
+      return group->second;
     const std::string full = cat(scope.prefix, name);
     if (index_.contains(full)) return {full};
     fail(line, cat(where(scope), "there is no node \"", name, "\""));
@@ -306,7 +310,8 @@ class DagReader {
   }
 
   void add_edges(const std::vector<std::string>& words, int line, Scope& scope) {
-    const auto child = std::ranges::find_if(words, [](const auto& w) { return upper(w) == "CHILD"; });
+    const auto child =
+        std::ranges::find_if(words, [](const auto& w) { return upper(w) == "CHILD"; });
     if (child == words.end() || child + 1 == words.end() || child == words.begin() + 1) {
       return fail(line, cat(where(scope), "PARENT: write PARENT a b CHILD c d"));
     }
@@ -332,7 +337,9 @@ class DagReader {
   // VARS node a="1" b="$(JOB)"; \" and \\ within the quotes.
   void add_vars(const std::string& name, const std::string& whole, int line, Scope& scope) {
     Macros vars;
-    std::size_t at = whole.find(name) + name.size();
+    // The name stands behind the keyword, in whose letters it may be found as well.
+    const std::size_t behind = whole.find_first_of(" \t", whole.find_first_not_of(" \t"));
+    std::size_t at = whole.find(name, behind) + name.size();
     for (;;) {
       at = whole.find_first_not_of(" \t", at);
       if (at == whole.npos) break;
@@ -555,7 +562,8 @@ class DagReader {
         refuse(node.line, cat("universe = ", value));
       }
     }
-    if (const auto notification = take("notification"); notification && lower(*notification) != "never") {
+    if (const auto notification = take("notification");
+        notification && lower(*notification) != "never") {
       static_cast<void>(apply_named(draft, "mail-type",
                                     lower(*notification) == "error" ? "FAIL" : "END",
                                     "notification", Place{}));
@@ -583,8 +591,8 @@ class DagReader {
       if (!jobs.contains(edge.from) || !jobs.contains(edge.to)) continue;
       if (!seen.insert({edge.from, edge.to}).second) continue;
       file_.jobs[jobs[edge.to]].needs.push_back({edge.from, NeedOutcome::Success});
-      graph.push_back({static_cast<std::uint32_t>(jobs[edge.from]),
-                       static_cast<std::uint32_t>(jobs[edge.to])});
+      graph.push_back(
+          {static_cast<std::uint32_t>(jobs[edge.from]), static_cast<std::uint32_t>(jobs[edge.to])});
     }
     for (WorkflowJob& job : file_.jobs) {
       if (!job.is_final) continue;

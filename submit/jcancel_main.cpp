@@ -20,8 +20,9 @@ constexpr OptionName kOptions[] = {
     {"quiet", 'Q', Takes::Nothing, "", "no messages about single jobs"},
 };
 
-constexpr Verb kVerb{"jcancel",
-                     R"(usage: jcancel [options] ID...     jobs (42, 42_7, 42_[1-5]) and workflows (w7)
+constexpr Verb kVerb{
+    "jcancel",
+    R"(usage: jcancel [options] ID...     jobs (42, 42_7, 42_[1-5]) and workflows (w7)
 
 Ends jobs: TERM, and KILL after the grace time. A waiting job leaves the queue.
 
@@ -42,7 +43,7 @@ examples:
   jcancel -s USR1 42
   jcancel --me --state PD
 )",
-                     kOptions};
+    kOptions};
 
 int run(int argc, char** argv) {
   const Invocation invocation(kVerb, argc, argv);

@@ -27,8 +27,9 @@ constexpr OptionName kOptions[] = {
     {"parsable", 'P', Takes::Nothing, "", "shares separated by |"},
 };
 
-constexpr Verb kVerb{"jhist",
-                     R"(usage: jhist [options] [ID...]     jobs (42, 42_7, 42_[1-5]) and workflows (w7)
+constexpr Verb kVerb{
+    "jhist",
+    R"(usage: jhist [options] [ID...]     jobs (42, 42_7, 42_[1-5]) and workflows (w7)
        jhist shares [options]      accounts, what they have used and what is due to them
 
 Lists jobs that have ended, the newest end first; or the tree of accounts in the columns of sshare -l.
@@ -59,7 +60,7 @@ examples:
   jhist -j 42 --usage
   jhist shares --user ann
 )",
-                     kOptions};
+    kOptions};
 
 std::string render_history(const std::vector<JobRow>& rows, bool header) {
   Table table({{"JOBID", Align::Right},

@@ -32,10 +32,9 @@ bool is_named(const Targets& targets, const JobRow& row) {
 
 // Some of its elements were asked for by their index.
 bool has_named_elements(const Targets& targets, const JobRow& row) {
-  return std::ranges::any_of(targets.jobs,
-                             [&](JobKey key) {
-                               return key.job == row.key.job && key.index != JobKey::kNoIndex;
-                             }) ||
+  return std::ranges::any_of(
+             targets.jobs,
+             [&](JobKey key) { return key.job == row.key.job && key.index != JobKey::kNoIndex; }) ||
          std::ranges::any_of(targets.elements,
                              [&](const ElementsOf& some) { return some.job == row.key.job; });
 }

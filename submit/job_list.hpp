@@ -23,7 +23,7 @@ struct JobFilter {
   std::vector<std::string> queues;
   std::vector<std::string> states;  // letters
   bool finished_too = false;
-  std::uint32_t limit = 0;  // 0: what the scheduler allows
+  std::uint32_t limit = 0;    // 0: what the scheduler allows
   bool each_element = false;  // of arrays, also those that have no row of their own
 
   [[nodiscard]] bool lets_through(const JobRow& row) const;

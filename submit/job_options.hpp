@@ -35,9 +35,9 @@ struct SubmitChoices {
   bool help = false;
   bool version = false;
   bool list_options = false;
-  std::string key;     // empty: make one
-  std::string socket;  // empty: the usual one
-  std::string format;  // "", "script", "workflow", "dagman" or "wfcommons"
+  std::string key;                      // empty: make one
+  std::string socket;                   // empty: the usual one
+  std::string format;                   // "", "script", "workflow", "dagman" or "wfcommons"
   std::vector<std::string> parameters;  // of a workflow, "NAME=VALUE"
   double time_scale = 1;                // of recorded run times
   Duration retry = seconds(60);

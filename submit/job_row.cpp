@@ -150,8 +150,7 @@ bool is_told_by_elements(const JobRow& row) {
 
 std::vector<JobRow> expand_array(const JobRow& row, std::size_t most) {
   std::vector<JobRow> rows;
-  const auto indexes =
-      parse_index_list(row.finished ? row.array->dropped() : row.array->waiting());
+  const auto indexes = parse_index_list(row.finished ? row.array->dropped() : row.array->waiting());
   if (!row.array || !indexes) return {row};
   for (std::uint32_t i = 0; i < indexes->count() && rows.size() < most; ++i) {
     JobRow one = row;

@@ -35,8 +35,9 @@ constexpr OptionName kOptions[] = {
     {"array", 'r', Takes::Nothing, "", "a line for each element of an array"},
 };
 
-constexpr Verb kVerb{"jqueue",
-                     R"(usage: jqueue [options] [ID...]     jobs (42, 42_7, 42_[1-5]) and workflows (w7)
+constexpr Verb kVerb{
+    "jqueue",
+    R"(usage: jqueue [options] [ID...]     jobs (42, 42_7, 42_[1-5]) and workflows (w7)
 
 Lists the jobs that wait or run; a workflow as a tree of its jobs.
 
@@ -52,7 +53,8 @@ Lists the jobs that wait or run; a workflow as a tree of its jobs.
   -o, --format FORMAT    columns, as squeue's: %i id, %j name, %t state, %T state in full, %u user,
                          %P queue, %a account, %M time, %l limit, %D nodes, %C cores, %N node list,
                          %R node list or reason, %r reason, %S start, %V submitted, %Q priority,
-                         %E dependency, %y nice, %F id of the array, %K index, %p that as a part of the highest there can be, %q QOS, %f features,
+                         %p that as a part of the highest there can be, %q QOS, %f features,
+                         %E dependency, %y nice, %F id of the array, %K index,
                          %k comment, %Z directory, %o command; %.8j is 8 wide, right-aligned
   -h, --noheader         no line of headings
       --priority         the waiting jobs, highest priority first, with the terms of each
@@ -69,7 +71,7 @@ examples:
   jqueue --follow --json
   jqueue -h -t all -o '%i %t' -j 42,43
 )",
-                     kOptions};
+    kOptions};
 
 constexpr std::size_t kMostOfList = 40;  // of the elements of an array in a table
 
@@ -184,6 +186,11 @@ int follow(const Invocation& invocation, const GivenOption& given) {
   }
   const bool json = invocation.has("json");
   bool first = true;
+  // The stream blocks, so that it is ended with the process.
+  const auto write = [](const std::string& line) {
+    if (!print(line)) finish(kExitCannotCreate);
+    return true;
+  };
   Client client = invocation.client();
   const Result<void> done = follow_events(
       client, kVerb.program, from, seconds(60),
@@ -191,11 +198,11 @@ int follow(const Invocation& invocation, const GivenOption& given) {
            [&](std::uint64_t next) {
              const bool say = json && first;
              first = false;
-             return !say || print(cat("{\"next\":", next, "}\n"));
+             return !say || write(cat("{\"next\":", next, "}\n"));
            },
        .on_event =
            [&](const Event& event) {
-             return print(cat(json ? render_event_json(event) : render_event(event), "\n"));
+             return write(cat(json ? render_event_json(event) : render_event(event), "\n"));
            }});
   if (!done) invocation.fail(done.error());
   return kExitOk;
@@ -211,8 +218,8 @@ int run(int argc, char** argv) {
     if (given == nullptr) continue;
     const std::optional<WorkflowId> id = parse_workflow_id(given->text());
     if (!id) {
-      invocation.fail_usage(
-          cat("option --", option, ": \"", given->text(), "\" is no workflow id; they are written w7"));
+      invocation.fail_usage(cat("option --", option, ": \"", given->text(),
+                                "\" is no workflow id; they are written w7"));
     }
     filter.targets.workflows.push_back(*id);
   }

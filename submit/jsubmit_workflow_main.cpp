@@ -77,9 +77,10 @@ int run(int argc, char** argv) {
     complain(kProgram, cat("--param: a ", format, " file has no parameters"));
     return kExitUsage;
   }
-  WorkflowFile workflow = format == "dagman"      ? parse_dagman(input)
-                          : format == "wfcommons" ? parse_wfcommons(input, glance.choices.time_scale)
-                                                  : parse_workflow(input);
+  WorkflowFile workflow = format == "dagman" ? parse_dagman(input)
+                          : format == "wfcommons"
+                              ? parse_wfcommons(input, glance.choices.time_scale)
+                              : parse_workflow(input);
   if (!workflow.errors.empty()) {
     for (const WorkflowError& error : workflow.errors) {
       complain(kProgram, cat(prefix_of({.file = input.file, .line = error.line}), error.message));

@@ -16,8 +16,9 @@ constexpr OptionName kOptions[] = {
     {"retry", 0, Takes::Value, "TIME", "keep trying while the scheduler is away"},
 };
 
-constexpr Verb kVerb{"jwait",
-                     R"(usage: jwait [options] ID...     jobs (42, 42_7, 42_[1-5]) and workflows (w7)
+constexpr Verb kVerb{
+    "jwait",
+    R"(usage: jwait [options] ID...     jobs (42, 42_7, 42_[1-5]) and workflows (w7)
 
 Waits until all of them have ended. Exits with the job's own code, 128+n if signal n ended it, 1 if it
 ended in another way (cancelled, time limit, lost node); of several jobs with the first that is not 0.
@@ -32,7 +33,7 @@ examples:
   jwait 42 && echo done
   jwait --progress w7
 )",
-                     kOptions};
+    kOptions};
 
 int run(int argc, char** argv) {
   const Invocation invocation(kVerb, argc, argv);

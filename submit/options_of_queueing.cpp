@@ -70,10 +70,11 @@ Applied set_retries(Draft& draft, const Given& given) {
   const std::string_view text = given.text();
   const std::size_t colon = text.find(':');
   const auto count = parse_count(text.substr(0, colon), 0, kMaxRetries);
-  const auto pause = colon == text.npos ? std::optional(Duration{})
-                                        : parse_window(text.substr(colon + 1));
+  const auto pause =
+      colon == text.npos ? std::optional(Duration{}) : parse_window(text.substr(colon + 1));
   if (!count || !pause) {
-    return bad(given, "a number of retries; for example 3, or 3:30s to pause 30 s before the first");
+    return bad(given,
+               "a number of retries; for example 3, or 3:30s to pause 30 s before the first");
   }
   draft.retries = static_cast<std::int32_t>(*count);
   draft.retry_backoff = *pause;

@@ -29,9 +29,8 @@ std::string wrap_program(const std::string& pre,
     const std::string_view first =
         std::string_view(program.script).substr(2, program.script.find('\n') - 2);
     out += cat("gangway_script=$(mktemp) || exit 71\ncat > \"$gangway_script\" <<'", kEnd, "'\n",
-               program.script, program.script.ends_with('\n') ? "" : "\n", kEnd, "\n",
-               trim(first), " \"$gangway_script\" \"$@\"\nJOB_EXIT_CODE=$?\n",
-               "rm -f \"$gangway_script\"\n");
+               program.script, program.script.ends_with('\n') ? "" : "\n", kEnd, "\n", trim(first),
+               " \"$gangway_script\" \"$@\"\nJOB_EXIT_CODE=$?\n", "rm -f \"$gangway_script\"\n");
   }
   if (post.empty()) return out + "exit $JOB_EXIT_CODE\n";
   return cat(out, "export JOB_EXIT_CODE\n(\n", post, "\n)\n");

@@ -44,7 +44,10 @@ bool write_all(int fd, std::string_view bytes) {
 // Lines of many ranks, each behind its rank: "3: text".
 class Labels {
  public:
-  explicit Labels(std::size_t tasks) {
+  // So that numbers stand below each other. What is kept stays: tasks of another node may have said
+  // something before it is known how many there are.
+  void set_tasks(std::size_t tasks) {
+    width_ = 1;
     for (std::size_t most = tasks > 0 ? tasks - 1 : 0; most >= 10; most /= 10) ++width_;
   }
   // Whole lines of this and of what was kept.
@@ -102,7 +105,7 @@ class RawTerminal {
 
 class Play {
  public:
-  Play(StepLink& link, const StepFront& front) : link_(link), front_(front), labels_(0) {}
+  Play(StepLink& link, const StepFront& front) : link_(link), front_(front) {}
 
   Result<int> run(const wire::ToStep& first) {
     take_signals();
@@ -203,7 +206,7 @@ class Play {
       show(message.output());
     } else if (message.has_started()) {
       started_ = true;
-      labels_ = Labels(message.started().tasks());
+      labels_.set_tasks(message.started().tasks());
       wants_input_ = message.started().wants_input() && front_.input >= 0;
       if (front_.terminal) raw_.enter(front_.input);
       if (front_.show_bindings) {

@@ -58,9 +58,7 @@ struct Targets {
   std::vector<JobKey> jobs;
   std::vector<WorkflowId> workflows;
   std::vector<ElementsOf> elements{};
-  [[nodiscard]] bool empty() const {
-    return jobs.empty() && workflows.empty() && elements.empty();
-  }
+  [[nodiscard]] bool empty() const { return jobs.empty() && workflows.empty() && elements.empty(); }
 };
 // Puts them into a request that has all three lists: Act, WaitFor.
 template <typename Request>

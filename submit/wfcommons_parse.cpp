@@ -144,8 +144,8 @@ class Reader {
       }
       file_.jobs[child->second].needs.push_back(
           {file_.jobs[parent->second].name, NeedOutcome::Success});
-      graph.push_back({static_cast<std::uint32_t>(parent->second),
-                       static_cast<std::uint32_t>(child->second)});
+      graph.push_back(
+          {static_cast<std::uint32_t>(parent->second), static_cast<std::uint32_t>(child->second)});
     }
     const auto order = order_graph(names, std::vector<std::int64_t>(names.size(), 1), graph);
     if (!order) fail(cat("the tasks have a cycle: ", order.error().message()));

@@ -57,9 +57,10 @@ constexpr OptionKey kOptionKeys[] = {
     {"user", "user"},
     {"workdir", "chdir"},
 };
-constexpr std::string_view kOtherKeys[] = {
-    "arguments", "binds", "category",   "command", "components", "env",     "exclusive", "final",
-    "needs",     "post",  "parameters", "pre",     "read_only",  "requeue", "script",    "workflow"};
+constexpr std::string_view kOtherKeys[] = {"arguments",  "binds",   "category",   "command",
+                                           "components", "env",     "exclusive",  "final",
+                                           "needs",      "post",    "parameters", "pre",
+                                           "read_only",  "requeue", "script",     "workflow"};
 // What a job may say that is a workflow.
 constexpr std::string_view kSubKeys[] = {"needs", "parameters", "workflow"};
 constexpr int kMaxDepth = 8;  // of workflows in workflows
@@ -67,10 +68,10 @@ constexpr int kMaxDepth = 8;  // of workflows in workflows
 constexpr std::string_view kComponentKeys[] = {
     "constraint", "cpus_per_task", "exclude",        "exclusive", "gpus",  "gpus_per_node", "gres",
     "memory",     "nodes",         "memory_per_cpu", "nodelist",  "tasks", "tasks_per_node"};
-constexpr std::string_view kNotInDefaults[] = {"arguments", "command", "components", "final",
-                                               "needs",     "parameters", "script", "workflow"};
-constexpr std::string_view kTopKeys[] = {"version",    "name", "categories", "defaults",
-                                         "parameters", "jobs"};
+constexpr std::string_view kNotInDefaults[] = {"arguments", "command",    "components", "final",
+                                               "needs",     "parameters", "script",     "workflow"};
+constexpr std::string_view kTopKeys[] = {"version",  "name",       "categories",
+                                         "defaults", "parameters", "jobs"};
 
 int line_of(const YAML::Node& node) { return node.Mark().line + 1; }
 
@@ -90,7 +91,7 @@ struct JobKeys {
   struct Value {
     std::string_view option;
     std::string key;
-    std::string text;
+    std::optional<std::string> text;  // none: a flag
     int line = 0;
   };
   std::vector<Value> options;
@@ -495,9 +496,9 @@ class Reader {
       const std::optional<bool> yes = text ? parse_yes_no(*text) : std::nullopt;
       if (text && !yes) fail(line, cat(key, ": \"", *text, "\" is not true or false"));
       if (yes && key == "requeue") {
-        keys.options.push_back({*yes ? "requeue" : "no-requeue", key, "", line});
+        keys.options.push_back({*yes ? "requeue" : "no-requeue", key, std::nullopt, line});
       } else if (yes && *yes) {
-        keys.options.push_back({key == "exclusive" ? "exclusive" : "read-only", key, "", line});
+        keys.options.push_back({key == "exclusive" ? "exclusive" : "read-only", key, std::nullopt, line});
       }
     } else {
       read_needs(value, keys);
@@ -661,8 +662,9 @@ class Reader {
     const std::string& post = keys.post.empty() ? defaults_.post : keys.post;
     if (!pre.empty() || !post.empty()) {
       if (program.script.empty() && draft.tasks.value_or(1) > 1) {
-        return fail(job.line, cat(what, ": \"pre\" and \"post\" are for a script or a command of "
-                                        "one task; write them as jobs of their own"));
+        return fail(job.line, cat(what,
+                                  ": \"pre\" and \"post\" are for a script or a command of "
+                                  "one task; write them as jobs of their own"));
       }
       program.script = wrap_program(pre, program, post);
       if (keys.script.empty()) program.argv.clear();
@@ -749,8 +751,9 @@ class Reader {
         }
         if (job.needs[n].outcome == NeedOutcome::Failure ||
             job.needs[n].outcome == NeedOutcome::Each) {
-          fail(line, cat("needs: \"", sub->first, "\" is a workflow; on: success and on: any are "
-                                                  "possible"));
+          fail(line, cat("needs: \"", sub->first,
+                         "\" is a workflow; on: success and on: any are "
+                         "possible"));
         }
         for (const std::string& last : sub->second) {
           needs.push_back({last, job.needs[n].outcome});

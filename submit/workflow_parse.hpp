@@ -48,7 +48,7 @@ struct WorkflowError {
 
 struct WorkflowFile {
   std::string name;
-  std::vector<WorkflowJob> jobs;      // in the order of the file
+  std::vector<WorkflowJob> jobs;  // in the order of the file
   std::vector<CategoryLimit> limits;
   std::vector<WorkflowError> errors;  // in the order of their lines; empty: the rest may be used
   std::vector<std::string> warnings;

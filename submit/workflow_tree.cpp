@@ -221,9 +221,9 @@ std::string render_dot(const wire::WorkflowView& view, Time now) {
     }
     return out + "\"";
   };
-  std::string text = cat("digraph ", quoted(cat(to_string(WorkflowId{view.state().id()}), " ",
-                                                view.state().name())),
-                         " {\n  node [shape=box];\n");
+  std::string text = cat(
+      "digraph ", quoted(cat(to_string(WorkflowId{view.state().id()}), " ", view.state().name())),
+      " {\n  node [shape=box];\n");
   for (std::size_t i = 0; i < members.size(); ++i) {
     const Member& member = members[i];
     std::string_view colour = "white";
@@ -236,9 +236,9 @@ std::string render_dot(const wire::WorkflowView& view, Time now) {
       if (meaning == Colour::Dim) colour = "lightgrey";
       if (meaning == Colour::Busy || state == "R") colour = "lightskyblue";
     }
-    text += cat("  ", quoted(member.name), " [label=", quoted(cat(member.name, "\\n", state)),
-                ", style=", on_path[i] ? "\"filled,bold\"" : "filled", ", fillcolor=", colour,
-                "];\n");
+    text +=
+        cat("  ", quoted(member.name), " [label=", quoted(cat(member.name, "\\n", state)),
+            ", style=", on_path[i] ? "\"filled,bold\"" : "filled", ", fillcolor=", colour, "];\n");
   }
   for (const wire::WorkflowMember& member : view.state().members()) {
     for (const wire::Need& need : member.needs()) {
@@ -270,8 +270,8 @@ std::string render_workflow(const wire::WorkflowView& view,
                {"NODELIST(REASON)", Align::Left, true}});
   for (const Line& line : lines) {
     const Member& member = members[line.member];
-    const std::string name = cat(std::string(line.depth * 2, ' '), member.name,
-                                 on_path[line.member] ? " *" : "");
+    const std::string name =
+        cat(std::string(line.depth * 2, ' '), member.name, on_path[line.member] ? " *" : "");
     if (!member.row) {
       table.add({{name}, {"-"}, {"-"}, {"-"}, {"-"}, {member.needs}, {""}});
       continue;

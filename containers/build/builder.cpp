@@ -66,6 +66,8 @@ class Builder {
       : library_(library), request_(request), progress_(progress) {}
 
   Result<NamedManifest> build() {
+    // What the caller's says is no part of an image.
+    umask(022);
     GANGWAY_TRY(read_files());
     GANGWAY_ASSIGN(plan_,
                    plan_stages(file_, request_.target, request_.build_args, platform_variables()));

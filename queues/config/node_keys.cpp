@@ -66,10 +66,13 @@ ExecutorConfig executor_of(const Config& config, const NodeName& node) {
                     [&known_name = name](const auto& known) { return known.first == known_name; });
       executor.named.emplace_back(name, amount);
     }
-    for (const auto& [name, devices] : entry.devices) {
-      std::erase_if(executor.devices,
-                    [&known_name = name](const auto& known) { return known.first == known_name; });
-      executor.devices.emplace_back(name, devices);
+    for (const auto& [kind, devices] : entry.devices) {
+      const auto known = std::ranges::find(executor.devices, kind, &DeviceList::value_type::first);
+      if (known == executor.devices.end()) {
+        executor.devices.emplace_back(kind, devices);
+      } else {
+        known->second.insert(known->second.end(), devices.begin(), devices.end());
+      }
     }
     executor.features.insert(executor.features.end(), entry.features.begin(), entry.features.end());
   }

@@ -277,8 +277,7 @@ void tally(Job& array, const Job& element) {
 }
 
 Outcome outcome_of_array(const ArrayState& array) {
-  const bool any_failed =
-      !array.unsuccessful.empty() && array.worst.kind != OutcomeKind::Cancelled;
+  const bool any_failed = !array.unsuccessful.empty() && array.worst.kind != OutcomeKind::Cancelled;
   if (any_failed) return array.worst;
   if (!array.dropped.empty()) return array.dropped_as;
   return array.unsuccessful.empty() ? Outcome{} : array.worst;

@@ -338,7 +338,8 @@ Result<void> check_dependency(const JobSpec& spec, const Dependency& dependency)
 Result<void> check_mail_user(const std::string& user) {
   GANGWAY_TRY(check_label("--mail-user", user, kMaxNameBytes));
   if (user.starts_with('-') || user.find_first_of(" \t<>\"") != std::string::npos) {
-    return invalid(cat("--mail-user=", shown(user), " is no address; write for example ann@site.org"));
+    return invalid(
+        cat("--mail-user=", shown(user), " is no address; write for example ann@site.org"));
   }
   return {};
 }
@@ -369,7 +370,8 @@ Result<void> check_times(const JobSpec& spec) {
     return invalid("--deadline: not between the years 1970 and 2116");
   }
   if (spec.retries < 0 || spec.retries > kMaxRetries) {
-    return invalid(cat("retries: ", spec.retries, ", between 0 and ", kMaxRetries, " are possible"));
+    return invalid(
+        cat("retries: ", spec.retries, ", between 0 and ", kMaxRetries, " are possible"));
   }
   if (spec.retry_backoff < Duration{} || spec.retry_backoff > kMaxRetryBackoff) {
     return invalid(cat("retries: a back-off of ", render_duration(spec.retry_backoff),

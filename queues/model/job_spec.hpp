@@ -101,8 +101,8 @@ enum class DependencyKind { After, AfterAny, AfterOk, AfterNotOk, Singleton, Aft
 
 struct Dependency {
   DependencyKind kind = DependencyKind::AfterOk;
-  JobId on;        // unused for Singleton
-  Duration delay;  // After only: this long after the start
+  JobId on;                                // unused for Singleton
+  Duration delay;                          // After only: this long after the start
   std::uint32_t index = JobKey::kNoIndex;  // of an element of an array
   [[nodiscard]] JobKey key() const { return {on, index}; }
   friend bool operator==(const Dependency&, const Dependency&) = default;
@@ -111,8 +111,8 @@ struct Dependency {
 // When its user is sent a mail: --mail-type.
 struct MailSpec {
   bool begin = false;
-  bool end = false;       // however
-  bool fail = false;      // not as COMPLETED
+  bool end = false;   // however
+  bool fail = false;  // not as COMPLETED
   bool requeue = false;
   bool invalid_depend = false;
   bool per_element = false;  // of an array: for each element, not for the whole

@@ -3,8 +3,7 @@
 // A replica is an ordinary allocation: placed by the planner, charged to an account, preempted and
 // requeued like any other. What makes a service is that somebody wants a number of them, all of the
 // newest revision of the template: scheduler/policy/service_plan.hpp says what to do about it. The
-// names and the numbers are those of Kubernetes and Compose, from whose files services are read
-// (submit/service_parse.hpp).
+// names and the numbers are those of Kubernetes and Compose.
 //
 // Pure values. Durations of 0 mean that nothing was said, where a default is given.
 #pragma once

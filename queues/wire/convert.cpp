@@ -670,8 +670,7 @@ Result<Phase> get_phase(const JobState& m) {
   // The index into the variant, which is thereby part of the format: new phases go to its end.
   switch (m.phase()) {
     case 0: {
-      GANGWAY_ASSIGN(const auto reason,
-                     to_enum(m.reason(), kLastPendingReason, "reason"));
+      GANGWAY_ASSIGN(const auto reason, to_enum(m.reason(), kLastPendingReason, "reason"));
       return Phase(phase::Waiting{reason});
     }
     case 1: {

@@ -111,9 +111,8 @@ Result<gangway::JobEvent> get(const JobEvent& m) {
       return JobEvent(job_event::Resumed{});
     case wire::JobEvent::kEnded: {
       GANGWAY_ASSIGN(auto outcome, from_wire(m.ended().outcome()));
-      return JobEvent(
-          job_event::Ended{m.ended().attempt(), std::move(outcome), m.ended().requeue(),
-                           m.ended().retry()});
+      return JobEvent(job_event::Ended{m.ended().attempt(), std::move(outcome), m.ended().requeue(),
+                                       m.ended().retry()});
     }
     case wire::JobEvent::kCleaned:
       return JobEvent(job_event::Cleaned{m.cleaned().attempt(), from_wire(m.cleaned().usage())});

@@ -64,7 +64,7 @@ _gangway() {
     return
   fi
   case $program in
-    jcancel | jhold | jrelease | jrequeue | jwait | jwhy | jqueue | jhist | jtail)
+    jattach | jcancel | jhold | jrelease | jrequeue | jwait | jwhy | jqueue | jhist | jtail)
       COMPREPLY=($(compgen -W "$(_gangway_ids "$program")" -- "$word")) ;;
     gangway) COMPREPLY=($(compgen -W 'up down status doctor' -- "$word")) ;;
     jimage)
@@ -78,5 +78,5 @@ _gangway() {
   esac
 }
 
-complete -o filenames -F _gangway gangway jsubmit jqueue jcancel jhold jrelease jrequeue jwait jwhy \
+complete -o filenames -F _gangway gangway jsubmit jrun jattach jqueue jcancel jhold jrelease jrequeue jwait jwhy \
   jnodes jhist jtail jctl jimage

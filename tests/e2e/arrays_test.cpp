@@ -1,7 +1,6 @@
 // Arrays, dependencies and what is changed of waiting jobs, with real daemons.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
-
 #include <sys/stat.h>
 
 #include <cstdlib>
@@ -24,8 +23,8 @@ class Arrays : public OnCluster<Arrays> {
     std::string top = "/tmp/gangway-mails-XXXXXX";
     ASSERT_NE(::mkdtemp(top.data()), nullptr);
     mails_ = top;
-    std::ofstream(top + "/sendmail") << "#!/bin/sh\n[ \"$*\" = '-i -t' ] && cat >> " << top
-                                     << "/mails\n";
+    std::ofstream(top + "/sendmail")
+        << "#!/bin/sh\n[ \"$*\" = '-i -t' ] && cat >> " << top << "/mails\n";
     ::chmod((top + "/sendmail").c_str(), 0755);
     ::setenv("GANGWAY_SENDMAIL", (top + "/sendmail").c_str(), 1);
     OnCluster<Arrays>::SetUpTestSuite();
@@ -49,8 +48,8 @@ TEST_F(Arrays, ElementsRunWithTheirIndexInVariablesAndFileNames) {
                         "echo $SLURM_ARRAY_TASK_ID of $JOB_ARRAY_TASK_COUNT up to "
                         "$SLURM_ARRAY_TASK_MAX > in-$SLURM_ARRAY_JOB_ID-$SLURM_ARRAY_TASK_ID"});
   ASSERT_EQ(ran.exit_code, 0) << ran.err;
-  const std::string id = ran.out.substr(ran.out.rfind(' ') + 1, ran.out.find('\n') -
-                                                                    ran.out.rfind(' ') - 1);
+  const std::string id =
+      ran.out.substr(ran.out.rfind(' ') + 1, ran.out.find('\n') - ran.out.rfind(' ') - 1);
   for (const char* const index : {"1", "3", "5", "10"}) {
     EXPECT_EQ(file(cat("in-", id, "-", index)), cat(index, " of 4 up to 10\n"));
   }
@@ -73,7 +72,8 @@ TEST_F(Arrays, WaitingElementsAreOneLineAndManyAreOneRecord) {
 }
 
 TEST_F(Arrays, OneElementIsHeldAndTheSchedulerMayDieMeanwhile) {
-  const std::string id = submit({"--array=0-3", "--wrap", "echo $JOB_ARRAY_TASK_ID >> ran", "--hold"});
+  const std::string id =
+      submit({"--array=0-3", "--wrap", "echo $JOB_ARRAY_TASK_ID >> ran", "--hold"});
   EXPECT_EQ(user({"jhold", cat(id, "_2")}).exit_code, 0);
   EXPECT_EQ(shown(cat(id, "_2")), cat(id, "_2 PD\n"));
   cluster().kill_daemon("jschedd");
@@ -96,7 +96,8 @@ TEST_F(Arrays, AfterCorrGoesElementByElement) {
 TEST_F(Arrays, OneOfTwoDependenciesIsEnoughWithAQuestionMark) {
   const std::string good = submit({"--wrap", "true"});
   const std::string held = submit({"--hold", "--wrap", "true"});
-  const std::string after = submit({"-d", cat("afterok:", held, "?afterok:", good), "--wrap", "true"});
+  const std::string after =
+      submit({"-d", cat("afterok:", held, "?afterok:", good), "--wrap", "true"});
   EXPECT_EQ(user({"jwait", after}).exit_code, 0);
   EXPECT_EQ(user({"jcancel", held}).exit_code, 0);
 }

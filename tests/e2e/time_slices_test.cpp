@@ -22,6 +22,7 @@ using testing::HasSubstr;
 constexpr int kNodes = 4;
 constexpr double kSlice = 1.0;  // seconds
 constexpr double kWork = 5.0;   // of running, each
+constexpr const char* kWorkText = "5";
 
 // From when to when somebody ran, in seconds.
 using Times = std::vector<std::pair<double, double>>;
@@ -51,11 +52,10 @@ class TimeSlices : public OnCluster<TimeSlices> {
   }
   // Less than the two need together: a limit that counted the pauses would end one of them.
   std::string submit_gang(const std::string& name) {
-    return submit(
-        {"-p",       "sliced",    "-J", name,          "-N",    cat(kNodes),
-         "-n",       cat(kNodes), "-c", "2",           "--mem", "300M",
-         "-t",       "0:09",      "-o", name + ".out", "--",    directory() + "/mpi_turns",
-         cat(kWork), directory(), name});
+    return submit({"-p",      "sliced",    "-J", name,          "-N",    cat(kNodes),
+                   "-n",      cat(kNodes), "-c", "2",           "--mem", "300M",
+                   "-t",      "0:09",      "-o", name + ".out", "--",    directory() + "/mpi_turns",
+                   kWorkText, directory(), name});
   }
   Times times_of(const std::string& name, int rank) {
     Times times;

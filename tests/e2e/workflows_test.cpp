@@ -2,6 +2,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <cstdlib>
 #include <filesystem>
 
 #include "queues/base/text.hpp"
@@ -119,7 +120,8 @@ jobs:
                                     {"--wait", "-Q"});
   EXPECT_NE(first.exit_code, 0);
   EXPECT_EQ(file("order"), "prepare\neach\neach\neach\ntell\n");
-  const std::string id = first.out.substr(first.out.find('w', 13), 2);
+  const std::size_t begin = first.out.find(" w", 12) + 1;
+  const std::string id = first.out.substr(begin, first.out.find(' ', begin) - begin);
   write_as_user(cluster(), directory() + "/repaired", "");
   const Ran again = user({"jrequeue", "--failed", id});
   EXPECT_EQ(again.exit_code, 0) << again.err;
@@ -153,20 +155,22 @@ jobs:
 }
 
 TEST_F(Workflows, ADagmanFileRunsWithItsSubmitFiles) {
-  write_as_user(cluster(), directory() + "/node.cmd",
-                "executable = /bin/sh\narguments = \"-c 'echo $(name) >> order; $(what)'\"\nqueue\n");
-  write_as_user(cluster(), directory() + "/flow.dag", R"(JOB A node.cmd
+  write_as_user(
+      cluster(), directory() + "/node.cmd",
+      "executable = /bin/sh\narguments = \"-c 'echo $(name) >> order; $(what)'\"\nqueue\n");
+  write_as_user(cluster(), directory() + "/flow.dag",
+                R"dag(JOB A node.cmd
 JOB B node.cmd
 JOB C node.cmd
 VARS A name="$(JOB)" what="true"
-VARS B name="b" what="test $(grep -c b order) = 2"
+VARS B name="b" what="test `grep -c b order` = 2"
 VARS C name="c" what="true"
 SCRIPT POST C sh -c ":"
 RETRY B 1
 PARENT A CHILD B
 PARENT B CHILD C
 DOT flow.dot
-)");
+)dag");
   const Ran ran = user({"jsubmit", "--wait", "--format=dagman", "flow.dag"});
   EXPECT_EQ(ran.exit_code, 0) << ran.err;
   EXPECT_EQ(file("order"), "A\nb\nb\nc\n");
@@ -180,10 +184,11 @@ DOT flow.dot
 TEST_F(Workflows, ARecordedWorkflowRunsInTheOrderOfItsEdges) {
   const char* const data = std::getenv("GANGWAY_SHARED_DATA");
   if (data == nullptr) GTEST_SKIP() << "GANGWAY_SHARED_DATA is not set";
-  const Ran unpacked = user({"sh", "-c", cat("zcat ", data, "/workflows/helloworld-forkjoin-10-chameleon.json.gz > w.json")});
+  const Ran unpacked =
+      user({"sh", "-c",
+            cat("zcat ", data, "/workflows/helloworld-forkjoin-10-chameleon.json.gz > w.json")});
   ASSERT_EQ(unpacked.exit_code, 0) << unpacked.err;
-  const Ran ran =
-      user({"jsubmit", "--wait", "--format=wfcommons", "--time-scale=0.001", "w.json"});
+  const Ran ran = user({"jsubmit", "--wait", "--format=wfcommons", "--time-scale=0.001", "w.json"});
   EXPECT_EQ(ran.exit_code, 0) << ran.err;
 }
 

@@ -12,14 +12,16 @@ World cluster(int cores = 4) {
   return world;
 }
 
-const ArrayState& record(const World& world, std::uint64_t id) {
-  return *world.get(id).array;
-}
+const ArrayState& record(const World& world, std::uint64_t id) { return *world.get(id).array; }
 bool has_row(const World& world, std::uint64_t id, std::uint32_t index) {
   return world.controller->state().find_job(World::key(id, index)) != nullptr;
 }
-void say_of(World& world, std::uint64_t id, std::uint32_t index, bool finished,
-            const Outcome& how = {}, Attempt attempt = 1) {
+void say_of(World& world,
+            std::uint64_t id,
+            std::uint32_t index,
+            bool finished,
+            const Outcome& how = {},
+            Attempt attempt = 1) {
   wire::FromNode message;
   if (finished) {
     wire::to_wire(World::key(id, index), message.mutable_finished()->mutable_key());
@@ -31,12 +33,17 @@ void say_of(World& world, std::uint64_t id, std::uint32_t index, bool finished,
   }
   world.say("n1", std::move(message));
 }
-void run_element(World& world, std::uint64_t id, std::uint32_t index, const Outcome& how = {},
+void run_element(World& world,
+                 std::uint64_t id,
+                 std::uint32_t index,
+                 const Outcome& how = {},
                  Attempt attempt = 1) {
   say_of(world, id, index, false, {}, attempt);
   say_of(world, id, index, true, how, attempt);
 }
-wire::Response act_on_elements(World& world, wire::Act::Verb verb, std::uint64_t id,
+wire::Response act_on_elements(World& world,
+                               wire::Act::Verb verb,
+                               std::uint64_t id,
                                const char* indexes) {
   wire::Request request;
   request.mutable_act()->set_verb(verb);
@@ -130,8 +137,7 @@ TEST(Arrays, ARangeIsCancelledWithoutRows) {
 TEST(Arrays, AnElementThatIsHeldLetsTheOthersPass) {
   World world = cluster(1);
   world.submit(job().array("0-2"));
-  EXPECT_FALSE(
-      act_on_elements(world, wire::Act::HOLD, 1, "1").acted().results(0).has_error());
+  EXPECT_FALSE(act_on_elements(world, wire::Act::HOLD, 1, "1").acted().results(0).has_error());
   run_element(world, 1, 0);
   EXPECT_TRUE(has_row(world, 1, 2));
   EXPECT_EQ(world.controller->reason_of(World::key(1, 1)), PendingReason::JobHeldUser);
@@ -196,10 +202,9 @@ TEST(Arrays, AfterCorrRunsEachElementBehindItsOwn) {
 TEST(Arrays, AfterCorrOnAnArrayWithoutTheElementIsRefused) {
   World world = cluster();
   world.submit(job().array("1-3").held());
-  EXPECT_EQ(world.try_submit(job().array("2-5").after(DependencyKind::AfterCorr, 1))
-                .error()
-                .message(),
-            "--dependency=aftercorr: array 1 has no elements 4-5");
+  EXPECT_EQ(
+      world.try_submit(job().array("2-5").after(DependencyKind::AfterCorr, 1)).error().message(),
+      "--dependency=aftercorr: array 1 has no elements 4-5");
 }
 
 TEST(Arrays, OneElementIsWaitedForByItsName) {
@@ -226,7 +231,8 @@ TEST(Arrays, OneElementIsWaitedForByItsName) {
 
 TEST(Arrays, InAWorkflowTheNextMemberWaitsForAllElements) {
   World world = cluster(2);
-  world.submit_workflow({member("each", job().array("0-1")), member("after").needs_success("each")});
+  world.submit_workflow(
+      {member("each", job().array("0-1")), member("after").needs_success("each")});
   run_element(world, 1, 0);
   EXPECT_EQ(world.phase(2), "Waiting");
   run_element(world, 1, 1);
@@ -297,7 +303,9 @@ TEST(Mail, IsSentAtTheOccasionsThatWereAskedFor) {
   EXPECT_TRUE(world.mails[1].ends_with("FAILED, ExitCode 3")) << world.mails[1];
 }
 
-wire::Response alter(World& world, std::uint64_t id, const std::function<void(wire::Alter&)>& what,
+wire::Response alter(World& world,
+                     std::uint64_t id,
+                     const std::function<void(wire::Alter&)>& what,
                      std::uint32_t uid = kAlice) {
   wire::Request request;
   wire::to_wire(World::key(id), request.mutable_alter()->add_keys());
@@ -310,7 +318,8 @@ TEST(Alter, AWaitingJobAsksForLessAndStarts) {
   world.submit(job().cores(3));
   world.submit(job().cores(2));
   const auto answer = alter(world, 2, [](wire::Alter& a) { a.set_cpus_per_task(1); });
-  EXPECT_FALSE(answer.acted().results(0).has_error()) << answer.acted().results(0).error().message();
+  EXPECT_FALSE(answer.acted().results(0).has_error())
+      << answer.acted().results(0).error().message();
   EXPECT_EQ(world.phase(2), "Starting");
   EXPECT_NE(world.get(1).spec_digest, world.get(2).spec_digest);
 }
@@ -318,24 +327,19 @@ TEST(Alter, AWaitingJobAsksForLessAndStarts) {
 TEST(Alter, IsCheckedAsASubmission) {
   World world = cluster(4);
   world.submit(job().held());
-  EXPECT_NE(alter(world, 1, [](wire::Alter& a) { a.set_nodes(50); })
-                .acted()
-                .results(0)
-                .error()
-                .message(),
-            "");
-  EXPECT_EQ(alter(world, 1, [](wire::Alter& a) { a.set_nodes(1); }, kBob)
+  EXPECT_NE(
+      alter(world, 1, [](wire::Alter& a) { a.set_nodes(50); }).acted().results(0).error().message(),
+      "");
+  EXPECT_EQ(alter(
+                world, 1, [](wire::Alter& a) { a.set_nodes(1); }, kBob)
                 .acted()
                 .results(0)
                 .error()
                 .message(),
             "job 1 is alice's");
-  EXPECT_EQ(alter(world, 1, [](wire::Alter& a) { a.set_nice(-5); })
-                .acted()
-                .results(0)
-                .error()
-                .message(),
-            "nice: below 0 only an operator sets it");
+  EXPECT_EQ(
+      alter(world, 1, [](wire::Alter& a) { a.set_nice(-5); }).acted().results(0).error().message(),
+      "nice: below 0 only an operator sets it");
 }
 
 TEST(Alter, DependenciesAreNotedAnewAndMakeNoCycle) {
@@ -362,8 +366,8 @@ wire::Response resume(World& world, std::uint64_t workflow) {
 
 TEST(Resume, RunsWhatHasNotSucceededAndNothingElse) {
   World world = cluster(4);
-  world.submit_workflow({member("a"), member("b").needs_success("a"),
-                         member("c").needs_success("b")});
+  world.submit_workflow(
+      {member("a"), member("b").needs_success("a"), member("c").needs_success("b")});
   world.run_to_end(1);
   world.run_to_end(2, failed(1));
   ASSERT_TRUE(world.workflow_rows.begin()->second.ended);

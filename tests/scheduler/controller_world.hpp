@@ -242,8 +242,9 @@ class World {
       History history;
       for (const store::HistoryQuery& query : question.jobs) {
         for (const auto& [key, row] : rows) {
-          const bool named = query.keys.empty() || std::ranges::count(query.keys, key) > 0 ||
-                             (!query.only_whole && std::ranges::count(query.keys, JobKey{key.job}) > 0);
+          const bool named =
+              query.keys.empty() || std::ranges::count(query.keys, key) > 0 ||
+              (!query.only_whole && std::ranges::count(query.keys, JobKey{key.job}) > 0);
           const bool of_workflow =
               query.workflows.empty() ||
               (row.membership && std::ranges::count(query.workflows, row.membership->workflow) > 0);
@@ -441,15 +442,13 @@ class World {
     wire::to_wire(Error(kind, "no"), message.mutable_refused()->mutable_error());
     say(node, std::move(message));
   }
-  // Says that the last order to stand still, or to go on, is done.
+  // Says that it stands still, or goes on, as it was ordered last.
   void paused(const char* node, std::uint64_t id, Attempt attempt = 1) {
-    const wire::Pause& order = last_sent(node, wire::ToNode::kPause).pause();
     wire::FromNode message;
-    *message.mutable_paused()->mutable_key() = order.key();
-    EXPECT_EQ(order.key().job(), id);
+    wire::to_wire(key(id), message.mutable_paused()->mutable_key());
     message.mutable_paused()->set_attempt(attempt);
-    message.mutable_paused()->set_number(order.number());
-    message.mutable_paused()->set_on(order.on());
+    message.mutable_paused()->set_number(get(id).version);
+    message.mutable_paused()->set_on(phase(id) == "Suspended");
     say(node, std::move(message));
   }
   // Prepares and launches a job that has been placed.

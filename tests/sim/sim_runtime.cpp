@@ -11,9 +11,8 @@ namespace gangway::sim {
 
 namespace {
 // "42.1" and "42_7.1" -> 42.
-std::uint64_t job_of(const std::string& sandbox) {
-  return parse_integer<std::uint64_t>(sandbox.substr(0, sandbox.find_first_of("._"))).value_or(0);
-}
+// Elements of an array are jobs of their own here.
+std::string job_of(const std::string& sandbox) { return sandbox.substr(0, sandbox.find('.')); }
 }  // namespace
 
 void Ledger::violate(const std::string& what) {

@@ -64,7 +64,7 @@ class Ledger {
   World& world_;
   std::map<std::string, Run> runs_;
   std::map<std::string, std::map<std::string, OnNode>> on_node_;  // node -> sandbox
-  std::map<std::uint64_t, std::set<std::string>> alive_;  // job -> sandboxes with live programs
+  std::map<std::string, std::set<std::string>> alive_;  // job -> sandboxes with live programs
   std::vector<std::string> violations_;
 };
 

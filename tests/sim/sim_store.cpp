@@ -90,7 +90,9 @@ Result<std::vector<Job>> SimStore::query_history(const store::HistoryQuery& quer
   std::vector<Job> found;
   for (const auto& [key, job] : disk_.jobs) {
     if (!job.is_finished()) continue;
-    const auto is_named = [&](JobKey k) { return std::ranges::find(query.keys, k) != query.keys.end(); };
+    const auto is_named = [&](JobKey k) {
+      return std::ranges::find(query.keys, k) != query.keys.end();
+    };
     const bool by_whole = !query.only_whole && is_named(JobKey{key.job});
     if (!query.keys.empty() && !is_named(key) && !by_whole) continue;
     if (!query.workflows.empty() &&

@@ -36,10 +36,10 @@ TEST(JobValues, DependenciesAreSlurms) {
   const auto found = parse_dependencies("afterok:12:13,afterany:14,after:15+5,singleton");
   ASSERT_TRUE(found);
   EXPECT_EQ(found->all, (std::vector<Dependency>{{DependencyKind::AfterOk, {12}, {}},
-                                             {DependencyKind::AfterOk, {13}, {}},
-                                             {DependencyKind::AfterAny, {14}, {}},
-                                             {DependencyKind::After, {15}, minutes(5)},
-                                             {DependencyKind::Singleton, {}, {}}}));
+                                                 {DependencyKind::AfterOk, {13}, {}},
+                                                 {DependencyKind::AfterAny, {14}, {}},
+                                                 {DependencyKind::After, {15}, minutes(5)},
+                                                 {DependencyKind::Singleton, {}, {}}}));
 }
 
 TEST(JobValues, BadDependenciesSayWhatWouldBeRight) {

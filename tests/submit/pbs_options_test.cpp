@@ -80,7 +80,7 @@ TEST(PbsOptions, WhatHasNoCounterpartIsNamed) {
   const auto job = parse("#PBS -m abe -M ann@example.org\n#PBS -l vmem=4gb,select=1:vnode=x");
   ASSERT_TRUE(job) << job.error().message();
   EXPECT_EQ(job->warnings,
-            std::vector<std::string>{"without effect here: -m, -M, -l vmem, -l select:vnode"});
+            std::vector<std::string>{"without effect here: -l vmem, -l select:vnode"});
 }
 
 TEST(PbsOptions, ErrorsNameTheResource) {
@@ -88,7 +88,14 @@ TEST(PbsOptions, ErrorsNameTheResource) {
       parse("#PBS -l walltime=soon").error().message(),
       "job.pbs:2: option -l walltime: \"soon\" is not a run time; it is written 1:30:00 or in "
       "seconds");
-  EXPECT_EQ(parse("#PBS -J 1-10").error().kind(), ErrorKind::Unsupported);
+}
+
+TEST(PbsOptions, ArraysAndMailsAreAsWithSlurm) {
+  const auto job = parse("#PBS -J 1-10:3 -m ae -M ann@example.org");
+  ASSERT_TRUE(job) << job.error().message();
+  EXPECT_EQ(job->spec.array->indexes.count(), 4U);
+  EXPECT_TRUE(job->spec.mail.end && job->spec.mail.fail && !job->spec.mail.begin);
+  EXPECT_EQ(job->spec.mail.user, "ann@example.org");
 }
 
 TEST(PbsOptions, TheScriptFindsTheDirectoryItWasSubmittedIn) {

@@ -121,7 +121,7 @@ jbos: 3
 4: unknown key "nodez" in defaults; did you mean "nodes"?
 5: "needs" belongs to a job, not to the defaults
 9: memory: "lots" is not an amount of memory; it is written 4000 (MiB), 512M, 4G or 1.5T
-11: on: "sucess" is not success, failure or any
+11: on: "sucess" is not success, failure, any or each
 11: needs: there is no job "prepre"; did you mean "prepare"?
 12: unknown key "commnd" in job "solve"; did you mean "command"?
 13: "-bad-" is not a job's name: letters, digits, "_", "-" and "." are possible, at most 100, and a letter, digit or "_" first

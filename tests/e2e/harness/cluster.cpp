@@ -113,8 +113,8 @@ RunOptions Cluster::options_for(const std::optional<RunAs>& user,
                  {"LANG", "C.UTF-8"},
                  {"HOME", directory}};
   // Sanitizers and coverage tell where to report by variables.
-  for (const char* name : {"ASAN_OPTIONS", "UBSAN_OPTIONS", "TSAN_OPTIONS", "LSAN_OPTIONS",
-                           "GANGWAY_SENDMAIL"}) {
+  for (const char* name :
+       {"ASAN_OPTIONS", "UBSAN_OPTIONS", "TSAN_OPTIONS", "LSAN_OPTIONS", "GANGWAY_SENDMAIL"}) {
     if (const char* value = std::getenv(name)) options.env[name] = value;
   }
   return options;

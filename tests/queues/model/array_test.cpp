@@ -30,8 +30,9 @@ TEST(Array, OverlappingRangesAreOneSet) {
 }
 
 TEST(Array, WrongOnesSayWhatIsWrongAndWhatWouldBeRight) {
-  EXPECT_EQ(round_trip("a-b"), "\"a-b\" is no index or range; write for example 0-9, 1,3,5 or "
-                               "0-100:10%4");
+  EXPECT_EQ(round_trip("a-b"),
+            "\"a-b\" is no index or range; write for example 0-9, 1,3,5 or "
+            "0-100:10%4");
   EXPECT_EQ(round_trip("9-1"), "\"9-1\" ends before it begins");
   EXPECT_EQ(round_trip("1-9:0"), "\"1-9:0\": the step is no number above 0");
   EXPECT_EQ(round_trip("0-1000000"), "1000001 elements, at most 1000000 are possible");

@@ -157,7 +157,7 @@ INSTANTIATE_TEST_SUITE_P(
         Spoiled{"kill_grace_ns", [](M& m) { m.set_kill_grace_ns(INT64_MAX); }},
         Spoiled{"not_before_ns", [](M& m) { m.set_not_before_ns(INT64_MIN); }},
         Spoiled{"image.kind", [](M& m) { m.mutable_image()->set_kind(3); }},
-        Spoiled{"dependencies[0]: kind", [](M& m) { m.add_dependencies()->set_kind(5); }},
+        Spoiled{"dependencies[0]: kind", [](M& m) { m.add_dependencies()->set_kind(6); }},
         Spoiled{"dependencies[0]: delay_ns",
                 [](M& m) { m.add_dependencies()->set_delay_ns(-1); }}));
 

@@ -1,5 +1,7 @@
 #include "random_model.hpp"
 
+#include "queues/base/text.hpp"
+
 namespace gangway::tests {
 
 std::string RandomModel::text() {
@@ -94,12 +96,17 @@ JobSpec RandomModel::job_spec() {
   spec.retries = small(kMaxRetries);
   spec.retry_backoff = duration();
   if (coin()) {
-    spec.array = *parse_array(cat(small(50), ",", 60 + small(9), "-", 70 + small(9), ":",
-                                  1 + small(4), "%", small(5)));
+    spec.array = *parse_array(
+        cat(small(50), ",", 60 + small(9), "-", 70 + small(9), ":", 1 + small(4), "%", small(5)));
   }
   if (coin()) {
-    spec.mail = {.begin = coin(), .end = coin(), .fail = coin(), .requeue = coin(),
-                 .invalid_depend = coin(), .per_element = coin(), .user = text()};
+    spec.mail = {.begin = coin(),
+                 .end = coin(),
+                 .fail = coin(),
+                 .requeue = coin(),
+                 .invalid_depend = coin(),
+                 .per_element = coin(),
+                 .user = text()};
   }
   spec.kill_on_invalid_dependency = coin();
   spec.comment = text();

@@ -180,7 +180,7 @@ Candidate sliced(CandidateBuilder builder) {
 class SlicedPlan : public testing::Test {
  protected:
   explicit SlicedPlan(int gangs = 2) {
-    planner.apply(delta::RulesAre{rules()});
+    planner.apply(delta::RulesAre{PriorityRules{}});
     planner.apply(delta::QueuesAre{{batch_queue(), sliced_queue(gangs)}});
     Resources r = capacity(4, gibibytes(8));
     r.set_named("gpu", 2);
@@ -277,7 +277,7 @@ TEST(SlicedPlans, RandomPlansEqualTheReferenceAndGiveNothingTwice) {
     Rng rng(seed);
     const int gangs = static_cast<int>(rng.between(2, 3));
     Snapshot snapshot;
-    snapshot.rules = rules();
+    
     snapshot.queues = {batch_queue(), sliced_queue(gangs)};
     for (int i = 1; i <= 3; ++i) {
       Resources r = capacity(static_cast<int>(rng.between(2, 4)), gibibytes(8));

@@ -1,0 +1,121 @@
+// Workflows of others: DAGMan files and WfFormat.
+#include <gtest/gtest.h>
+
+#include <filesystem>
+#include <fstream>
+#include <iterator>
+#include <map>
+#include <set>
+
+#include "queues/base/text.hpp"
+#include "submit/dagman_parse.hpp"
+#include "submit/wfcommons_parse.hpp"
+#include "tests/shared_data.hpp"
+
+namespace gangway::submit {
+namespace {
+
+namespace fs = std::filesystem;
+
+WorkflowInput input_of(const std::string& text, std::map<std::string, std::string> files = {}) {
+  WorkflowInput input;
+  input.text = text;
+  input.file = "flow.dag";
+  input.directory = "/home/ann";
+  input.around = {.directory = "/home/ann", .environment = {}, .umask = 022, .now = {}};
+  input.read_script = [files](const std::string& path) -> Result<std::string> {
+    const auto found = files.find(path);
+    if (found != files.end()) return found->second;
+    return Error(ErrorKind::NotFound, "cannot read " + path);
+  };
+  return input;
+}
+std::string errors_of(const WorkflowFile& file) {
+  std::string text;
+  for (const WorkflowError& error : file.errors) text += cat(error.line, ": ", error.message, "\n");
+  return text;
+}
+const std::string kSubmit = "executable = /bin/echo\narguments = $(what) $(JOB)\nqueue\n";
+
+TEST(Dagman, NodesEdgesVariablesRetriesAndCategories) {
+  const WorkflowFile file = parse_dagman(input_of(
+      "JOB A a.sub\nJOB B a.sub\nFINAL F a.sub\nVARS B what=\"x y\"\nRETRY B 3\nCATEGORY B io\n"
+      "MAXJOBS io 2\nPARENT A CHILD B\n",
+      {{"/home/ann/a.sub", kSubmit}}));
+  ASSERT_EQ(errors_of(file), "");
+  ASSERT_EQ(file.jobs.size(), 3U);
+  EXPECT_EQ(file.jobs[1].spec.argv, (std::vector<std::string>{"/bin/echo", "x", "y", "B"}));
+  EXPECT_EQ(file.jobs[1].spec.retries, 3);
+  EXPECT_EQ(file.jobs[1].needs, (std::vector<Need>{{"A", NeedOutcome::Success}}));
+  EXPECT_EQ(file.jobs[2].needs.size(), 2U);
+  EXPECT_EQ(file.limits, (std::vector<CategoryLimit>{{"io", 2}}));
+}
+
+TEST(Dagman, SplicesArePutInAndConnectedByTheirEnds) {
+  const WorkflowFile file = parse_dagman(
+      input_of("JOB A a.sub\nSPLICE S s.dag\nJOB Z a.sub\nPARENT A CHILD S\nPARENT S CHILD Z\n",
+               {{"/home/ann/a.sub", kSubmit},
+                {"/home/ann/s.dag", "JOB X a.sub\nJOB Y a.sub\nPARENT X CHILD Y\n"}}));
+  ASSERT_EQ(errors_of(file), "");
+  std::map<std::string, std::vector<Need>> needs;
+  for (const WorkflowJob& job : file.jobs) needs[job.name] = job.needs;
+  EXPECT_EQ(needs["S+X"], (std::vector<Need>{{"A", NeedOutcome::Success}}));
+  EXPECT_EQ(needs["Z"], (std::vector<Need>{{"S+Y", NeedOutcome::Success}}));
+}
+
+TEST(Dagman, WhatCannotBeHonouredIsRefusedByName) {
+  EXPECT_EQ(errors_of(parse_dagman(input_of("JOB A a.sub\nABORT-DAG-ON A 1\nSCRIPT HOLD A x\n",
+                                            {{"/home/ann/a.sub", kSubmit}}))),
+            "2: cannot be honoured here: ABORT-DAG-ON, SCRIPT HOLD\n");
+  EXPECT_EQ(errors_of(parse_dagman(input_of("JOB A none.sub\n"))),
+            "1: node A: cannot read /home/ann/none.sub\n");
+  EXPECT_EQ(errors_of(parse_dagman(input_of("JOB A\n"))),
+            "1: JOB: something is missing in \"JOB A\"\n");
+}
+
+// The files of HTCondor's own tests: without their submit files, for which one stands in.
+TEST(Dagman, FilesOfHTCondorImportOrAreRefusedByName) {
+  const fs::path folder = test::shared_data("dagman");
+  if (!fs::exists(folder)) GTEST_SKIP() << folder << " is not there";
+  int imported = 0;
+  int refused = 0;
+  for (const auto& entry : fs::directory_iterator(folder)) {
+    std::ifstream stream(entry.path());
+    const std::string text((std::istreambuf_iterator<char>(stream)), {});
+    WorkflowInput input = input_of(text);
+    input.read_script = [&](const std::string& path) -> Result<std::string> {
+      if (!path.ends_with(".dag")) return kSubmit;
+      std::ifstream file(folder / fs::path(path).filename());
+      if (!file) return Error(ErrorKind::NotFound, "cannot read " + path);
+      return std::string((std::istreambuf_iterator<char>(file)), {});
+    };
+    const WorkflowFile file = parse_dagman(input);
+    const std::string errors = errors_of(file);
+    if (errors.empty()) {
+      ++imported;
+      EXPECT_FALSE(file.jobs.empty()) << entry.path();
+    } else {
+      ++refused;
+      // Only what this set of files has that we cannot do, or that is not in the set.
+      EXPECT_TRUE(errors.find("cannot be honoured") != std::string::npos ||
+                  errors.find("cannot read") != std::string::npos)
+          << entry.path() << ": " << errors;
+    }
+  }
+  std::printf("imported %d, refused by name %d\n", imported, refused);
+  EXPECT_GE(imported, 40);
+}
+
+TEST(Wfcommons, TasksSleepForTheirScaledTimeBehindTheirParents) {
+  WorkflowInput input = input_of(R"({"name": "w", "workflow": {
+      "specification": {"tasks": [{"id": "a", "children": ["b"]}, {"id": "b", "parents": ["a"]}]},
+      "execution": {"tasks": [{"id": "a", "runtimeInSeconds": 20}, {"id": "b", "runtimeInSeconds": 1}]}}})");
+  const WorkflowFile file = parse_wfcommons(input, 0.01);
+  ASSERT_EQ(errors_of(file), "");
+  EXPECT_EQ(file.jobs[0].spec.argv, (std::vector<std::string>{"/bin/sleep", "0.200"}));
+  EXPECT_EQ(file.jobs[1].needs, (std::vector<Need>{{"a", NeedOutcome::Success}}));
+  EXPECT_NE(errors_of(parse_wfcommons(input_of("{"), 1)), "");
+}
+
+}  // namespace
+}  // namespace gangway::submit
