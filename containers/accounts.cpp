@@ -90,7 +90,8 @@ Result<UserIdentity> find_image_user(std::string_view passwd,
   std::string_view name = user.substr(0, colon);
   if (name.empty()) name = "0";
   const auto uid = number(name);
-  UserIdentity found{.uid = uid.value_or(kNoId), .gid = 0, .groups = {}, .name = {}, .home = "/", .shell = {}};
+  UserIdentity found{
+      .uid = uid.value_or(kNoId), .gid = 0, .groups = {}, .name = {}, .home = "/", .shell = {}};
   for (const std::string_view line : split(passwd, '\n')) {
     const auto parts = entry(line, 7);
     if (parts.empty() || !number(parts[2])) continue;
@@ -103,8 +104,8 @@ Result<UserIdentity> find_image_user(std::string_view passwd,
     break;
   }
   if (found.uid == kNoId) {
-    return Error(ErrorKind::NotFound, cat("the image's user ", name.substr(0, 100),
-                                          " is not in its /etc/passwd"));
+    return Error(ErrorKind::NotFound,
+                 cat("the image's user ", name.substr(0, 100), " is not in its /etc/passwd"));
   }
   if (found.name.empty() && found.uid == 0) found.name = "root";
   if (found.uid == 0 && found.home == "/") found.home = "/root";

@@ -16,9 +16,9 @@ namespace gangway::containers {
 // The user's primary group gets the user's name if the image has no group of that number.
 [[nodiscard]] std::string merge_group(std::string_view image_text, const UserIdentity& user);
 
-// Whom an image's User means: "", "0", "name", "uid:gid", "name:group", by the image's own databases.
-// A user that is named and not numbered has the groups the image gives her, unless one is named.
-// Errors: NotFound (a name the image does not know), Invalid (no user at all).
+// Whom an image's User means: "", "0", "name", "uid:gid", "name:group", by the image's own
+// databases. A user that is named and not numbered has the groups the image gives her, unless one
+// is named. Errors: NotFound (a name the image does not know), Invalid (no user at all).
 [[nodiscard]] Result<UserIdentity> find_image_user(std::string_view passwd,
                                                    std::string_view group,
                                                    std::string_view user);

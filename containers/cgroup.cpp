@@ -190,8 +190,8 @@ bool is_everybodys(dev_t device) {
 Result<void> close_devices(const std::string& group, const std::vector<dev_t>& devices) {
   for (const dev_t device : devices) {
     if (is_everybodys(device)) continue;
-    GANGWAY_TRY_CONTEXT(write_existing_file(group + "/devices.deny", cat("c ", major(device), ":",
-                                                                         minor(device), " rwm")),
+    GANGWAY_TRY_CONTEXT(write_existing_file(group + "/devices.deny",
+                                            cat("c ", major(device), ":", minor(device), " rwm")),
                         "close devices");
   }
   return {};
@@ -214,9 +214,11 @@ Result<Cgroup> Cgroup::make(const CgroupLayout& layout,
   std::vector<std::pair<const CgroupHierarchy*, Result<std::string>>> made;
   for (const CgroupHierarchy& hierarchy : layout.hierarchies) {
     const bool useful =
-        hierarchy.version == 2 || std::ranges::any_of(kWanted, [&](const char* controller) {
-          return hierarchy.controllers.contains(controller);
-        }) || (!request.closed_devices.empty() && hierarchy.controllers.contains("devices"));
+        hierarchy.version == 2 ||
+        std::ranges::any_of(
+            kWanted,
+            [&](const char* controller) { return hierarchy.controllers.contains(controller); }) ||
+        (!request.closed_devices.empty() && hierarchy.controllers.contains("devices"));
     if (!useful) continue;
     Result<std::string> path = make_path(hierarchy, request.parent, request.name);
     if (path) group.directories_.push_back(*path);

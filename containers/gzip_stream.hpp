@@ -1,7 +1,8 @@
 // Decompressing gzip with ISA-L, nearly twice as fast as zlib: the only file that includes isa-l.
 //
-// Members follow each other (pigz, eStargz); what follows the last one and is no gzip is passed over,
-// as gzip does it. Input is hostile: checksums are verified, and a stream that ends early is an error.
+// Members follow each other (pigz, eStargz); what follows the last one and is no gzip is passed
+// over, as gzip does it. Input is hostile: checksums are verified, and a stream that ends early is
+// an error.
 #pragma once
 
 #include <functional>

@@ -101,10 +101,10 @@ struct SandboxRequest {
   UserIdentity user;
   std::string hostname;
   std::vector<BindMount> binds;
-  bool read_only_root = false;  // of an image: only mounts can be written
-  InsideUser inside = InsideUser::Self;  // of an image
-  bool private_network = false;          // nothing but a loopback of its own
-  std::vector<DeviceNode> devices;       // given to it, beside those that everybody may use
+  bool read_only_root = false;              // of an image: only mounts can be written
+  InsideUser inside = InsideUser::Self;     // of an image
+  bool private_network = false;             // nothing but a loopback of its own
+  std::vector<DeviceNode> devices;          // given to it, beside those that everybody may use
   std::vector<std::string> closed_devices;  // nodes that cannot be opened: others' devices
   std::string workdir;  // the directory programs start in; with an image: made visible inside by
                         // a bind of its own unless a bind covers it
@@ -122,10 +122,10 @@ struct SandboxReady {
   std::vector<std::string>
       image_entrypoint;  // Entrypoint, then Cmd is used if the caller has no argv
   std::vector<std::string> image_cmd;
-  std::string image_workdir;         // "" if the image says nothing
+  std::string image_workdir;           // "" if the image says nothing
   std::optional<UserIdentity> inside;  // who programs are, if not the user by the same number
-  std::vector<std::string> waivers;  // what could not be enforced and was allowed to be missing
-  std::string files_directory;       // where SandboxRequest::files are, as seen inside
+  std::vector<std::string> waivers;    // what could not be enforced and was allowed to be missing
+  std::string files_directory;         // where SandboxRequest::files are, as seen inside
 };
 
 struct ProgramRequest {

@@ -49,9 +49,8 @@ Result<SandboxInit> spawn_sandbox_init(const SandboxPlan& plan,
   Fd theirs(pair[1]);
   Fd null(open("/dev/null", O_RDWR | O_CLOEXEC));
   if (!null) return errno_error("open /dev/null", errno);
-  const std::uint64_t flags =
-      CLONE_NEWNS | CLONE_NEWPID | CLONE_NEWIPC | CLONE_NEWUTS | (maps ? CLONE_NEWUSER : 0) |
-      (private_network ? CLONE_NEWNET : 0);
+  const std::uint64_t flags = CLONE_NEWNS | CLONE_NEWPID | CLONE_NEWIPC | CLONE_NEWUTS |
+                              (maps ? CLONE_NEWUSER : 0) | (private_network ? CLONE_NEWNET : 0);
   GANGWAY_ASSIGN(HeldChild child, spawn_held(flags, [&]() {
                    return init_main(plan, std::move(slots), std::move(theirs), std::move(null));
                  }));

@@ -19,8 +19,9 @@ namespace gangway::containers {
 // A sandbox's init that waits to be released, and what is needed to speak with it and to join it.
 struct SandboxInit {
   HeldChild child;
-  Fd socket;             // of init_protocol.hpp
-  std::vector<Fd> join;  // user (if any), ipc, uts, net (if own) and pid namespaces, in the order to enter them
+  Fd socket;  // of init_protocol.hpp
+  std::vector<Fd>
+      join;  // user (if any), ipc, uts, net (if own) and pid namespaces, in the order to enter them
 };
 
 // Starts the process and writes its id maps. The caller puts it into its control group and then

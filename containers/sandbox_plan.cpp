@@ -416,7 +416,8 @@ std::string render_op(const SetupOp& op) {
             return cat("pin-cores ", join(cores, ","));
           },
           [&](const LockDown& o) {
-            return cat("lock-down", yes(o.root_inside, " root-inside"), o.become ? cat(" ", ids(*o.become)) : "",
+            return cat("lock-down", yes(o.root_inside, " root-inside"),
+                       o.become ? cat(" ", ids(*o.become)) : "",
                        yes(o.seccomp_waivable, " seccomp-waivable"), yes(o.for_build, " build"));
           },
       },

@@ -2,8 +2,8 @@
 
 #include <fcntl.h>
 #include <sys/socket.h>
-#include <sys/timerfd.h>
 #include <sys/stat.h>
+#include <sys/timerfd.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -154,7 +154,8 @@ struct SandboxRuntime::Impl : std::enable_shared_from_this<Impl> {
   Result<void> choose_identity(const ImageReport& image, const std::vector<Fd>& slots) {
     if (request.inside == InsideUser::Self) return {};
     if (request.inside == InsideUser::Root) {
-      ready.inside = UserIdentity{.uid = 0, .gid = 0, .groups = {}, .name = "root", .home = "/root", .shell = {}};
+      ready.inside = UserIdentity{
+          .uid = 0, .gid = 0, .groups = {}, .name = "root", .home = "/root", .shell = {}};
       return {};
     }
     const Fd tree(slots.empty() ? open(image.tree.c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC)
@@ -219,7 +220,8 @@ struct SandboxRuntime::Impl : std::enable_shared_from_this<Impl> {
     GANGWAY_ASSIGN(SandboxPlan plan, make_sandbox_plan(request, facts));
     Result<SandboxInit> spawned =
         spawn_sandbox_init(plan, share(slots), maps, request.private_network);
-    if (!spawned && !ready.inside && settings.waivers.contains(Waiver::UserNamespace) && privileged()) {
+    if (!spawned && !ready.inside && settings.waivers.contains(Waiver::UserNamespace) &&
+        privileged()) {
       ready.waivers.push_back(render_waived(Waiver::UserNamespace, spawned.error().message()));
       facts.user_namespace = false;
       GANGWAY_ASSIGN(plan, make_sandbox_plan(request, facts));
@@ -243,10 +245,11 @@ struct SandboxRuntime::Impl : std::enable_shared_from_this<Impl> {
       struct stat status {};
       const bool there = stat(path.c_str(), &status) == 0 && S_ISCHR(status.st_mode);
       // Another name of a device that is its own stays open.
-      const bool own = there && std::ranges::any_of(request.devices, [&](const DeviceNode& device) {
-        struct stat given {};
-        return stat(device.source.c_str(), &given) == 0 && given.st_rdev == status.st_rdev;
-      });
+      const bool own =
+          there && std::ranges::any_of(request.devices, [&](const DeviceNode& device) {
+            struct stat given {};
+            return stat(device.source.c_str(), &given) == 0 && given.st_rdev == status.st_rdev;
+          });
       if (there && !own) numbers.push_back(status.st_rdev);
     }
     return numbers;

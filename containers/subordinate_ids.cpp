@@ -17,8 +17,8 @@ constexpr std::size_t kMaxFileBytes = std::size_t{4} << 20;
 constexpr const char* kUidHelper = "/usr/bin/newuidmap";
 
 Result<std::vector<IdRange>> read_ranges(const char* path, const UserIdentity& user) {
-  const std::vector<IdRange> ranges = parse_subordinate_ids(
-      read_small_file(path, kMaxFileBytes).value_or(""), user.name, user.uid);
+  const std::vector<IdRange> ranges =
+      parse_subordinate_ids(read_small_file(path, kMaxFileBytes).value_or(""), user.name, user.uid);
   if (!ranges.empty()) return ranges;
   const std::string who = user.name.empty() ? cat(user.uid) : user.name;
   return Error(ErrorKind::Unsupported,

@@ -331,7 +331,8 @@ Environment node_environment(const StepOrder& order,
   const containers::UserIdentity& who = sandbox.inside ? *sandbox.inside : facts.user;
   if (sandbox.inside) {
     // The submitter's say who she is outside.
-    for (const char* name : {"HOME", "USER", "LOGNAME"}) env.drop_if([&](std::string_view n) { return n == name; });
+    for (const char* name : {"HOME", "USER", "LOGNAME"})
+      env.drop_if([&](std::string_view n) { return n == name; });
   }
   env.set_default("HOME", who.home.empty() ? "/" : who.home);
   env.set_default("USER", who.name);

@@ -8,8 +8,8 @@
 //      without an image: the job's
 //   2. where nothing is set: HOME, USER, LOGNAME, SHELL, PATH, TMPDIR; for Open MPI its settings
 //   3. ours: HOSTNAME, PWD, JOB_*, and the SLURM_* that public scripts read; of given devices what
-//      their specification says, and for GPUs CUDA_VISIBLE_DEVICES and its kin, which count what the
-//      job can see (from 0)
+//      their specification says, and for GPUs CUDA_VISIBLE_DEVICES and its kin, which count what
+//      the job can see (from 0)
 //   4. per rank, what its PMIx server asks for
 // What an outer job left in the environment (its ranks, its array index) is dropped first.
 #pragma once
@@ -53,7 +53,7 @@ struct LaunchFacts {
   std::string step_tool;          // path of jrun, to be found in sandboxes; empty: there is none
   containers::SharedFd step_socket;  // where jrun inside will reach us; none: no steps
   std::map<std::string, std::vector<DeviceEdits>> devices{};  // by kind, in order of their numbers
-  std::string gang_token;            // known to this attempt's shepherds and ranks alone
+  std::string gang_token;  // known to this attempt's shepherds and ranks alone
 };
 
 // Errors: Corrupt, naming the field.

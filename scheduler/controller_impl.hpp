@@ -299,7 +299,7 @@ struct Controller::Impl {
     std::size_t prepared = 0;
     std::size_t over = 0;
     bool stop_at_once = false;
-    std::vector<StepRecord> steps;  // as the first node knows them
+    std::vector<StepRecord> steps;   // as the first node knows them
     std::uint64_t pause_number = 0;  // of the last order to stand still or to go on; 0: none
     bool pause_on = false;
     std::optional<Due> due;  // on the agenda: until then all have to be prepared

@@ -120,10 +120,10 @@ void Controller::Impl::on_explain(io::PeerId from,
               }
               lines.push_back(cat(title, " waits: ", to_string(waiting.at(job->key).reason)));
               if (job->array) {
-                lines.push_back(cat("  of ", job->spec->array->indexes.count(), " elements ",
-                                    job->array->waiting.size(), " wait: ",
-                                    render_indexes(job->spec->array->indexes,
-                                                   job->array->waiting, 60)));
+                lines.push_back(cat(
+                    "  of ", job->spec->array->indexes.count(), " elements ",
+                    job->array->waiting.size(),
+                    " wait: ", render_indexes(job->spec->array->indexes, job->array->waiting, 60)));
               }
               explain_waiting(*job, lines, *response.mutable_explained());
             },
@@ -214,8 +214,8 @@ void Controller::Impl::explain_waiting(const Job& job,
     case PendingReason::DependencyNeverSatisfied: {
       std::size_t open = 0;
       for (const Keeping::Corresponding& one : waiting.at(job.key).corresponding) {
-        lines.push_back(cat("  each of its elements waits for the success of that of job ",
-                            to_string(one.on)));
+        lines.push_back(
+            cat("  each of its elements waits for the success of that of job ", to_string(one.on)));
       }
       if (book.find(job.key) == nullptr) return;
       if (book.is_any(job.key)) lines.emplace_back("  one of these is enough:");
@@ -243,10 +243,9 @@ void Controller::Impl::explain_waiting(const Job& job,
       lines.emplace_back("  as many jobs of its category run in its workflow as may at once");
       return;
     case PendingReason::RetryBackoff:
-      lines.push_back(cat("  it has failed; retry ", job.retries_used, " of ", job.spec->retries,
-                          " begins ",
-                          in_words(waiting.at(job.key).back_off_until.value_or(now.boot) -
-                                   now.boot)));
+      lines.push_back(
+          cat("  it has failed; retry ", job.retries_used, " of ", job.spec->retries, " begins ",
+              in_words(waiting.at(job.key).back_off_until.value_or(now.boot) - now.boot)));
       return;
     case PendingReason::LaunchFailedRequeued:
       lines.push_back(

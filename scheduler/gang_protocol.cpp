@@ -457,7 +457,8 @@ void Controller::Impl::settle_if_cleaned(JobKey key) {
   want_pass();
   const Outcome* const outcome = state.get_job(key).outcome();
   std::string why = outcome != nullptr ? outcome->detail : std::string();
-  const Job& job = state.record(key, job_event::Cleaned{attempt, std::move(used)}, now.wall, turn.batch);
+  const Job& job =
+      state.record(key, job_event::Cleaned{attempt, std::move(used)}, now.wall, turn.batch);
   if (job.is_waiting()) {
     mail(job, MailAbout::Requeue);
     if (job.is_element()) on_element_stopped(job);

@@ -273,32 +273,34 @@ void describe(CLI::App& app, Options& options) {
                const std::string_view name = item.substr(0, colon);
                const std::size_t type = name.find(':');
                if (!config::is_name(name.substr(0, type)) ||
-                   (type != std::string_view::npos && !config::is_name(name.substr(type + 1))) || !amount || *amount < 1 || *amount > kMaxNamedAmount) {
+                   (type != std::string_view::npos && !config::is_name(name.substr(type + 1))) ||
+                   !amount || *amount < 1 || *amount > kMaxNamedAmount) {
                  return false;
                }
                entry.named.emplace_back(name, *amount);
                return true;
              });
-  add_extras(*up, "--device", "NODES=KIND:PATH[,KIND:PATH]", options.wishes,
-             "Device nodes or CDI names of a resource, in order, as n01=gpu:/dev/nvidia0; also again",
-             [](config::NodesConfig& entry, std::string_view item) {
-               const std::size_t colon = item.find(':');
-               if (colon == std::string_view::npos || !config::is_name(item.substr(0, colon))) {
-                 return false;
-               }
-               const std::string_view device = item.substr(colon + 1);
-               if (!device.starts_with("/dev/") && device.find('=') == std::string_view::npos) {
-                 return false;
-               }
-               const std::string kind(item.substr(0, colon));
-               for (auto& [name, devices] : entry.devices) {
-                 if (name != kind) continue;
-                 devices.emplace_back(device);
-                 return true;
-               }
-               entry.devices.push_back({kind, {std::string(device)}});
-               return true;
-             });
+  add_extras(
+      *up, "--device", "NODES=KIND:PATH[,KIND:PATH]", options.wishes,
+      "Device nodes or CDI names of a resource, in order, as n01=gpu:/dev/nvidia0; also again",
+      [](config::NodesConfig& entry, std::string_view item) {
+        const std::size_t colon = item.find(':');
+        if (colon == std::string_view::npos || !config::is_name(item.substr(0, colon))) {
+          return false;
+        }
+        const std::string_view device = item.substr(colon + 1);
+        if (!device.starts_with("/dev/") && device.find('=') == std::string_view::npos) {
+          return false;
+        }
+        const std::string kind(item.substr(0, colon));
+        for (auto& [name, devices] : entry.devices) {
+          if (name != kind) continue;
+          devices.emplace_back(device);
+          return true;
+        }
+        entry.devices.push_back({kind, {std::string(device)}});
+        return true;
+      });
   up->add_flag("--allow-root-jobs", options.wishes.allow_root_jobs, "Take jobs of root, too");
   up->add_flag("--foreground", options.foreground, "Stay, and stop the cluster when interrupted");
   down->add_flag("--purge", options.purge, "Remove the directory as well: jobs, logs, images");

@@ -133,8 +133,7 @@ Result<NamedAmounts> parse_named(std::string_view text) {
       count = *given;
     }
     if (count < 1) continue;
-    amounts.emplace_back(
-        type.empty() ? std::string(parts[0]) : cat(parts[0], ':', type), count);
+    amounts.emplace_back(type.empty() ? std::string(parts[0]) : cat(parts[0], ':', type), count);
   }
   return amounts;
 }

@@ -4,8 +4,8 @@
 #include <iterator>
 
 #include "queues/base/text.hpp"
-#include "queues/model/devices.hpp"
 #include "queues/model/constraint.hpp"
+#include "queues/model/devices.hpp"
 #include "submit/pbs_options.hpp"
 
 namespace gangway::submit {
@@ -48,8 +48,8 @@ Result<Counts> count_tasks(JobDraft& draft) {
   return Counts{static_cast<std::int32_t>(nodes), static_cast<std::int32_t>(tasks)};
 }
 
-// Named resources of each node: --gres, then the GPUs that the --gpus family asks for. What is asked
-// for by type counts for its kind too.
+// Named resources of each node: --gres, then the GPUs that the --gpus family asks for. What is
+// asked for by type counts for its kind too.
 Result<Resources> count_named(const JobDraft& draft, const Component& component) {
   Resources named;
   const auto add = [&](const NamedAmounts& amounts, std::int64_t times, std::int64_t over) {
@@ -177,14 +177,13 @@ Result<ContainerSpec> make_container(const JobDraft& draft,
                                      std::vector<std::string> named) {
   ContainerSpec container;
   if (!draft.image) {
-    const std::string_view given = draft.entrypoint                             ? "--entrypoint"
-                                   : draft.read_only                            ? "--read-only"
-                                   : draft.user != ContainerUser::Self          ? "--user"
-                                                                                : "";
+    const std::string_view given = draft.entrypoint                    ? "--entrypoint"
+                                   : draft.read_only                   ? "--read-only"
+                                   : draft.user != ContainerUser::Self ? "--user"
+                                                                       : "";
     container.network = draft.network;
     if (given.empty()) return container;
-    return invalid(cat(given,
-                       ": it is for a container image, and there is no --image"));
+    return invalid(cat(given, ": it is for a container image, and there is no --image"));
   }
   container.own_command = program.script.empty() && program.argv.empty();
   container.entrypoint = draft.entrypoint;

@@ -39,7 +39,8 @@ class FrameLink : public StepLink {
       }
       if (errno == EINTR) continue;
       if (errno == EAGAIN) return {};
-      // The other side has gone: what it said before is still to be heard, and reading shows the end.
+      // The other side has gone: what it said before is still to be heard, and reading shows the
+      // end.
       if (errno == EPIPE || errno == ECONNRESET) break;
       return Error(ErrorKind::Unavailable, cat("connection lost (", std::strerror(errno), ")"));
     }

@@ -498,7 +498,8 @@ class Reader {
       if (yes && key == "requeue") {
         keys.options.push_back({*yes ? "requeue" : "no-requeue", key, std::nullopt, line});
       } else if (yes && *yes) {
-        keys.options.push_back({key == "exclusive" ? "exclusive" : "read-only", key, std::nullopt, line});
+        keys.options.push_back(
+            {key == "exclusive" ? "exclusive" : "read-only", key, std::nullopt, line});
       }
     } else {
       read_needs(value, keys);

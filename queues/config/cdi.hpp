@@ -1,8 +1,9 @@
-// CDI, the Container Device Interface: which device nodes, mounts and variables make up a device, in
-// JSON or YAML files that vendors' tools write (nvidia-ctk cdi generate).
+// CDI, the Container Device Interface: which device nodes, mounts and variables make up a device,
+// in JSON or YAML files that vendors' tools write (nvidia-ctk cdi generate).
 //
 // Source: the specification of the CNCF, versions 0.3 to 0.8. Hooks are not run: they are programs
-// of the vendor with root's rights; a device that has some is used without, and said so in `left_out`.
+// of the vendor with root's rights; a device that has some is used without, and said so in
+// `left_out`.
 #pragma once
 
 #include <map>

@@ -152,7 +152,8 @@ const Key<ExecutorConfig> kExecutorKeys[] = {
        });
      },
      [](const ExecutorConfig& e) { return flow_map(e.named); }},
-    {"devices", "what stands behind each of them, in order, as {gpu: [/dev/nvidia0, nvidia.com/gpu=1]}",
+    {"devices",
+     "what stands behind each of them, in order, as {gpu: [/dev/nvidia0, nvidia.com/gpu=1]}",
      [](const Value& v, ExecutorConfig& e) { v.read_devices(e.devices); },
      [](const ExecutorConfig& e) { return flow_map(e.devices); }},
     {"cdi", "directories with CDI specifications, which name devices",

@@ -110,7 +110,8 @@ void Value::read_names(
     const bool good = is_name(name.substr(0, colon)) &&
                       (colon == std::string::npos || is_name(name.substr(colon + 1)));
     if (!good) {
-      value.fail("names have letters, digits, dots, dashes and underscores; a type follows a colon");
+      value.fail(
+          "names have letters, digits, dots, dashes and underscores; a type follows a colon");
     } else if (!seen.insert(name).second) {
       value.fail("is given twice");
     } else {

@@ -56,8 +56,8 @@ class Shelf {
     for (std::int32_t i = 0; i < std::ssize(types_); ++i) {
       if (!taken_.contains(i)) ++left[type_of(i)];
     }
-    const auto most = std::ranges::max_element(
-        left, {}, [](const auto& entry) { return entry.second; });
+    const auto most =
+        std::ranges::max_element(left, {}, [](const auto& entry) { return entry.second; });
     return most != left.end() && take(most->first);
   }
   [[nodiscard]] const std::set<std::int32_t>& given() const { return given_; }

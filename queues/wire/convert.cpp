@@ -10,8 +10,8 @@
 #include "queues/base/check.hpp"
 #include "queues/base/overloaded.hpp"
 #include "queues/base/text.hpp"
-#include "queues/model/devices.hpp"
 #include "queues/model/constraint.hpp"
+#include "queues/model/devices.hpp"
 
 namespace gangway::wire {
 namespace {

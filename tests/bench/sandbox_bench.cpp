@@ -75,7 +75,8 @@ SandboxRequest make_request(const Options& options, const ResolvedImage& image, 
   request.name = cat("bench-", getpid(), "-", round);
   request.directory = cat(options.store, "/bench-", round);
   request.image = ImageSource{image.kind, image.path, image.digest.text()};
-  request.user = {.uid = kUser, .gid = kUser, .groups = {}, .name = "bench", .home = "/", .shell = {}};
+  request.user = {
+      .uid = kUser, .gid = kUser, .groups = {}, .name = "bench", .home = "/", .shell = {}};
   request.hostname = "node";
   request.workdir = "/";
   request.private_network = options.network;
@@ -160,9 +161,9 @@ int run(const Options& options) {
   const ImageReport report = need(ensure_image(
       store, {.kind = image.kind, .path = image.path, .digest = image.digest, .user = {0, 0, {}}}));
   const Fd tree(open(report.tree.c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC));
-  const Fd owners = need(
-      make_user_namespace({.uids = {{.inside = report.owner_uid, .outside = kUser}},
-                           .gids = {{.inside = report.owner_gid, .outside = kUser}}}));
+  const Fd owners =
+      need(make_user_namespace({.uids = {{.inside = report.owner_uid, .outside = kUser}},
+                                .gids = {{.inside = report.owner_gid, .outside = kUser}}}));
   NodeFacts facts;
   facts.tree_by_slot = true;
   facts.devices = SandboxSettings{}.devices;
@@ -177,10 +178,9 @@ int run(const Options& options) {
   for (int i = 0; i < options.rounds + kWarm; ++i) {
     const SandboxRequest request = make_request(options, image, i);
     const double a = milliseconds_of([&] { run_ours(options, request); });
-    const double b = milliseconds_of(
-        [&] { run_bare(plan, maps, tree.get(), owners.get(), options.network); });
-    const double c =
-        options.other.empty() ? 0 : milliseconds_of([&] { run_other(options.other); });
+    const double b =
+        milliseconds_of([&] { run_bare(plan, maps, tree.get(), owners.get(), options.network); });
+    const double c = options.other.empty() ? 0 : milliseconds_of([&] { run_other(options.other); });
     if (i < kWarm) continue;
     ours.push_back(a);
     bare.push_back(b);
@@ -215,8 +215,9 @@ int main(int argc, char** argv) {
     }
   }
   if (at + 2 > argc) {
-    std::fputs("usage: sandbox_bench [--rounds N] [--groups] [--network] IMAGE STORE [COMMAND ...]\n",
-               stderr);
+    std::fputs(
+        "usage: sandbox_bench [--rounds N] [--groups] [--network] IMAGE STORE [COMMAND ...]\n",
+        stderr);
     return 64;
   }
   options.image = argv[at];

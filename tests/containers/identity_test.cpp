@@ -11,7 +11,8 @@ using Ranges = std::vector<IdRange>;
 
 TEST(SubordinateIds, AreReadByNameOrNumberAndNeverGiveRoot) {
   const char* text = "ann:100000:65536\nbob:1:2\n1000:300000:10\nann:x:5\nann:0:5\nann:7:0\n";
-  EXPECT_EQ(parse_subordinate_ids(text, "ann", 1000), (Ranges{{0, 100000, 65536}, {0, 300000, 10}}));
+  EXPECT_EQ(parse_subordinate_ids(text, "ann", 1000),
+            (Ranges{{0, 100000, 65536}, {0, 300000, 10}}));
   EXPECT_TRUE(parse_subordinate_ids(text, "eve", 1).empty());
   EXPECT_TRUE(parse_subordinate_ids("ann:4294967295:2\n", "ann", 1).empty());
 }
@@ -24,14 +25,16 @@ TEST(SubordinateIds, FillTheNumbersAroundTheUsersOwn) {
   EXPECT_EQ(fill_id_map({{33, 1000}}, {{0, 100000, 65536}}),
             (Ranges{{33, 1000, 1}, {0, 100000, 33}, {34, 100033, 65502}}));
   // A group keeps its number, inside and outside; several ranges follow each other.
-  EXPECT_EQ(fill_id_map({{0, 1000}, {50, 50}}, {{0, 49, 3}, {0, 200, 60}}),
-            (Ranges{{0, 1000, 1}, {50, 50, 1}, {1, 49, 1}, {2, 51, 1}, {3, 200, 47}, {51, 247, 13}}));
+  EXPECT_EQ(
+      fill_id_map({{0, 1000}, {50, 50}}, {{0, 49, 3}, {0, 200, 60}}),
+      (Ranges{{0, 1000, 1}, {50, 50, 1}, {1, 49, 1}, {2, 51, 1}, {3, 200, 47}, {51, 247, 13}}));
   // What cannot be twice is there once.
   EXPECT_EQ(fill_id_map({{0, 1000}, {0, 7}, {5, 1000}}, {}), (Ranges{{0, 1000, 1}}));
 }
 
 constexpr const char* kPasswd =
-    "root:x:0:0:root:/root:/bin/bash\npostgres:x:70:71::/var/lib/pg:/bin/sh\nbad:x:4294967295:0::/:/\n";
+    "root:x:0:0:root:/root:/bin/bash\npostgres:x:70:71::/var/lib/pg:/bin/sh\nbad:x:4294967295:0::/"
+    ":/\n";
 constexpr const char* kGroup = "root:x:0:\npostgres:x:71:\nssl:x:72:a,postgres\nweb:x:73:\n";
 
 TEST(ImageUser, IsFoundByNameAndHasTheGroupsOfTheImage) {

@@ -31,14 +31,16 @@ class ImageSandbox : public BothExecutors {
     });
   }
 
-  void with_sandbox(const std::vector<Member>& more, const Change& change, const Body& body,
-                    const std::string& config = R"("Env":["PATH=/bin"],"Entrypoint":["/e"],"Cmd":["c"])") {
+  void with_sandbox(
+      const std::vector<Member>& more,
+      const Change& change,
+      const Body& body,
+      const std::string& config = R"("Env":["PATH=/bin"],"Entrypoint":["/e"],"Cmd":["c"])") {
     if (busybox_members().empty()) {
       GTEST_SKIP() << "this machine has no busybox to make an image from";
     }
     static const LayerBytes busybox = gzip_layer(busybox_members());
-    const ImageTexts image = make_image({busybox, zstd_layer(more)},
-                                        config);
+    const ImageTexts image = make_image({busybox, zstd_layer(more)}, config);
     for_executor([&] {
       TestSandbox sandbox;
       const std::string path = sandbox.home / "image";

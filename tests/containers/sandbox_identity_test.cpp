@@ -1,4 +1,5 @@
-// Who you are inside an image, its files, and the devices and networks there are, on the real kernel.
+// Who you are inside an image, its files, and the devices and networks there are, on the real
+// kernel.
 #include <gmock/gmock.h>
 #include <sched.h>
 #include <sys/mount.h>
@@ -15,7 +16,8 @@ class Identity : public ImageSandbox {
  protected:
   // This process sees `text` as /etc/subuid and /etc/subgid. Requires: root.
   static bool give_subordinate_ids(const std::string& text) {
-    if (unshare(CLONE_NEWNS) != 0 || mount(nullptr, "/", nullptr, MS_REC | MS_PRIVATE, nullptr) != 0) {
+    if (unshare(CLONE_NEWNS) != 0 ||
+        mount(nullptr, "/", nullptr, MS_REC | MS_PRIVATE, nullptr) != 0) {
       return false;
     }
     const TemporaryDirectory directory(0, "/tmp");
@@ -32,18 +34,19 @@ class Identity : public ImageSandbox {
     if (busybox_members().empty()) GTEST_SKIP() << "this machine has no busybox";
     as_user(0, [&] {
       ASSERT_TRUE(give_subordinate_ids("tester:200000:65536\n"));
-      with_sandbox({file("etc/passwd", "root:x:0:0::/root:/bin/sh\ndb:x:70:71::/db:/bin/sh\n"),
-                    file("etc/group", "root:x:0:\ndb:x:71:\n"), file("etc/owned", "by root\n", 0644)},
-                   [&](TestSandbox& sandbox) {
-                     sandbox.request.inside = inside;
-                     sandbox.request.user.groups = {kTestUid, 23456};
-                   },
-                   [&](TestSandbox& sandbox) {
-                     const Result<SandboxReady> ready = sandbox.prepare();
-                     ASSERT_TRUE(ready) << ready.error().message();
-                     body(sandbox);
-                   },
-                   cat("\"User\":\"", image_user, "\""));
+      with_sandbox(
+          {file("etc/passwd", "root:x:0:0::/root:/bin/sh\ndb:x:70:71::/db:/bin/sh\n"),
+           file("etc/group", "root:x:0:\ndb:x:71:\n"), file("etc/owned", "by root\n", 0644)},
+          [&](TestSandbox& sandbox) {
+            sandbox.request.inside = inside;
+            sandbox.request.user.groups = {kTestUid, 23456};
+          },
+          [&](TestSandbox& sandbox) {
+            const Result<SandboxReady> ready = sandbox.prepare();
+            ASSERT_TRUE(ready) << ready.error().message();
+            body(sandbox);
+          },
+          cat("\"User\":\"", image_user, "\""));
     });
   }
 };
@@ -62,8 +65,10 @@ TEST_P(Identity, FilesOfRootInTheImageCanBeWrittenByYourself) {
 TEST_P(RangedIdentity, RootInsideIsYouAndHasOtherUsersBesideIt) {
   with_ids(InsideUser::Root, "db", [](TestSandbox& sandbox) {
     EXPECT_EQ(sandbox.output_of(kWriteOwned), "mine\n0\n0\n");
-    EXPECT_EQ(sandbox.output_of("touch /f && chown 70:71 /f && stat -c %u:%g /f; umask"), "70:71\n0022\n");
-    EXPECT_THAT(sandbox.output_of("echo x > made; grep Cap /proc/self/status"), HasSubstr("CapEff:\t00000000000000fb"));
+    EXPECT_EQ(sandbox.output_of("touch /f && chown 70:71 /f && stat -c %u:%g /f; umask"),
+              "70:71\n0022\n");
+    EXPECT_THAT(sandbox.output_of("echo x > made; grep Cap /proc/self/status"),
+                HasSubstr("CapEff:\t00000000000000fb"));
     struct stat status {};
     ASSERT_EQ(stat((sandbox.home / "made").c_str(), &status), 0);
     EXPECT_EQ(status.st_uid, kTestUid);
@@ -88,7 +93,8 @@ TEST_P(RangedIdentity, TheImagesUserIsYou) {
 }
 
 TEST_P(Identity, WithoutSubordinateIdsItSaysWhatIsMissing) {
-  if (geteuid() != 0 || access("/etc/subuid", F_OK) != 0) GTEST_SKIP() << "needs root and /etc/subuid";
+  if (geteuid() != 0 || access("/etc/subuid", F_OK) != 0)
+    GTEST_SKIP() << "needs root and /etc/subuid";
   as_user(0, [&] {
     ASSERT_TRUE(give_subordinate_ids("other:200000:65536\n"));
     refused({}, "usermod --add-subuids",
@@ -102,7 +108,8 @@ TEST_P(Identity, AFileThatOnlyASecondaryGroupMayReadIsRead) {
   each(
       {},
       [](TestSandbox& sandbox) {
-        EXPECT_EQ(sandbox.output_of("cat shared; cat closed 2>&1 | grep -o denied"), "for the group\ndenied\n");
+        EXPECT_EQ(sandbox.output_of("cat shared; cat closed 2>&1 | grep -o denied"),
+                  "for the group\ndenied\n");
       },
       [](TestSandbox& sandbox) {
         sandbox.request.user.groups = {kTestUid, 23456};
@@ -115,7 +122,8 @@ TEST_P(Identity, AFileThatOnlyASecondaryGroupMayReadIsRead) {
 
 TEST_P(Identity, ANetworkOfItsOwnHasALoopbackAndNothingElse) {
   each(
-      {}, [](TestSandbox& sandbox) {
+      {},
+      [](TestSandbox& sandbox) {
         EXPECT_EQ(sandbox.output_of("ls /sys/class/net; cat /sys/class/net/lo/flags; "
                                     "touch /sys/class/net/lo/mtu 2>&1 | grep -c Read-only"),
                   "lo\n0x9\n1\n");
@@ -126,7 +134,8 @@ TEST_P(Identity, ANetworkOfItsOwnHasALoopbackAndNothingElse) {
 // A device node of ours in the node's /dev.
 class FakeDevice {
  public:
-  FakeDevice(std::string path, unsigned major_number, unsigned minor_number) : path_(std::move(path)) {
+  FakeDevice(std::string path, unsigned major_number, unsigned minor_number)
+      : path_(std::move(path)) {
     EXPECT_EQ(mknod(path_.c_str(), S_IFCHR | 0666, makedev(major_number, minor_number)), 0);
     chmod(path_.c_str(), 0666);
   }
@@ -147,12 +156,14 @@ TEST_P(Devices, ItsOwnCanBeOpenedAndOthersCannotWithAndWithoutAnImage) {
   const std::string other = cat("/dev/gangway-other-", getpid());
   const FakeDevice first(own, 1, 3);
   const FakeDevice second(other, 1, 3);
-  const std::string look = cat("(echo x > ", own, ") && echo own; (cat ", other, ") 2>/dev/null || echo closed");
+  const std::string look =
+      cat("(echo x > ", own, ") && echo own; (cat ", other, ") 2>/dev/null || echo closed");
   const auto give = [&](TestSandbox& sandbox) {
     sandbox.request.devices = {{own, own}};
     sandbox.request.closed_devices = {other};
   };
-  each({}, [&](TestSandbox& sandbox) { EXPECT_EQ(sandbox.output_of(look), "own\nclosed\n"); }, give);
+  each(
+      {}, [&](TestSandbox& sandbox) { EXPECT_EQ(sandbox.output_of(look), "own\nclosed\n"); }, give);
   for_executor([&] {
     TestSandbox sandbox;
     give(sandbox);

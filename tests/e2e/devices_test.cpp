@@ -1,5 +1,5 @@
-// GPUs and their kin, posed by device nodes that are as harmless as /dev/null: which ones a job gets,
-// and that it opens no other.
+// GPUs and their kin, posed by device nodes that are as harmless as /dev/null: which ones a job
+// gets, and that it opens no other.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <sys/stat.h>
@@ -58,7 +58,8 @@ class Devices : public OnCluster<Devices> {
     const auto start = [&](const std::string& out) {
       std::vector<std::string> words{"--gres", "gpu:a100:1", "-o", out};
       words.insert(words.end(), more.begin(), more.end());
-      words.insert(words.end(), {"--", "sh", "-c", look() + "; while ! test -e go; do sleep 0.05; done"});
+      words.insert(words.end(),
+                   {"--", "sh", "-c", look() + "; while ! test -e go; do sleep 0.05; done"});
       return submit(std::move(words));
     };
     const std::string first = start("first");

@@ -128,7 +128,9 @@ class FakeRuntime final : public containers::ContainerRuntime {
   void cleanup(std::function<void(containers::SandboxUsage)> done) override {
     cleaned = std::move(done);
   }
-  void end(std::uint32_t id, int wait_status) { ends.at(id)({.id = id, .started = true, .wait_status = wait_status, .message = {}}); }
+  void end(std::uint32_t id, int wait_status) {
+    ends.at(id)({.id = id, .started = true, .wait_status = wait_status, .message = {}});
+  }
 
   std::optional<containers::SandboxRequest> request;
   std::function<void(Result<containers::SandboxReady>)> prepared;

@@ -139,10 +139,10 @@ wire::Request random_submission(
   std::vector<MemberPlan> members;
   const auto count = rng.between(2, 6);
   for (std::int64_t i = 0; i < count; ++i) {
-    MemberPlan member{cat("m", i),
-                      rng.chance(150) ? random_array(rng)
-                                      : random_job(rng, nodes, cores, with_slices),
-                      {}};
+    MemberPlan member{
+        cat("m", i),
+        rng.chance(150) ? random_array(rng) : random_job(rng, nodes, cores, with_slices),
+        {}};
     for (std::int64_t before = 0; before < i; ++before) {
       if (!rng.chance(400)) continue;
       const auto outcome = rng.chance(700)   ? NeedOutcome::Success

@@ -244,7 +244,8 @@ TEST(JobspecParse, ErrorsNamePlaceOptionAndValue) {
 TEST(JobspecParse, OptionsWithoutEffectAreNamedOnceInOneLine) {
   const auto job = script("#SBATCH --quotatype=spot\n#SBATCH --wckey=high --quotatype=auto -L knl");
   ASSERT_TRUE(job);
-  EXPECT_EQ(job->warnings, std::vector<std::string>{"without effect here: --quotatype, --wckey, -L"});
+  EXPECT_EQ(job->warnings,
+            std::vector<std::string>{"without effect here: --quotatype, --wckey, -L"});
 }
 
 TEST(JobspecParse, OptionsWhoseLossChangesTheJobAreRefused) {

@@ -129,8 +129,9 @@ TEST_F(ImageBuild, AnImageIsMadeOfItsStepsAndSettings) {
 
 TEST_F(ImageBuild, TheSameInputGivesTheSameDigest) {
   write("a", "a");
-  const std::string text =
-      base_ + "WORKDIR /w/x\nCOPY a /p/a\nRUN echo b > /b; echo c > /c; ln /b /b2; ln -s c /s; mkdir -m 700 /d\n";
+  const std::string text = base_ +
+                           "WORKDIR /w/x\nCOPY a /p/a\nRUN echo b > /b; echo c > /c; ln /b /b2; ln "
+                           "-s c /s; mkdir -m 700 /d\n";
   const std::string first = build(text);
   ASSERT_THAT(first, HasSubstr("+sha256:"));
   // Another time, another inode order, another umask, nothing remembered.

@@ -45,7 +45,8 @@ TEST(Cdi, EntriesArePathsOrNamesInTheDirectories) {
   const std::string directory = cat("/tmp/gangway-cdi-", getpid());
   std::filesystem::create_directory(directory);
   std::ofstream(directory + "/acme.json") << kSpecification;
-  const auto table = resolve_devices({{"gpu", {"/dev/x+/dev/y", "acme.com/gpu=0"}}}, {"/no/such", directory});
+  const auto table =
+      resolve_devices({{"gpu", {"/dev/x+/dev/y", "acme.com/gpu=0"}}}, {"/no/such", directory});
   ASSERT_TRUE(table) << table.error().message();
   EXPECT_EQ((*table)[0].second[0].nodes.size(), 2U);
   EXPECT_EQ((*table)[0].second[1].nodes[0].host_path, "/dev/acme0");

@@ -100,13 +100,14 @@ TEST(JobMachine, EventsThatChangeNoPhaseAreThoseTheHeaderNames) {
     }
   }
   const std::set<std::string> noted = {"Held", "Released"};
-  EXPECT_EQ(stays, (std::map<std::string, std::set<std::string>>{
-                       {"Waiting",
-                        {"Altered", "Dropped", "Eligible", "Held", "ReasonChanged", "Released"}},
-                       {"Starting", noted},
-                       {"Running", noted},
-                       {"Suspended", {"Held", "Released", "Suspended"}},
-                       {"Completing", {"Ended", "Held", "Released"}}}));
+  EXPECT_EQ(
+      stays,
+      (std::map<std::string, std::set<std::string>>{
+          {"Waiting", {"Altered", "Dropped", "Eligible", "Held", "ReasonChanged", "Released"}},
+          {"Starting", noted},
+          {"Running", noted},
+          {"Suspended", {"Held", "Released", "Suspended"}},
+          {"Completing", {"Ended", "Held", "Released"}}}));
 }
 
 TEST(JobMachine, AJobOnItsWayBackToWaitingCanStillBeCancelled) {

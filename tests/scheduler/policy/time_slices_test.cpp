@@ -277,7 +277,7 @@ TEST(SlicedPlans, RandomPlansEqualTheReferenceAndGiveNothingTwice) {
     Rng rng(seed);
     const int gangs = static_cast<int>(rng.between(2, 3));
     Snapshot snapshot;
-    
+
     snapshot.queues = {batch_queue(), sliced_queue(gangs)};
     for (int i = 1; i <= 3; ++i) {
       Resources r = capacity(static_cast<int>(rng.between(2, 4)), gibibytes(8));
