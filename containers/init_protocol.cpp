@@ -184,24 +184,7 @@ Result<void> send_packet(int socket,
   if (bytes.empty() || bytes.size() > kMaxPacketBytes || fds.size() > kMaxPacketFds) {
     return Error(ErrorKind::Invalid, "packet too large");
   }
-  iovec part{.iov_base = const_cast<char*>(bytes.data()), .iov_len = bytes.size()};
-  msghdr message{};
-  message.msg_iov = &part;
-  message.msg_iovlen = 1;
-  alignas(cmsghdr) char control[CMSG_SPACE(kMaxPacketFds * sizeof(int))] = {};
-  if (!fds.empty()) {
-    message.msg_control = control;
-    message.msg_controllen = CMSG_SPACE(fds.size() * sizeof(int));
-    cmsghdr* header = CMSG_FIRSTHDR(&message);
-    header->cmsg_level = SOL_SOCKET;
-    header->cmsg_type = SCM_RIGHTS;
-    header->cmsg_len = CMSG_LEN(fds.size() * sizeof(int));
-    std::memcpy(CMSG_DATA(header), fds.data(), fds.size() * sizeof(int));
-  }
-  ssize_t sent = -1;
-  do {
-    sent = sendmsg(socket, &message, MSG_NOSIGNAL | (wait ? 0 : MSG_DONTWAIT));
-  } while (sent < 0 && errno == EINTR);
+  const ssize_t sent = send_with_fds(socket, bytes, fds, wait ? 0 : MSG_DONTWAIT);
   if (sent >= 0) return {};
   if (errno == EAGAIN) return Error(ErrorKind::Exhausted, "the other side does not read");
   if (errno == EPIPE || errno == ECONNRESET) {
@@ -213,34 +196,15 @@ Result<void> send_packet(int socket,
 Result<std::optional<Packet>> receive_packet(int socket, bool wait) {
   Packet packet;
   packet.bytes.resize(kMaxPacketBytes);
-  iovec part{.iov_base = packet.bytes.data(), .iov_len = packet.bytes.size()};
-  alignas(cmsghdr) char control[CMSG_SPACE(kMaxPacketFds * sizeof(int))];
-  msghdr message{};
-  message.msg_iov = &part;
-  message.msg_iovlen = 1;
-  message.msg_control = control;
-  message.msg_controllen = sizeof control;
-  ssize_t got = -1;
-  do {
-    got = recvmsg(socket, &message, MSG_CMSG_CLOEXEC | (wait ? 0 : MSG_DONTWAIT));
-  } while (got < 0 && errno == EINTR);
-  if (got < 0) {
+  ReceivedWithFds received = receive_with_fds(socket, packet.bytes, wait ? 0 : MSG_DONTWAIT);
+  if (received.bytes < 0) {
     if (errno == EAGAIN) return std::optional<Packet>{};
-    if (errno == ECONNRESET) got = 0;
-    if (got < 0) return errno_error("receive packet", errno);
+    if (errno != ECONNRESET) return errno_error("receive packet", errno);
+    received.bytes = 0;
   }
-  for (cmsghdr* header = CMSG_FIRSTHDR(&message); header != nullptr;
-       header = CMSG_NXTHDR(&message, header)) {
-    if (header->cmsg_level != SOL_SOCKET || header->cmsg_type != SCM_RIGHTS) continue;
-    const std::size_t count = (header->cmsg_len - CMSG_LEN(0)) / sizeof(int);
-    for (std::size_t i = 0; i < count; ++i) {
-      int fd = -1;
-      std::memcpy(&fd, CMSG_DATA(header) + i * sizeof(int), sizeof fd);
-      packet.fds.emplace_back(fd);
-    }
-  }
-  if ((message.msg_flags & (MSG_TRUNC | MSG_CTRUNC)) != 0) return malformed("packet");
-  packet.bytes.resize(static_cast<std::size_t>(got));
+  if (received.is_cut) return malformed("packet");
+  packet.fds = std::move(received.fds);
+  packet.bytes.resize(static_cast<std::size_t>(received.bytes));
   return std::optional<Packet>(std::move(packet));
 }
 

@@ -18,6 +18,7 @@
 #include <vector>
 
 #include "queues/base/fd.hpp"
+#include "queues/base/pass_fds.hpp"
 #include "queues/base/result.hpp"
 #include "queues/base/time.hpp"
 #include "queues/base/units.hpp"
@@ -90,7 +91,7 @@ using InitReport = std::variant<SetUp, SetUpFailed, ProgramOver, PauseDone>;
 
 // ---- packets with descriptors (not pure) -------------------------------------------------------
 inline constexpr std::size_t kMaxPacketBytes = std::size_t{60} * 1024;
-inline constexpr std::size_t kMaxPacketFds = 250;  // the kernel takes 253
+inline constexpr std::size_t kMaxPacketFds = kMaxPassedFds;
 
 struct Packet {
   std::string bytes;

@@ -116,27 +116,6 @@ Result<void> drop_capabilities(std::uint64_t keep) {
   return {};
 }
 
-Result<void> keep_file_capabilities() {
-  constexpr std::uint64_t kKept = std::uint64_t{1} << CAP_CHOWN |
-                                  std::uint64_t{1} << CAP_DAC_OVERRIDE |
-                                  std::uint64_t{1} << CAP_FOWNER | std::uint64_t{1} << CAP_FSETID |
-                                  std::uint64_t{1} << CAP_KILL | std::uint64_t{1} << CAP_SYS_CHROOT;
-  prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0);
-  for (int cap = 0; cap < 64; ++cap) {
-    const int present = prctl(PR_CAPBSET_READ, cap, 0, 0, 0);
-    if (present < 0) break;
-    const bool kept = (kKept >> cap & 1) != 0;
-    if (present == 1 && !kept && prctl(PR_CAPBSET_DROP, cap, 0, 0, 0) != 0) {
-      return errno_error("drop capability from the bounding set", errno);
-    }
-  }
-  __user_cap_header_struct header{.version = _LINUX_CAPABILITY_VERSION_3, .pid = 0};
-  const auto low = static_cast<__u32>(kKept);
-  __user_cap_data_struct data[2] = {{low, low, 0}, {0, 0, 0}};
-  if (syscall(SYS_capset, &header, data) != 0) return errno_error("set capabilities", errno);
-  return {};
-}
-
 Result<void> set_no_new_privileges() {
   if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0) return errno_error("no_new_privs", errno);
   return {};

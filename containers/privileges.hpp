@@ -51,6 +51,10 @@ inline constexpr std::uint64_t kNoCapabilities = 0;
 inline constexpr std::uint64_t kSandboxRootCapabilities =
     1U << 0 /*chown*/ | 1U << 1 /*dac_override*/ | 1U << 3 /*fowner*/ | 1U << 4 /*fsetid*/ |
     1U << 5 /*kill*/ | 1U << 6 /*setgid*/ | 1U << 7 /*setuid*/;
+// And root of a build, of which there is one id alone: no changes of ids, but chroot.
+inline constexpr std::uint64_t kBuildCapabilities = 1U << 0 /*chown*/ | 1U << 1 /*dac_override*/ |
+                                                    1U << 3 /*fowner*/ | 1U << 4 /*fsetid*/ |
+                                                    1U << 5 /*kill*/ | 1U << 18 /*sys_chroot*/;
 
 // Empties the bounding set but for `keep`, where the process may. To be called before become() if
 // that takes the right to do so away.
@@ -58,10 +62,6 @@ Result<void> drop_bounding_capabilities(std::uint64_t keep = kNoCapabilities);
 // Empties every capability set of the calling thread but for `keep`, the bounding and ambient ones
 // too where the process may, and locks the secure bits, so that no exec() brings one back.
 Result<void> drop_capabilities(std::uint64_t keep = kNoCapabilities);
-// Keeps of all capabilities those over files and processes that are the user namespace's own anyway
-// (CAP_CHOWN, CAP_DAC_OVERRIDE, CAP_FOWNER, CAP_FSETID, CAP_KILL, CAP_SYS_CHROOT), for good. An
-// exec() of root has them again, and nothing else. Requires: a user namespace of its own.
-Result<void> keep_file_capabilities();
 // PR_SET_NO_NEW_PRIVS: no exec() raises rights, whatever the file's set-id bits say.
 Result<void> set_no_new_privileges();
 // No core dump, no ptrace, no reading of /proc/<pid>/… by others of the same user.

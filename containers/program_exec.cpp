@@ -14,6 +14,7 @@
 
 #include "containers/privileges.hpp"
 #include "queues/base/fd.hpp"
+#include "queues/base/pass_fds.hpp"
 #include "queues/base/text.hpp"
 
 namespace gangway::containers {
@@ -70,21 +71,8 @@ Result<Fd> make_terminal(int socket) {
   if (ioctl(other.get(), TIOCSPTLCK, &unlock) != 0) return errno_error("unlock terminal", errno);
   Fd terminal(ioctl(other.get(), TIOCGPTPEER, O_RDWR | O_NOCTTY | O_CLOEXEC));
   if (!terminal) return errno_error("open terminal", errno);
-  char byte = 't';
-  iovec data{.iov_base = &byte, .iov_len = 1};
-  alignas(cmsghdr) char control[CMSG_SPACE(sizeof(int))] = {};
-  msghdr message{};
-  message.msg_iov = &data;
-  message.msg_iovlen = 1;
-  message.msg_control = control;
-  message.msg_controllen = sizeof control;
-  cmsghdr* header = CMSG_FIRSTHDR(&message);
-  header->cmsg_level = SOL_SOCKET;
-  header->cmsg_type = SCM_RIGHTS;
-  header->cmsg_len = CMSG_LEN(sizeof(int));
-  const int fd = other.get();
-  std::memcpy(CMSG_DATA(header), &fd, sizeof fd);
-  if (sendmsg(socket, &message, MSG_NOSIGNAL) != 1) return errno_error("send terminal", errno);
+  const int fds[] = {other.get()};
+  if (send_with_fds(socket, "t", fds) != 1) return errno_error("send terminal", errno);
   return terminal;
 }
 

@@ -71,7 +71,7 @@ class Planner {
     LockDown lock_down{.become = std::nullopt,
                        .seccomp_waivable = node_.waivers.contains(Waiver::Seccomp)};
     if (!node_.user_namespace) lock_down.become = who;
-    lock_down.root_inside = node_.inside && node_.inside->uid == 0;
+    if (node_.inside && node_.inside->uid == 0) lock_down.keep = kSandboxRootCapabilities;
     add(std::move(lock_down));
     return std::move(plan_);
   }
@@ -416,7 +416,7 @@ std::string render_op(const SetupOp& op) {
             return cat("pin-cores ", join(cores, ","));
           },
           [&](const LockDown& o) {
-            return cat("lock-down", yes(o.root_inside, " root-inside"),
+            return cat("lock-down", yes(o.keep != kNoCapabilities, " keep-own-capabilities"),
                        o.become ? cat(" ", ids(*o.become)) : "",
                        yes(o.seccomp_waivable, " seccomp-waivable"), yes(o.for_build, " build"));
           },

@@ -154,13 +154,13 @@ struct SetLimits {};  // no core dumps, memory may be locked up to the hard limi
 struct PinCores {
   std::vector<int> cores;
 };
-// No capabilities, no_new_privs, system call filter; without a user namespace the ids first.
-// `for_build`: what root may do with files of its own user namespace stays, and changes of owners
-// and ids, of which there is one, are said to have been made.
+// No capabilities but those to keep, no_new_privs, system call filter; without a user namespace the
+// ids first. `for_build`: the filter says that changes of owners and ids, of which there is one,
+// have been made.
 struct LockDown {
   std::optional<Credentials> become{};
   bool seccomp_waivable = false;
-  bool root_inside = false;  // keeps what root may do to its own
+  std::uint64_t keep = kNoCapabilities;
   bool for_build = false;
 };
 

@@ -505,15 +505,10 @@ class Performer {
 
   Result<void> perform(const LockDown& op) {
     for (Fd& fd : slots_) fd.reset();
-    const std::uint64_t keep = op.root_inside ? kSandboxRootCapabilities : kNoCapabilities;
-    if (op.for_build) {
-      GANGWAY_TRY(keep_file_capabilities());
-    } else {
-      GANGWAY_TRY(drop_bounding_capabilities(keep));
-      if (op.become) GANGWAY_TRY(become(*op.become));
-    }
+    GANGWAY_TRY(drop_bounding_capabilities(op.keep));
+    if (op.become) GANGWAY_TRY(become(*op.become));
     GANGWAY_TRY(set_parent_death_signal());
-    if (!op.for_build) GANGWAY_TRY(drop_capabilities(keep));
+    GANGWAY_TRY(drop_capabilities(op.keep));
     GANGWAY_TRY(set_no_new_privileges());
     GANGWAY_TRY(set_not_dumpable());
     Result<void> filtered =

@@ -322,21 +322,25 @@ void Agent::answer_present_state(Entry entry, Now now, AgentActions& out) {
   }
 }
 
-void Agent::on_launch(const wire::Launch& m, Now now, AgentActions& out) {
-  const AttemptKey key = key_of(m);
+// The attempt that an order is about; end() if it is not here or has ended, which is said.
+Agent::Entry Agent::find_live(const AttemptKey& key, Now now, AgentActions& out) {
   const Entry entry = held_.find(key);
   if (entry == held_.end()) {
     refuse(
         key,
         Error(ErrorKind::NotFound, cat("no attempt ", to_string(key), " on ", config_.node.value)),
         out);
-    return;
+    return held_.end();
   }
+  if (!entry->second.finished) return entry;
+  report_finished(entry, now, out);
+  return held_.end();
+}
+
+void Agent::on_launch(const wire::Launch& m, Now now, AgentActions& out) {
+  const Entry entry = find_live(key_of(m), now, out);
+  if (entry == held_.end()) return;
   Held& held = entry->second;
-  if (held.finished) {
-    report_finished(entry, now, out);
-    return;
-  }
   if (held.launched && held.shepherd_connected) return;
   held.launched = true;
   held.launch = m;
@@ -347,19 +351,8 @@ void Agent::on_launch(const wire::Launch& m, Now now, AgentActions& out) {
 }
 
 void Agent::on_stop(const wire::Stop& m, Now now, AgentActions& out) {
-  const AttemptKey key = key_of(m);
-  const Entry entry = held_.find(key);
-  if (entry == held_.end()) {
-    refuse(
-        key,
-        Error(ErrorKind::NotFound, cat("no attempt ", to_string(key), " on ", config_.node.value)),
-        out);
-    return;
-  }
-  if (entry->second.finished) {
-    report_finished(entry, now, out);
-    return;
-  }
+  const Entry entry = find_live(key_of(m), now, out);
+  if (entry == held_.end()) return;
   wire::ToShepherd message;
   *message.mutable_stop() = m;
   tell_shepherd(entry, std::move(message), out);
@@ -367,19 +360,8 @@ void Agent::on_stop(const wire::Stop& m, Now now, AgentActions& out) {
 
 // Only the shepherd knows whether it is so already, and says it again if it is asked again.
 void Agent::on_pause(const wire::Pause& m, Now now, AgentActions& out) {
-  const AttemptKey key = key_of(m);
-  const Entry entry = held_.find(key);
-  if (entry == held_.end()) {
-    refuse(
-        key,
-        Error(ErrorKind::NotFound, cat("no attempt ", to_string(key), " on ", config_.node.value)),
-        out);
-    return;
-  }
-  if (entry->second.finished) {
-    report_finished(entry, now, out);
-    return;
-  }
+  const Entry entry = find_live(key_of(m), now, out);
+  if (entry == held_.end()) return;
   wire::ToShepherd message;
   *message.mutable_pause() = m;
   // Of those that wait for the shepherd's hello the newest is enough.

@@ -170,6 +170,7 @@ class Agent {
   void on_release(const wire::Release& m, AgentActions& out);
   void on_session(const wire::NodeSession& m, AgentActions& out);
   void on_pause(const wire::Pause& m, Now now, AgentActions& out);
+  [[nodiscard]] Entry find_live(const AttemptKey& key, Now now, AgentActions& out);
 
   [[nodiscard]] Result<void> check(const wire::Prepare& m) const;
   void tell_shepherd(Entry entry, wire::ToShepherd message, AgentActions& out);

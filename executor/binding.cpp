@@ -183,30 +183,4 @@ Result<std::vector<int>> parse_cpus(std::string_view text) {
   return cpus;
 }
 
-Result<std::vector<int>> parse_mask(std::string_view text) {
-  std::string_view digits = text;
-  if (digits.starts_with("0x") || digits.starts_with("0X")) digits.remove_prefix(2);
-  std::vector<int> cpus;
-  if (digits.empty() || digits.size() > 1024) {
-    return Error(ErrorKind::Invalid, cat("\"", text, "\" is no mask of processors"));
-  }
-  for (std::size_t i = 0; i < digits.size(); ++i) {
-    const char c = digits[digits.size() - 1 - i];
-    int value = 0;
-    if (c >= '0' && c <= '9') {
-      value = c - '0';
-    } else if (c >= 'a' && c <= 'f') {
-      value = c - 'a' + 10;
-    } else if (c >= 'A' && c <= 'F') {
-      value = c - 'A' + 10;
-    } else {
-      return Error(ErrorKind::Invalid, cat("\"", text, "\" is no mask of processors"));
-    }
-    for (int bit = 0; bit < 4; ++bit) {
-      if ((value >> bit & 1) != 0) cpus.push_back(static_cast<int>(i) * 4 + bit);
-    }
-  }
-  return cpus;
-}
-
 }  // namespace gangway::executor

@@ -66,7 +66,5 @@ struct BindRequest {
 // "0-3,8": ranges of numbers, and back. Errors: Invalid.
 [[nodiscard]] std::string render_cpus(const std::vector<int>& cpus);
 [[nodiscard]] Result<std::vector<int>> parse_cpus(std::string_view text);
-// "0xf0" as {4,5,6,7}. Errors: Invalid.
-[[nodiscard]] Result<std::vector<int>> parse_mask(std::string_view text);
 
 }  // namespace gangway::executor

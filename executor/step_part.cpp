@@ -15,6 +15,7 @@
 #include "executor/step_plan.hpp"
 #include "queues/base/check.hpp"
 #include "queues/base/log.hpp"
+#include "queues/base/pass_fds.hpp"
 #include "queues/base/text.hpp"
 
 namespace gangway::executor {
@@ -54,22 +55,8 @@ Result<PipeEnds> make_pipe_for(bool we_read) {
 // The descriptor that lies in the socket; empty if none does (the program could not be started).
 Fd receive_descriptor(int socket) {
   char byte = 0;
-  iovec data{.iov_base = &byte, .iov_len = 1};
-  alignas(cmsghdr) char control[CMSG_SPACE(sizeof(int))] = {};
-  msghdr message{};
-  message.msg_iov = &data;
-  message.msg_iovlen = 1;
-  message.msg_control = control;
-  message.msg_controllen = sizeof control;
-  if (::recvmsg(socket, &message, MSG_CMSG_CLOEXEC | MSG_DONTWAIT) <= 0) return {};
-  const cmsghdr* header = CMSG_FIRSTHDR(&message);
-  if (header == nullptr || header->cmsg_type != SCM_RIGHTS ||
-      header->cmsg_len != CMSG_LEN(sizeof(int))) {
-    return {};
-  }
-  int fd = -1;
-  std::memcpy(&fd, CMSG_DATA(header), sizeof fd);
-  return Fd(fd);
+  ReceivedWithFds received = receive_with_fds(socket, {&byte, 1}, MSG_DONTWAIT);
+  return received.fds.size() == 1 ? std::move(received.fds.front()) : Fd();
 }
 
 }  // namespace

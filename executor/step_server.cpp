@@ -9,6 +9,7 @@
 
 #include "queues/base/check.hpp"
 #include "queues/base/log.hpp"
+#include "queues/base/pass_fds.hpp"
 #include "queues/base/text.hpp"
 #include "queues/wire/message_frame.hpp"
 
@@ -139,26 +140,14 @@ void StepServer::accept_clients() {
 // The first byte carries the client's standard streams.
 void StepServer::read_greeting(ClientId id, Client& client) {
   char byte = 0;
-  iovec data{.iov_base = &byte, .iov_len = 1};
-  alignas(cmsghdr) char control[CMSG_SPACE(3 * sizeof(int))] = {};
-  msghdr message{};
-  message.msg_iov = &data;
-  message.msg_iovlen = 1;
-  message.msg_control = control;
-  message.msg_controllen = sizeof control;
-  const ssize_t got = ::recvmsg(client.socket->frames.fd(), &message, MSG_CMSG_CLOEXEC);
-  if (got < 0 && (errno == EAGAIN || errno == EINTR)) return;
-  if (got <= 0) return client_gone(id);
+  ReceivedWithFds received = receive_with_fds(client.socket->frames.fd(), {&byte, 1});
+  if (received.bytes < 0 && errno == EAGAIN) return;
+  if (received.bytes <= 0) return client_gone(id);
   client.socket->greeted = true;
-  const cmsghdr* header = CMSG_FIRSTHDR(&message);
-  if (header == nullptr || header->cmsg_type != SCM_RIGHTS) return;
-  const std::size_t count = (header->cmsg_len - CMSG_LEN(0)) / sizeof(int);
   containers::SharedFd* const places[3] = {&client.descriptors.in, &client.descriptors.out,
                                            &client.descriptors.err};
-  for (std::size_t i = 0; i < count && i < 3; ++i) {
-    int fd = -1;
-    std::memcpy(&fd, CMSG_DATA(header) + i * sizeof fd, sizeof fd);
-    *places[i] = std::make_shared<const Fd>(fd);
+  for (std::size_t i = 0; i < received.fds.size() && i < 3; ++i) {
+    *places[i] = std::make_shared<const Fd>(std::move(received.fds[i]));
   }
 }
 

@@ -11,6 +11,7 @@
 #include <deque>
 
 #include "queues/base/fd.hpp"
+#include "queues/base/pass_fds.hpp"
 #include "queues/base/text.hpp"
 #include "queues/wire/convert.hpp"
 #include "queues/wire/framing.hpp"
@@ -99,22 +100,9 @@ class LocalLink final : public FrameLink {
     for (int fd = 0; fd <= 2; ++fd) {
       if (::fcntl(fd, F_GETFD) < 0) (void)!::open("/dev/null", O_RDWR);
     }
-    char byte = 'j';
-    iovec data{.iov_base = &byte, .iov_len = 1};
-    alignas(cmsghdr) char control[CMSG_SPACE(3 * sizeof(int))] = {};
-    msghdr message{};
-    message.msg_iov = &data;
-    message.msg_iovlen = 1;
-    message.msg_control = control;
-    message.msg_controllen = sizeof control;
-    cmsghdr* header = CMSG_FIRSTHDR(&message);
-    header->cmsg_level = SOL_SOCKET;
-    header->cmsg_type = SCM_RIGHTS;
-    header->cmsg_len = CMSG_LEN(3 * sizeof(int));
-    const int fds[3] = {0, 1, 2};
-    std::memcpy(CMSG_DATA(header), fds, sizeof fds);
+    static constexpr int kStreams[] = {0, 1, 2};
     // The first byte of a fresh connection: there is room. A failure shows at the next write.
-    (void)!::sendmsg(fd_.get(), &message, MSG_NOSIGNAL);
+    (void)!send_with_fds(fd_.get(), "j", kStreams);
   }
   bool greeted_ = false;
 };

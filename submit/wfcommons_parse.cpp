@@ -3,36 +3,15 @@
 #include <array>
 #include <cstdio>
 #include <map>
-#include <nlohmann/json.hpp>
 #include <set>
 
 #include "queues/base/text.hpp"
 #include "queues/model/dependency_graph.hpp"
+#include "queues/model/wfformat.hpp"
 
 namespace gangway::submit {
 
 namespace {
-
-using Json = nlohmann::json;
-
-const Json* find(const Json& in, const char* key) {
-  if (!in.is_object()) return nullptr;
-  const auto at = in.find(key);
-  return at == in.end() ? nullptr : &*at;
-}
-
-std::string text_of(const Json& in, const char* key) {
-  const Json* const value = find(in, key);
-  return value != nullptr && value->is_string() ? value->get<std::string>() : std::string();
-}
-
-double run_time_of(const Json& task) {
-  for (const char* const key : {"runtimeInSeconds", "runtime"}) {
-    const Json* const value = find(task, key);
-    if (value != nullptr && value->is_number()) return value->get<double>();
-  }
-  return 0;
-}
 
 // Letters that a job's name may have.
 std::string job_name(std::string_view id) {
@@ -51,10 +30,11 @@ class Reader {
   Reader(const WorkflowInput& input, double time_scale) : input_(input), scale_(time_scale) {}
 
   WorkflowFile read() {
-    try {
-      read_file(Json::parse(input_.text));
-    } catch (const Json::exception& error) {  // the library's, caught where it is called
-      fail(error.what());
+    const Result<WfFile> found = parse_wfformat(input_.text);
+    if (!found) {
+      fail(found.error().message());
+    } else {
+      read_file(*found);
     }
     return std::move(file_);
   }
@@ -64,37 +44,18 @@ class Reader {
     if (file_.errors.size() < 100) file_.errors.push_back({0, std::move(message)});
   }
 
-  void read_file(const Json& json) {
-    file_.name = text_of(json, "name");
-    if (file_.name.empty()) file_.name = "wfcommons";
-    const Json* const workflow = find(json, "workflow");
-    if (workflow == nullptr) return fail("it has no \"workflow\"; is it WfFormat?");
-    // 1.5 has the graph under `specification` and what was measured under `execution`; before, a
-    // task has both.
-    const Json* const specification = find(*workflow, "specification");
-    const Json* tasks = find(specification != nullptr ? *specification : *workflow, "tasks");
-    if (tasks == nullptr) tasks = find(*workflow, "jobs");  // before 1.3
-    if (tasks == nullptr || !tasks->is_array() || tasks->empty()) {
-      return fail("its workflow has no list of tasks");
-    }
-    std::map<std::string, double> measured;
-    if (const Json* const execution = find(*workflow, "execution"); execution != nullptr) {
-      const Json* const list = find(*execution, "tasks");
-      if (list != nullptr && list->is_array()) {
-        for (const Json& one : *list) measured[text_of(one, "id")] = run_time_of(one);
-      }
-    }
-    for (const Json& task : *tasks) add_task(task, measured);
+  void read_file(const WfFile& found) {
+    file_.name = found.name.empty() ? "wfcommons" : found.name;
+    if (found.read == 0) return fail("its workflow has no list of tasks");
+    for (const WfOddity& oddity : found.oddities) fail(cat(oddity.where, ": ", oddity.why));
+    for (const WfTask& task : found.tasks) add_task(task);
     put_needs();
   }
 
-  void add_task(const Json& task, const std::map<std::string, double>& measured) {
-    std::string id = text_of(task, "id");
-    if (id.empty()) id = text_of(task, "name");
-    if (id.empty()) return fail(cat("task number ", file_.jobs.size() + 1, " has no id"));
+  void add_task(const WfTask& task) {
+    const std::string& id = task.id;
     if (index_.contains(id)) return fail(cat("there are two tasks \"", id, "\""));
-    const auto found = measured.find(id);
-    const double seconds = (found == measured.end() ? run_time_of(task) : found->second) * scale_;
+    const double seconds = task.run_s * scale_;
     std::array<char, 32> text{};
     std::snprintf(text.data(), text.size(), "%.3f", seconds < 0 ? 0.0 : seconds);
 
@@ -120,15 +81,8 @@ class Reader {
     if (draft.image) job.image = absolute_path(*draft.image, input_.directory);
     index_[id] = file_.jobs.size();
     file_.jobs.push_back(std::move(job));
-    const auto each = [&](const char* key, auto add) {
-      const Json* const others = find(task, key);
-      if (others == nullptr || !others->is_array()) return;
-      for (const Json& other : *others) {
-        if (other.is_string()) add(other.get<std::string>());
-      }
-    };
-    each("parents", [&](std::string other) { edges_.insert({std::move(other), id}); });
-    each("children", [&](std::string other) { edges_.insert({id, std::move(other)}); });
+    for (const std::string& parent : task.parents) edges_.insert({parent, id});
+    for (const std::string& child : task.children) edges_.insert({id, child});
   }
 
   void put_needs() {

@@ -66,7 +66,7 @@ const std::vector<Library> kLibraries = {
     {R"(boost/graph/.*)", R"(queues/model/dependency_graph\.cpp)"},
     {R"(CLI/.*)", R"([^/]+/[^/]+_main\.cpp)"},
     {R"(nlohmann/.*)",
-     R"(containers/(image_document|build/image_settings)\.cpp|scheduler/jsim/wfformat\.cpp|submit/wfcommons_parse\.cpp)"},
+     R"(containers/(image_document|build/image_settings)\.cpp|queues/model/wfformat\.cpp)"},
     {R"(expat\.h)", R"(scheduler/jsim/dax\.cpp)"},
 };
 

@@ -124,7 +124,7 @@ class PlanMaker {
     }
     add(SetHostname{"build"});
     add(SetLimits{});
-    add(LockDown{.for_build = true});
+    add(LockDown{.keep = kBuildCapabilities, .for_build = true});
     return std::move(plan_);
   }
 

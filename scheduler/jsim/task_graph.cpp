@@ -86,7 +86,7 @@ Result<TaskGraph> parse_workflow(std::string_view text) {
   const std::size_t first = text.find_first_not_of(" \t\r\n");
   if (first == std::string_view::npos) return Error(ErrorKind::Invalid, "the file is empty");
   if (text[first] == '<') return parse_dax(text);
-  if (text[first] == '{') return parse_wfformat(text);
+  if (text[first] == '{') return read_wfformat(text);
   return Error(ErrorKind::Invalid, "neither JSON (WfFormat) nor XML (DAX)");
 }
 

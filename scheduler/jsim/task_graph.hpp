@@ -74,7 +74,7 @@ class TaskGraphBuilder {
 };
 
 // The readers, by format; parse_workflow() calls them.
-[[nodiscard]] Result<TaskGraph> parse_wfformat(std::string_view text);
+[[nodiscard]] Result<TaskGraph> read_wfformat(std::string_view text);
 [[nodiscard]] Result<TaskGraph> parse_dax(std::string_view text);
 
 }  // namespace gangway::jsim
