@@ -31,12 +31,14 @@ inline constexpr uid_t kTestUid = 12345;
 
 // Runs `body` in a child with these ids; expectations that fail in it are printed and fail here
 // too.
-inline void as_user(uid_t uid, const std::function<void()>& body) {
+inline void as_user(uid_t uid,
+                    const std::function<void()>& body,
+                    const std::vector<gid_t>& groups = {}) {
   fflush(nullptr);
   const pid_t pid = fork();
   ASSERT_GE(pid, 0);
   if (pid == 0) {
-    if (setgroups(0, nullptr) != 0 || setresgid(uid, uid, uid) != 0 ||
+    if (setgroups(groups.size(), groups.data()) != 0 || setresgid(uid, uid, uid) != 0 ||
         setresuid(uid, uid, uid) != 0) {
       _exit(99);
     }
@@ -66,9 +68,11 @@ class BothExecutors : public testing::TestWithParam<bool> {
     } else if (GetParam()) {
       body();
     } else {
-      as_user(kTestUid, body);
+      as_user(kTestUid, body, groups_);
     }
   }
+
+  std::vector<gid_t> groups_;  // the ordinary user's beside the first
 };
 inline std::string executor_name(const testing::TestParamInfo<bool>& of_root) {
   return of_root.param ? "OfRoot" : "OfTheUser";

@@ -104,19 +104,22 @@ TEST_P(Identity, WithoutSubordinateIdsItSaysWhatIsMissing) {
 
 TEST_P(Identity, AFileThatOnlyASecondaryGroupMayReadIsRead) {
   if (geteuid() != 0) GTEST_SKIP() << "needs root, to make a file of a group";
-  if (!GetParam()) GTEST_SKIP() << "an ordinary user's groups are the machine's";
+  const TemporaryDirectory project;
+  ASSERT_EQ(chmod(project.path().c_str(), 0755), 0);
+  write_test_file(project / "shared", "for the group\n", 0640);
+  write_test_file(project / "closed", "for others\n", 0640);
+  ASSERT_EQ(chown((project / "shared").c_str(), 0, 23456), 0);
+  ASSERT_EQ(chown((project / "closed").c_str(), 0, 23457), 0);
+  groups_ = {23456};
   each(
       {},
       [](TestSandbox& sandbox) {
-        EXPECT_EQ(sandbox.output_of("cat shared; cat closed 2>&1 | grep -o denied"),
+        EXPECT_EQ(sandbox.output_of("cd /project; cat shared; cat closed 2>&1 | grep -o denied"),
                   "for the group\ndenied\n");
       },
-      [](TestSandbox& sandbox) {
+      [&](TestSandbox& sandbox) {
         sandbox.request.user.groups = {kTestUid, 23456};
-        write_test_file(sandbox.home / "shared", "for the group\n", 0640);
-        write_test_file(sandbox.home / "closed", "for others\n", 0640);
-        ASSERT_EQ(chown((sandbox.home / "shared").c_str(), 0, 23456), 0);
-        ASSERT_EQ(chown((sandbox.home / "closed").c_str(), 0, 23457), 0);
+        sandbox.request.binds = {{project.path(), "/project", true}};
       });
 }
 
