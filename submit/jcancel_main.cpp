@@ -90,7 +90,8 @@ int run(int argc, char** argv) {
     if (targets->empty()) return kExitOk;
   }
   put_targets(*targets, act);
-  return act_on(invocation, act, invocation.has("quiet"));
+  return act_on(invocation, act, invocation.has("quiet"),
+                by_user ? Chosen::ByFilter : Chosen::ByName);
 }
 
 }  // namespace

@@ -128,13 +128,16 @@ Result<Targets> parse_targets(std::span<const std::string> words) {
   return targets;
 }
 
-int act_on(const Invocation& invocation, const wire::Act& act, bool quiet) {
+int act_on(const Invocation& invocation, const wire::Act& act, bool quiet, Chosen chosen) {
   wire::Request request;
   *request.mutable_act() = act;
-  return send_act(invocation, request, quiet);
+  return send_act(invocation, request, quiet, chosen);
 }
 
-int send_act(const Invocation& invocation, const wire::Request& request, bool quiet) {
+int send_act(const Invocation& invocation,
+             const wire::Request& request,
+             bool quiet,
+             Chosen chosen) {
   Client client = invocation.client();
   const Result<wire::Response> response = client.call(request);
   if (!response) return complain(invocation.program(), response.error());
@@ -142,6 +145,7 @@ int send_act(const Invocation& invocation, const wire::Request& request, bool qu
   for (const wire::Acted::One& one : response->acted().results()) {
     if (!one.has_error()) continue;
     const Error error = wire::from_wire(one.error());
+    if (chosen == Chosen::ByFilter && error.kind() == ErrorKind::Conflict) continue;
     if (!quiet) {
       complain(invocation.program(),
                about(cat("job ", to_string(wire::from_wire(one.key()))), error.message()));

@@ -70,10 +70,20 @@ void put_targets(const Targets& targets, Request& request);
 // "<subject>: <message>", or the message alone if it names the subject itself.
 [[nodiscard]] std::string about(std::string_view subject, std::string_view message);
 
+// How the jobs were found: named by somebody, or all that some filter let through. Those may end at
+// any time, and one that has ended in between is no failure.
+enum class Chosen { ByName, ByFilter };
+
 // Sends `act` and reports each refusal on its own line; the exit code is that of the first.
-[[nodiscard]] int act_on(const Invocation& invocation, const wire::Act& act, bool quiet);
+[[nodiscard]] int act_on(const Invocation& invocation,
+                         const wire::Act& act,
+                         bool quiet,
+                         Chosen chosen = Chosen::ByName);
 // The same with a request that is answered by Acted.
-[[nodiscard]] int send_act(const Invocation& invocation, const wire::Request& request, bool quiet);
+[[nodiscard]] int send_act(const Invocation& invocation,
+                           const wire::Request& request,
+                           bool quiet,
+                           Chosen chosen = Chosen::ByName);
 
 // The whole of the programs that do one thing to the named jobs: jhold, jrelease, jrequeue.
 [[nodiscard]] int run_simple_act(const Verb& verb, wire::Act::Verb what, int argc, char** argv);

@@ -64,7 +64,8 @@ class Devices : public OnCluster<Devices> {
     };
     const std::string first = start("first");
     const std::string second = start("second");
-    EXPECT_TRUE(becomes_true([&] { return !file("first").empty() && !file("second").empty(); }));
+    EXPECT_TRUE(becomes_true(
+        [&] { return file("first").ends_with('\n') && file("second").ends_with('\n'); }));
     EXPECT_EQ(file("first"), "0 [0] [0] [0]\n");
     EXPECT_EQ(file("second"), "1 [1] [0] [0]\n");
     write_as_user(cluster(), directory() + "/go", "");

@@ -7,6 +7,7 @@
 
 #include "queues/base/text.hpp"
 #include "tests/e2e/harness/cluster.hpp"
+#include "tests/shared_data.hpp"
 
 namespace gangway::e2e {
 namespace {
@@ -182,11 +183,10 @@ DOT flow.dot
 }
 
 TEST_F(Workflows, ARecordedWorkflowRunsInTheOrderOfItsEdges) {
-  const char* const data = std::getenv("GANGWAY_SHARED_DATA");
-  if (data == nullptr) GTEST_SKIP() << "GANGWAY_SHARED_DATA is not set";
-  const Ran unpacked =
-      user({"sh", "-c",
-            cat("zcat ", data, "/workflows/helloworld-forkjoin-10-chameleon.json.gz > w.json")});
+  const std::string recorded =
+      test::shared_data("workflows/helloworld-forkjoin-10-chameleon.json.gz");
+  if (!std::filesystem::exists(recorded)) GTEST_SKIP() << recorded << " is not there";
+  const Ran unpacked = user({"sh", "-c", cat("zcat ", recorded, " > w.json")});
   ASSERT_EQ(unpacked.exit_code, 0) << unpacked.err;
   const Ran ran = user({"jsubmit", "--wait", "--format=wfcommons", "--time-scale=0.001", "w.json"});
   EXPECT_EQ(ran.exit_code, 0) << ran.err;

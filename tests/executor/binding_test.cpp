@@ -12,6 +12,7 @@
 #include "executor/step_layout.hpp"
 #include "executor/topology.hpp"
 #include "queues/base/text.hpp"
+#include "tests/shared_data.hpp"
 
 namespace gangway::executor {
 namespace {
@@ -50,14 +51,9 @@ std::vector<std::string> parts_of(const std::string& cell) {
   return parts;
 }
 
-std::string shared_data() {
-  const char* directory = std::getenv("GANGWAY_SHARED_DATA");
-  return directory == nullptr ? "" : std::string(directory) + "/topology/hwloc/";
-}
-
 TEST(Binding, EqualsTheWrittenTableOnFourMachines) {
-  if (!std::filesystem::exists(shared_data() + "nvidiaDGX2.xml")) {
-    GTEST_SKIP() << "GANGWAY_SHARED_DATA does not hold topology/hwloc";
+  if (!std::filesystem::exists(test::shared_data("topology/hwloc/nvidiaDGX2.xml"))) {
+    GTEST_SKIP() << test::shared_data("topology/hwloc") << " is not there";
   }
   const std::map<std::string, BindTo> ways{{"auto", BindTo::Auto},       {"none", BindTo::None},
                                            {"threads", BindTo::Threads}, {"cores", BindTo::Cores},
@@ -71,7 +67,8 @@ TEST(Binding, EqualsTheWrittenTableOnFourMachines) {
   ASSERT_GE(rows.size(), 25U);
   for (const std::vector<std::string>& row : rows) {
     if (!machines.contains(row[0])) {
-      const Result<Topology> read = read_topology_file(shared_data() + row[0] + ".xml");
+      const Result<Topology> read =
+          read_topology_file(test::shared_data("topology/hwloc/") + row[0] + ".xml");
       ASSERT_TRUE(read) << read.error().message();
       machines[row[0]] = *read;
     }

@@ -69,8 +69,34 @@ class Accepting : public Programs {
   std::optional<FakeScheduler> scheduler_;
 };
 
-constexpr std::array kPrograms = {"jsubmit",  "jqueue", "jcancel", "jhold", "jrelease", "jwait",
-                                  "jrequeue", "jwhy",   "jnodes",  "jhist", "jctl"};
+// Jobs that a filter finds may end before they are cancelled; one that was named should have been
+// there.
+TEST_F(Programs, WhatEndsWhileAllAreCancelledIsNoFailure) {
+  FakeScheduler scheduler([](const wire::Request& request) {
+    FakeAnswer answer;
+    wire::Response& response = answer.responses.emplace_back();
+    const JobKey key{.job = {42}};
+    if (request.has_list_jobs()) {
+      wire::to_wire(key, response.mutable_jobs()->add_jobs()->mutable_state()->mutable_key());
+    } else {
+      wire::Acted::One& one = *response.mutable_acted()->add_results();
+      wire::to_wire(key, one.mutable_key());
+      wire::to_wire(Error(ErrorKind::Conflict, "job 42 has ended already"), one.mutable_error());
+    }
+    return answer;
+  });
+  socket_ = scheduler.socket();
+  const Ended all = run({"jcancel", "--me"});
+  EXPECT_EQ(all.code, 0);
+  EXPECT_EQ(all.err, "");
+  const Ended named = run({"jcancel", "42"});
+  EXPECT_EQ(named.code, kExitRefused);
+  EXPECT_EQ(named.err, "jcancel: job 42 has ended already\n");
+}
+
+constexpr std::array kPrograms = {"jsubmit", "jqueue",   "jcancel", "jhold",  "jrelease",
+                                  "jwait",   "jrequeue", "jwhy",    "jnodes", "jhist",
+                                  "jctl",    "jalter",   "jrun",    "jtail",  "jattach"};
 
 TEST_F(Programs, HelpFitsOneScreenAndHasExamples) {
   for (const std::string name : kPrograms) {
