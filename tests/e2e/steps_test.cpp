@@ -178,10 +178,12 @@ TEST_F(Steps, GigabytesPassWithoutGrowth) {
   ASSERT_TRUE(becomes_true([&] { return cluster().user_processes().size() >= 16; }));
   write_as_user(cluster(), directory() + "/go", "");
   std::int64_t largest = 0;
-  EXPECT_TRUE(becomes_true([&] {
-    largest = std::max(largest, largest_shepherd());
-    return !file("out").empty();
-  }));
+  EXPECT_TRUE(becomes_true(
+      [&] {
+        largest = std::max(largest, largest_shepherd());
+        return !file("out").empty();
+      },
+      seconds(200)));
   // 1.2 GB of zeros without a line end, in labelled pieces.
   EXPECT_GE(parse_integer<std::int64_t>(file("out").substr(0, file("out").find('\n'))).value_or(0),
             1'200'000'000)

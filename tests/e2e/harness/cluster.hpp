@@ -134,7 +134,7 @@ class OnCluster : public testing::Test {
 
 // Looks until it is true; false once `limit` has passed.
 [[nodiscard]] bool becomes_true(const std::function<bool()>& condition,
-                                Duration limit = seconds(30));
+                                Duration limit = seconds(60));
 // A file's content; "" if it cannot be read.
 [[nodiscard]] std::string content(const std::string& path);
 // Writes a file that belongs to the cluster's user.
