@@ -49,6 +49,7 @@ std::string encode_programs(const std::vector<ProgramOrder>& programs) {
     out.number(program.err);
     out.number(program.inherit);
     out.number(program.terminal);
+    out.number(program.only_inspect ? 1 : 0);
   }
   return out.take();
 }
@@ -71,6 +72,7 @@ Result<std::vector<ProgramOrder>> decode_programs(std::string_view bytes) {
     program.err = static_cast<int>(in.number());
     program.inherit = static_cast<int>(in.number());
     program.terminal = static_cast<int>(in.number());
+    program.only_inspect = in.number() != 0;
     programs.push_back(std::move(program));
   }
   if (!in.done()) return malformed("programs");

@@ -38,6 +38,7 @@ struct ProgramOrder {
   int err = -1;
   int inherit = -1;   // becomes descriptor 3; -1: none
   int terminal = -1;  // a socket: make a terminal and send its other side there; -1: none
+  bool only_inspect = false;
   friend bool operator==(const ProgramOrder&, const ProgramOrder&) = default;
 };
 

@@ -81,6 +81,7 @@ std::vector<ProgramBatch> make_batches(const std::vector<ProgramRequest>& progra
         order.err = program.err ? file(program.err->path, false) : order.out;
       }
       if (program.terminal) order.terminal = held(program.terminal);
+      order.only_inspect = program.only_inspect;
       if (program.inherit_fd >= 0) order.inherit = place(batch, program.inherit_fd);
       batch.programs.push_back(std::move(order));
     }

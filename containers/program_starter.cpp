@@ -13,6 +13,7 @@
 #include <map>
 
 #include "containers/init_protocol.hpp"
+#include "containers/linkage.hpp"
 #include "containers/program_exec.hpp"
 #include "queues/base/overloaded.hpp"
 #include "queues/base/text.hpp"
@@ -143,6 +144,16 @@ class Starter {
   Error become_program(const ProgramOrder& program, const At& at) {
     if (options_.before_exec) {
       if (auto prepared = options_.before_exec(); !prepared) return prepared.error();
+    }
+    if (program.only_inspect) {
+      // As the program will see it; a directory that is missing is the program's failure, later.
+      [[maybe_unused]] const int changed = chdir(program.workdir.c_str());
+      const std::string names =
+          join(find_linked_libraries(program.argv.empty() ? "" : program.argv.front(), program.env),
+               "\n");
+      [[maybe_unused]] const ssize_t written =
+          write(at(program.inherit), names.data(), names.size());
+      _exit(0);
     }
     return exec_program({.argv = program.argv,
                          .env = program.env,

@@ -147,8 +147,13 @@ struct ProgramRequest {
   std::vector<int> cores;  // affinity; empty: the sandbox's
   mode_t umask = 022;
   bool host_files = false;  // runs in the sandbox's namespaces but sees the host's file system
-                            // (the PMIx server); inherits `inherit_fd` as descriptor 3
+                            // (the PMIx server)
+  // Inherited as descriptor 3; stays the caller's, who may close it when the program has started or
+  // ended. -1: none.
   int inherit_fd = -1;
+  // Is not run: the names of the libraries it links (linkage.hpp) are written to `inherit_fd`, one
+  // a line, and it ends with 0.
+  bool only_inspect = false;
 };
 
 struct ProgramEnd {
