@@ -12,6 +12,8 @@ namespace gangway::executor {
 // Exit codes that say what kind of LaunchFailed it is (PROTOCOL.md): 75 may be tried again,
 // anything else fails the same way everywhere.
 inline constexpr std::int32_t kTryAgainCode = 75;  // EX_TEMPFAIL
+// A rank of several came through without having met the others.
+inline constexpr std::int32_t kAloneCode = 76;  // EX_PROTOCOL
 
 // How a program ended: by itself with a code, or by a signal.
 struct ProgramResult {

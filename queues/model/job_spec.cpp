@@ -28,6 +28,22 @@ std::string_view to_string(ImageKind kind) {
   return "oci";
 }
 
+std::string_view to_string(MpiMode mode) {
+  switch (mode) {
+    case MpiMode::None:
+      return "none";
+    case MpiMode::Pmix:
+      return "pmix";
+    case MpiMode::Pmi2:
+      return "pmi2";
+    case MpiMode::Pmi1:
+      return "pmi1";
+    case MpiMode::Auto:
+      return "auto";
+  }
+  return "?";
+}
+
 std::string_view to_string(DependencyKind kind) {
   switch (kind) {
     case DependencyKind::After:

@@ -22,7 +22,9 @@ enum class JobKind { Batch, Service };
 // Batch: the program is started once, on the first node of the allocation (a script).
 // Tasks: the program is started as every task of the allocation (a command, MPI ranks).
 enum class LaunchMode { Batch, Tasks };
-enum class MpiMode { None, Pmix };
+// How tasks find each other. Auto: each node offers what the program links, or all it has.
+enum class MpiMode { None, Pmix, Pmi2, Pmi1, Auto };
+[[nodiscard]] std::string_view to_string(MpiMode mode);  // as in --mpi=pmix
 
 // One part of a gang: `nodes` nodes of one shape.
 struct Component {
