@@ -52,11 +52,11 @@ wire::StepFinished make_finished(const AttemptKey& key,
   return finished;
 }
 
-Outcome shepherd_gone(bool launched, std::string_view why) {
+Outcome shepherd_gone(const NodeName& node, bool launched, std::string_view why) {
   Outcome outcome;
   outcome.kind = launched ? OutcomeKind::NodeFailed : OutcomeKind::LaunchFailed;
   outcome.exit_code = launched ? 0 : kTryAgainCode;
-  outcome.detail = cat("the job's shepherd is gone: ", why);
+  outcome.detail = cat("the job's shepherd on ", node.value, " is gone: ", why);
   return outcome;
 }
 
@@ -80,8 +80,8 @@ Agent::Agent(AgentConfig config,
     if (attempt.finished) {
       held.finished = std::move(attempt.finished);
     } else if (!attempt.shepherd_alive) {
-      held.finished =
-          make_finished(attempt.key, shepherd_gone(true, "it left no report"), false, Time{});
+      held.finished = make_finished(
+          attempt.key, shepherd_gone(config_.node, true, "it left no report"), false, Time{});
     }
     if (held.finished) held.state = wire::HeldAttempt::FINISHED;
     held_.emplace(attempt.key, std::move(held));
@@ -520,8 +520,9 @@ void Agent::handle(const agent_event::ShepherdGone& e, Now now, AgentActions& ou
     return;
   }
   const bool launched = entry->second.launched;
-  finish(entry, make_finished(e.key, shepherd_gone(launched, e.why), !launched, now.wall), now,
-         out);
+  finish(entry,
+         make_finished(e.key, shepherd_gone(config_.node, launched, e.why), !launched, now.wall),
+         now, out);
 }
 
 void Agent::finish(Entry entry, wire::StepFinished finished, Now now, AgentActions& out) {

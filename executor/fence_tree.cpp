@@ -56,23 +56,33 @@ FenceSend down_message(std::uint32_t to,
 }  // namespace
 
 FenceTree::FenceTree(std::uint32_t self, std::vector<RankRange> nodes, std::uint32_t fan_out)
-    : self_(self), nodes_(std::move(nodes)), fan_out_(fan_out), lost_(nodes_.size(), false) {
-  CHECK(self_ < nodes_.size());
+    : self_(self), fan_out_(fan_out), lost_(nodes.size(), false) {
+  CHECK(self_ < nodes.size());
   CHECK(fan_out_ >= 1);
-  for (std::uint32_t node = 0; node < nodes_.size(); ++node) {
-    if (nodes_[node].count > 0) by_first_rank_.push_back(node);
-    total_ranks_ += nodes_[node].count;
+  for (std::uint32_t node = 0; node < nodes.size(); ++node) {
+    if (nodes[node].count == 0) continue;
+    whole_nodes_.push_back(node);
+    blocks_.push_back({node, nodes[node]});
+    total_ranks_ += nodes[node].count;
   }
-  std::ranges::sort(by_first_rank_, {}, [&](std::uint32_t node) { return nodes_[node].first; });
+  std::ranges::sort(blocks_, {}, [](const Block& block) { return block.ranks.first; });
+}
+
+void FenceTree::add_ranks(std::uint32_t node, RankRange ranks) {
+  CHECK(node < lost_.size());
+  if (ranks.count == 0) return;
+  const auto after = std::ranges::upper_bound(blocks_, ranks.first, {},
+                                              [](const Block& block) { return block.ranks.first; });
+  blocks_.insert(after, {node, ranks});
 }
 
 std::optional<std::uint32_t> FenceTree::node_of(std::uint32_t rank) const {
-  auto after = std::ranges::upper_bound(by_first_rank_, rank, {},
-                                        [&](std::uint32_t node) { return nodes_[node].first; });
-  if (after == by_first_rank_.begin()) return std::nullopt;
-  const std::uint32_t node = *(after - 1);
-  if (rank - nodes_[node].first >= nodes_[node].count) return std::nullopt;
-  return node;
+  const auto after = std::ranges::upper_bound(blocks_, rank, {},
+                                              [](const Block& block) { return block.ranks.first; });
+  if (after == blocks_.begin()) return std::nullopt;
+  const Block& block = *(after - 1);
+  if (rank - block.ranks.first >= block.ranks.count) return std::nullopt;
+  return block.node;
 }
 
 std::optional<FenceTree::Participants> FenceTree::participants(const wire::PmixFence& fence) const {
@@ -89,11 +99,19 @@ std::optional<FenceTree::Participants> FenceTree::participants(const wire::PmixF
     }
   }
   // All ranks by number are the same set as "whole".
-  if (fence.whole() || ranks.size() == total_ranks_) {
-    result.nodes = by_first_rank_;
+  if (fence.whole() ||
+      (ranks.size() == total_ranks_ && ranks.back() - ranks.front() + 1 == total_ranks_ &&
+       ranks.front() == blocks_.front().ranks.first)) {
+    result.nodes = whole_nodes_;
     result.signature = "*";
   } else {
     result.signature = signature_of(ranks);
+  }
+  if (!fence.label().empty()) {
+    result.signature = cat(fence.label(), '|', result.signature);
+    if (result.signature.size() > kMaxSignatureBytes) {
+      result.signature = sha256_hex(result.signature);
+    }
   }
   std::ranges::sort(result.nodes);
   result.nodes.erase(std::unique(result.nodes.begin(), result.nodes.end()), result.nodes.end());
@@ -135,7 +153,7 @@ FenceActions FenceTree::on_local(const wire::PmixFence& message) {
 
 FenceActions FenceTree::on_peer(std::uint32_t from, const wire::Peer& message) {
   FenceActions actions;
-  if (from >= nodes_.size() || from == self_) return actions;
+  if (from >= lost_.size() || from == self_) return actions;
   if (message.has_fence_up()) {
     on_up(from, message.fence_up(), actions);
   } else if (message.has_fence_down()) {
@@ -185,7 +203,7 @@ void FenceTree::on_down(std::uint32_t from, const wire::FenceDown& down, FenceAc
 
 FenceActions FenceTree::on_peer_lost(std::uint32_t node_index) {
   FenceActions actions;
-  if (node_index >= nodes_.size()) return actions;
+  if (node_index >= lost_.size()) return actions;
   lost_[node_index] = true;
   for (auto entry = open_.begin(); entry != open_.end();) {
     const auto next = std::next(entry);  // advance() closes a failed fence

@@ -5,7 +5,8 @@
 // are f*p+1 .. f*p+f); bytes go up to the first and the whole comes down: 2 log n messages deep,
 // not all-to-one. A fence is known by its participating ranks and a counter for each such set, so
 // that fences of different sets may overlap in any order. The bytes of a fence are in the tree's
-// order, whatever the order of arrival.
+// order, whatever the order of arrival. A fence may carry a label, what kind of meeting it is: each
+// kind has a counter of its own.
 //
 // Failure: when a shepherd is lost, or a bound is passed, the fences of that node end with a status
 // on every node that takes part, each when its own ranks have arrived. A node tells its neighbours
@@ -41,6 +42,7 @@ inline constexpr std::int32_t kPmixUnreachable = -25;
 inline constexpr std::int32_t kPmixBadParameter = -27;
 inline constexpr std::int32_t kPmixOutOfResource = -29;
 inline constexpr std::int32_t kPmixNotFound = -46;
+inline constexpr std::int32_t kPmixDuplicateKey = -53;
 inline constexpr std::int32_t kPmixLostConnection = -61;
 
 struct FenceSend {
@@ -67,6 +69,9 @@ class FenceTree {
   // fan_out >= 1.
   FenceTree(std::uint32_t self, std::vector<RankRange> nodes, std::uint32_t fan_out = 8);
 
+  // Ranks that have come later, on that node; their numbers were nobody's before.
+  void add_ranks(std::uint32_t node, RankRange ranks);
+
   // This node's ranks have arrived. Answered by a FenceComplete with the same id, now or later.
   [[nodiscard]] FenceActions on_local(const wire::PmixFence& message);
   // FenceUp and FenceDown; others are ignored, as is what belongs to no fence under way.
@@ -79,6 +84,10 @@ class FenceTree {
   [[nodiscard]] std::size_t open_fences() const { return open_.size(); }
 
  private:
+  struct Block {
+    std::uint32_t node = 0;
+    RankRange ranks;
+  };
   struct Id {
     std::string signature;
     std::uint64_t counter = 0;
@@ -119,10 +128,10 @@ class FenceTree {
   void let_go(Fence& fence);
 
   std::uint32_t self_;
-  std::vector<RankRange> nodes_;
   std::uint32_t fan_out_;
-  std::uint64_t total_ranks_ = 0;
-  std::vector<std::uint32_t> by_first_rank_;  // nodes that have ranks
+  std::uint64_t total_ranks_ = 0;           // that the job began with: the "whole" of a fence
+  std::vector<std::uint32_t> whole_nodes_;  // that have some of them, sorted
+  std::vector<Block> blocks_;               // all ranks there are, sorted
   std::vector<bool> lost_;
   std::map<std::string, std::uint64_t> counters_;  // the next fence of our ranks, by signature
   Open open_;

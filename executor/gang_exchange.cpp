@@ -33,10 +33,20 @@ TellPeer answer_to_peer(std::uint32_t node,
   return tell;
 }
 
+std::vector<RankRange> ranks_of(const std::vector<ExchangeNode>& nodes) {
+  std::vector<RankRange> ranges;
+  ranges.reserve(nodes.size());
+  for (const ExchangeNode& node : nodes) ranges.push_back(node.ranks);
+  return ranges;
+}
+
 }  // namespace
 
-GangExchange::GangExchange(std::uint32_t self, std::vector<RankRange> nodes)
-    : self_(self), lost_(nodes.size(), false), fences_(self, std::move(nodes)) {}
+GangExchange::GangExchange(std::uint32_t self, std::vector<ExchangeNode> nodes)
+    : self_(self),
+      lost_(nodes.size(), false),
+      fences_(self, ranks_of(nodes)),
+      job_(self, std::move(nodes), fences_) {}
 
 ExchangeActions GangExchange::on_pmix(const wire::FromPmix& message) {
   ExchangeActions actions;
@@ -53,6 +63,8 @@ ExchangeActions GangExchange::on_pmix(const wire::FromPmix& message) {
                                         fits ? answer.status() : kPmixOutOfResource,
                                         fits ? answer.data() : std::string()));
     served_.erase(question);
+  } else {
+    job_.on_pmix(message, actions);
   }
   return actions;
 }
@@ -68,7 +80,7 @@ ExchangeActions GangExchange::on_peer(std::uint32_t from, const wire::Peer& mess
     if (question == asked_.end() || question->second.node != from) return actions;
     actions.emplace_back(answer_to_pmix(answer.id(), answer.status(), answer.data()));
     asked_.erase(question);
-  } else {
+  } else if (!job_.on_peer(from, message, actions)) {
     tell(fences_.on_peer(from, message), actions);
   }
   return actions;
@@ -79,6 +91,7 @@ ExchangeActions GangExchange::on_peer_lost(std::uint32_t node_index) {
   if (node_index >= lost_.size()) return actions;
   lost_[node_index] = true;
   tell(fences_.on_peer_lost(node_index), actions);
+  job_.on_peer_lost(node_index, actions);
   std::erase_if(served_, [&](const auto& entry) { return entry.second.node == node_index; });
   std::erase_if(asked_, [&](const auto& entry) {
     if (entry.second.node != node_index) return false;

@@ -1,7 +1,7 @@
 // GangExchange: what one node's PMIx server and the other shepherds of the gang say to each other,
 // as a function from what was heard to what to say. Fences go through the FenceTree; a request for
 // one rank's data (direct modex) goes to the shepherd of that rank's node and its answer comes
-// back.
+// back; names, events, signals and spawned ranks are the JobExchange's.
 //
 // Sans-I/O. The PMIx server is not trusted: ranks out of range are refused, and what waits is
 // bounded. Messages to a peer may wait for its connection; they arrive in order or the peer is
@@ -16,26 +16,17 @@
 #include <vector>
 
 #include "executor/fence_tree.hpp"
+#include "executor/job_exchange.hpp"
 #include "queues/wire/node.pb.h"
 
 namespace gangway::executor {
 
-namespace exchange_action {
-struct TellPeer {
-  std::uint32_t node_index = 0;
-  wire::Peer message;
-};
-struct TellPmix {
-  wire::ToPmix message;
-};
-}  // namespace exchange_action
-using ExchangeAction = std::variant<exchange_action::TellPeer, exchange_action::TellPmix>;
-using ExchangeActions = std::vector<ExchangeAction>;
-
 class GangExchange {
  public:
-  // `nodes[i]` are the ranks of node i; `self` is this node.
-  GangExchange(std::uint32_t self, std::vector<RankRange> nodes);
+  // `nodes[i]` is node i, and `self` this one.
+  GangExchange(std::uint32_t self, std::vector<ExchangeNode> nodes);
+  GangExchange(const GangExchange&) = delete;  // its parts refer to each other
+  GangExchange& operator=(const GangExchange&) = delete;
 
   // A fence, a modex question or a modex answer of this node's server; others are ignored.
   [[nodiscard]] ExchangeActions on_pmix(const wire::FromPmix& message);
@@ -55,6 +46,7 @@ class GangExchange {
   std::uint32_t self_;
   std::vector<bool> lost_;  // by node
   FenceTree fences_;
+  JobExchange job_;
   std::map<std::uint64_t, Question> asked_;   // by our server's number
   std::map<std::uint64_t, Question> served_;  // by the number we gave to our server
   std::uint64_t next_served_ = 1;

@@ -90,6 +90,12 @@ class Server {
         ::alarm(kFinalizeSeconds);
         server_->finalize();
       }
+    } else if (server_ && message.has_sync()) {
+      // A rank's connection is in the pipe before the rank goes on.
+      while (std::optional<wire::FromPmix> earlier = server_->next()) say(*earlier);
+      wire::FromPmix synced;
+      synced.mutable_synced();
+      say(synced);
     } else if (server_) {
       if (std::optional<wire::FromPmix> answer = server_->on(std::move(message))) say(*answer);
     }

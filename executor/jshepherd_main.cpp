@@ -25,6 +25,7 @@
 #include "executor/inventory.hpp"
 #include "executor/launch_plan.hpp"
 #include "executor/loop_reactor.hpp"
+#include "executor/network_devices.hpp"
 #include "executor/shepherd.hpp"
 #include "executor/socket_ports.hpp"
 #include "executor/spool.hpp"
@@ -96,6 +97,7 @@ Result<LaunchFacts> gather_facts(const wire::ShepherdStart& start,
   facts.fast_network = machine.fast_network;
   facts.shared_machine = start.shared_machine();
   facts.tcp_networks = start.tcp_networks();
+  facts.tcp_devices = find_network_devices(start.tcp_networks());
   facts.devices = read_devices(start);
   // Missing, it is the launch of an MPI job that fails, with the reason.
   facts.pmix_server = find_program("jpmixd").value_or("jpmixd");

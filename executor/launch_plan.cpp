@@ -8,6 +8,7 @@
 #include "containers/sandbox_plan.hpp"
 #include "executor/device_plan.hpp"
 #include "executor/environment.hpp"
+#include "executor/mpi_plan.hpp"
 #include "queues/base/check.hpp"
 #include "queues/base/text.hpp"
 #include "queues/model/idset.hpp"
@@ -28,10 +29,6 @@ const Component& component_of(const StepOrder& order) {
 }
 
 bool is_batch(const StepOrder& order) { return order.spec.launch == LaunchMode::Batch; }
-
-bool uses_pmix(const StepOrder& order) {
-  return order.spec.mpi == MpiMode::Pmix && !is_batch(order);
-}
 
 std::string number(std::int64_t value) { return cat(value); }
 
@@ -140,45 +137,11 @@ std::vector<int> cores_of_task(const StepOrder& order,
   return cores;
 }
 
-bool is_oversubscribed(const LaunchFacts& facts, std::size_t ranks, std::size_t cores) {
-  if (facts.shared_machine || ranks > cores) return true;
-  return !facts.usable_cores.empty() && ranks > facts.usable_cores.size();
-}
-
 // ---- environment -------------------------------------------------------------------------------
 
 bool starts_with_any(std::string_view name, std::initializer_list<std::string_view> prefixes) {
   return std::any_of(prefixes.begin(), prefixes.end(),
                      [&](std::string_view prefix) { return name.starts_with(prefix); });
-}
-
-// Left by a job around the submission: true of that job and not of this one.
-bool is_of_an_outer_job(std::string_view name) {
-  return starts_with_any(name, {"PMIX_",
-                                "PMI_",
-                                "PMI2_",
-                                "OMPI_COMM_WORLD_",
-                                "SLURM_ARRAY_",
-                                "SLURM_STEP",
-                                "JOB_STEP_",
-                                "JOB_TASK_CPUS",
-                                "SLURM_TASK",
-                                "SLURM_LOCALID",
-                                "SLURM_PROCID",
-                                "SLURM_NODEID",
-                                "SLURM_JOB_",
-                                "SLURM_GTIDS",
-                                "JOB_ARRAY_",
-                                "JOB_WORKFLOW",
-                                "JOB_MEMBER",
-                                "JOB_COMPONENT",
-                                "SLURM_HET_",
-                                "SLURM_NTASKS_HET_",
-                                "SLURM_CPUS_PER_TASK_HET_",
-                                "PBS_ARRAY",
-                                "PBS_JOB",
-                                "PBS_N",
-                                "PBS_QUEUE"});
 }
 
 void set_both(Environment& env, std::string_view name, std::string_view value) {
@@ -287,7 +250,7 @@ bool speaks_pbs(const StepOrder& order) {
   });
 }
 
-std::string pbs_node_file(const StepOrder& order) {
+std::string node_file(const StepOrder& order) {
   std::string text;
   for (const NodeShare& share : order.allocation.shares) {
     for (std::int32_t task = 0; task < share.tasks; ++task) text += cat(share.node.value, '\n');
@@ -360,26 +323,6 @@ bool is_holder(const StepOrder& order) {
          order.spec.argv[0] == cat(containers::kFilesDirectory, "/bin/jrun");
 }
 
-// ---- the command -------------------------------------------------------------------------------
-
-std::vector<std::string> plan_argv(const StepOrder& order,
-                                   const containers::SandboxReady& sandbox) {
-  const JobSpec& spec = order.spec;
-  std::vector<std::string> argv;
-  if (!spec.script.empty()) {
-    const std::string path = cat(sandbox.files_directory, "/", kScriptName);
-    if (!spec.script.starts_with("#!")) argv.push_back("/bin/sh");
-    argv.push_back(path);
-  } else if (spec.image) {
-    if (!is_holder(order)) argv = plan_entrypoint(order, sandbox);
-    if (spec.argv.empty() && !spec.container.entrypoint) {
-      argv.insert(argv.end(), sandbox.image_cmd.begin(), sandbox.image_cmd.end());
-    }
-  }
-  argv.insert(argv.end(), spec.argv.begin(), spec.argv.end());
-  return argv;
-}
-
 containers::ImageSource image_source(const ImageSpec& image) {
   containers::ImageSource source;
   switch (image.kind) {
@@ -400,6 +343,24 @@ containers::ImageSource image_source(const ImageSpec& image) {
 
 }  // namespace
 
+std::vector<std::string> plan_argv(const StepOrder& order,
+                                   const containers::SandboxReady& sandbox) {
+  const JobSpec& spec = order.spec;
+  std::vector<std::string> argv;
+  if (!spec.script.empty()) {
+    const std::string path = cat(sandbox.files_directory, "/", kScriptName);
+    if (!spec.script.starts_with("#!")) argv.push_back("/bin/sh");
+    argv.push_back(path);
+  } else if (spec.image) {
+    if (!is_holder(order)) argv = plan_entrypoint(order, sandbox);
+    if (spec.argv.empty() && !spec.container.entrypoint) {
+      argv.insert(argv.end(), sandbox.image_cmd.begin(), sandbox.image_cmd.end());
+    }
+  }
+  argv.insert(argv.end(), spec.argv.begin(), spec.argv.end());
+  return argv;
+}
+
 std::string plan_output_path(const StepOrder& order,
                              const LaunchFacts& facts,
                              std::int32_t task,
@@ -412,27 +373,6 @@ Environment plan_environment(const StepOrder& order,
                              const LaunchFacts& facts,
                              const containers::SandboxReady& sandbox) {
   return node_environment(order, facts, sandbox);
-}
-
-// Open MPI, started without mpirun. Only where neither the user nor the image has said anything.
-void plan_open_mpi_defaults(Environment& env,
-                            const LaunchFacts& facts,
-                            std::size_t ranks,
-                            std::size_t cores) {
-  // Without this every rank takes itself for a job of its own: the ORTE schizo component claims an
-  // unmanaged singleton, PMIx server or not (Open MPI 4).
-  env.set_default("OMPI_MCA_schizo", "^orte");
-  env.set_default("OMPI_MCA_hwloc_base_binding_policy", "none");
-  env.set_default("OMPI_MCA_orte_externally_bound", "1");
-  if (!facts.fast_network) {
-    // Saves Open MPI 200 ms of looking for fabrics that are not there.
-    env.set_default("OMPI_MCA_pml", "ob1");
-    env.set_default("OMPI_MCA_btl", "self,vader,tcp");
-  }
-  if (!facts.tcp_networks.empty() && env.find("OMPI_MCA_btl_tcp_if_exclude") == nullptr) {
-    env.set_default("OMPI_MCA_btl_tcp_if_include", facts.tcp_networks);
-  }
-  if (is_oversubscribed(facts, ranks, cores)) env.set_default("OMPI_MCA_mpi_yield_when_idle", "1");
 }
 
 // As Docker: the image's entry point stands before the command, or before its own default; with
@@ -466,6 +406,35 @@ std::string render_counts(const std::vector<std::int64_t>& counts) {
     i = same;
   }
   return text;
+}
+
+// Left by a job around the submission: true of that job and not of this one.
+bool is_of_an_outer_job(std::string_view name) {
+  return starts_with_any(name, {"PMIX_",
+                                "PMI_",
+                                "PMI2_",
+                                "OMPI_COMM_WORLD_",
+                                "SLURM_ARRAY_",
+                                "SLURM_STEP",
+                                "JOB_STEP_",
+                                "JOB_TASK_CPUS",
+                                "SLURM_TASK",
+                                "SLURM_LOCALID",
+                                "SLURM_PROCID",
+                                "SLURM_NODEID",
+                                "SLURM_JOB_",
+                                "SLURM_GTIDS",
+                                "JOB_ARRAY_",
+                                "JOB_WORKFLOW",
+                                "JOB_MEMBER",
+                                "JOB_COMPONENT",
+                                "SLURM_HET_",
+                                "SLURM_NTASKS_HET_",
+                                "SLURM_CPUS_PER_TASK_HET_",
+                                "PBS_ARRAY",
+                                "PBS_JOB",
+                                "PBS_N",
+                                "PBS_QUEUE"});
 }
 
 bool is_bound_to_host(std::string_view name) {
@@ -589,7 +558,7 @@ containers::SandboxRequest plan_sandbox(const StepOrder& order, const LaunchFact
     request.files.push_back({std::string(kScriptName), order.spec.script, true});
   }
   if (speaks_pbs(order)) {
-    request.files.push_back({std::string(kNodeFileName), pbs_node_file(order), false});
+    request.files.push_back({std::string(kNodeFileName), node_file(order), false});
   }
   if (!facts.step_tool.empty()) {
     // srun too: two in ten scripts call it.
@@ -608,16 +577,14 @@ std::vector<containers::ProgramRequest> plan_programs(const StepOrder& order,
                                                       const std::vector<RankEnvironment>& ranks) {
   const std::string directory = plan_directory(order, sandbox);
   Environment common = node_environment(order, facts, sandbox);
-  if (uses_pmix(order)) {
-    plan_open_mpi_defaults(common, facts, static_cast<std::size_t>(programs_here(order)),
-                           share_of(order).cores.size());
-    // With SLURM_NODELIST but without a step, Open MPI takes a rank for a singleton in an
-    // allocation.
-    common.set("SLURM_STEP_ID", "0");
-    common.set("SLURM_STEPID", "0");
+  if (!is_batch(order)) {
+    plan_mpi_environment(common, facts, order.spec.mpi,
+                         static_cast<std::size_t>(programs_here(order)),
+                         share_of(order).cores.size());
   }
   common.set("PWD", directory);
   const std::vector<std::string> argv = plan_argv(order, sandbox);
+  const RankMap map = ranks_of_job(order);
   std::vector<containers::ProgramRequest> programs;
   for (std::int32_t local = 0; local < programs_here(order); ++local) {
     const std::int32_t task = is_batch(order) ? 0 : share_of(order).first_task + local;
@@ -627,6 +594,9 @@ std::vector<containers::ProgramRequest> plan_programs(const StepOrder& order,
     set_both(env, "LOCALID", number(local));
     for (const RankEnvironment& rank : ranks) {
       if (rank.rank == static_cast<std::uint32_t>(task)) env.set_all(rank.env);
+    }
+    if (!is_batch(order) && offers_pmi(order.spec.mpi)) {
+      plan_pmi_variables(env, map.name, static_cast<std::uint32_t>(task), map.tasks);
     }
     containers::ProgramRequest program;
     program.id = static_cast<std::uint32_t>(local);
@@ -643,46 +613,6 @@ std::vector<containers::ProgramRequest> plan_programs(const StepOrder& order,
     programs.push_back(std::move(program));
   }
   return programs;
-}
-
-containers::ProgramRequest plan_pmix_server(const StepOrder& order,
-                                            const LaunchFacts& facts,
-                                            int inherit_fd) {
-  containers::ProgramRequest program;
-  program.id = kPmixServerId;
-  program.argv = {facts.pmix_server};
-  // Nothing of the user's: PMIX_MCA_* in it would reach into the server.
-  program.env = {"PATH=/usr/bin:/bin", cat("HOSTNAME=", facts.node.value), "LANG=C"};
-  program.workdir = "/";
-  // What it has to say on stderr belongs to the job: most of it is about the job's ranks.
-  const StdioPaths paths = stdio_paths(order, facts, share_of(order).first_task);
-  program.out = {.path = paths.err.empty() ? paths.out : paths.err, .truncate = false};
-  program.host_files = true;
-  program.inherit_fd = inherit_fd;
-  return program;
-}
-
-wire::PmixSetup plan_pmix_setup(const StepOrder& order, const LaunchFacts& facts) {
-  wire::PmixSetup setup;
-  // PMIx believes who a process says it is, and the server's port is open to everybody on the node.
-  // So the name of the job's name space is what nobody else can guess.
-  setup.set_name_space(
-      cat("gangway.", to_string(order.key), ".", order.attempt, ".", facts.gang_token));
-  for (const NodeShare& share : order.allocation.shares) {
-    setup.add_nodes(share.node.value);
-    std::string ranks;
-    if (share.tasks == 1) ranks = number(share.first_task);
-    if (share.tasks > 1) {
-      ranks = cat(share.first_task, "-", share.first_task + share.tasks - 1);
-    }
-    setup.add_ranks_of_node(ranks);
-  }
-  setup.set_node_index(order.node_index);
-  setup.set_tasks(static_cast<std::uint32_t>(order.spec.total_tasks()));
-  setup.set_uid(facts.user.uid);  // the sandbox's user namespace maps it to itself
-  setup.set_gid(facts.user.gid);
-  setup.set_temporary_directory("/tmp");
-  return setup;
 }
 
 // ---- patterns ----------------------------------------------------------------------------------

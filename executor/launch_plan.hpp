@@ -48,6 +48,7 @@ struct LaunchFacts {
   bool shared_machine = false;    // other executors use its cores as well: no pinning, ranks yield
   bool fast_network = false;      // has a fabric that Open MPI finds better than TCP
   std::string tcp_networks;       // "10.77.0.0/24": what Open MPI's TCP may use
+  std::string tcp_devices;        // "eth0": this node's interfaces in these networks
   std::string pmix_server;        // path of jpmixd
   Topology topology;              // empty: unknown
   std::string step_tool;          // path of jrun, to be found in sandboxes; empty: there is none
@@ -65,11 +66,13 @@ struct LaunchFacts {
 
 // The directory that each program starts in, and the name of the script in it and in the sandbox.
 inline constexpr std::string_view kScriptName = "job_script";
-// For scripts that speak PBS: a node's name for each of its tasks, one a line.
+// A node's name for each of its tasks, one a line: what mpirun, mpiexec and PBS scripts read.
 inline constexpr std::string_view kNodeFileName = "nodes";
 inline constexpr std::uint32_t kScriptId = 0;  // a script's program id in the sandbox
+// Program ids in the sandbox that are no task's.
+inline constexpr std::uint32_t kPmixServerId = 0xfffffffe;
 inline constexpr std::uint32_t kUsageWriterId = 0xfffffffd;
-inline constexpr std::uint32_t kPmixServerId = 0xfffffffe;  // its program id in the sandbox
+inline constexpr std::uint32_t kInspectionId = 0xfffffffc;
 
 [[nodiscard]] containers::SandboxRequest plan_sandbox(const StepOrder& order,
                                                       const LaunchFacts& facts);
@@ -82,23 +85,15 @@ inline constexpr std::uint32_t kPmixServerId = 0xfffffffe;  // its program id in
     const containers::SandboxReady& sandbox,
     const std::vector<RankEnvironment>& ranks);
 
-// The PMIx server of the job on this node; inherits `inherit_fd` as descriptor 3.
-[[nodiscard]] containers::ProgramRequest plan_pmix_server(const StepOrder& order,
-                                                          const LaunchFacts& facts,
-                                                          int inherit_fd);
-[[nodiscard]] wire::PmixSetup plan_pmix_setup(const StepOrder& order, const LaunchFacts& facts);
-
 // ---- parts of it that steps use too ------------------------------------------------------------
 
 // What programs of this node find, apart from what is of one rank.
 [[nodiscard]] Environment plan_environment(const StepOrder& order,
                                            const LaunchFacts& facts,
                                            const containers::SandboxReady& sandbox);
-// What Open MPI needs for `ranks` ranks on `cores` cores of this node, unless the user has set it.
-void plan_open_mpi_defaults(Environment& env,
-                            const LaunchFacts& facts,
-                            std::size_t ranks,
-                            std::size_t cores);
+// What each task runs: the script, or the command behind the image's entry point.
+[[nodiscard]] std::vector<std::string> plan_argv(const StepOrder& order,
+                                                 const containers::SandboxReady& sandbox);
 // What stands before a command in the image; empty without one.
 [[nodiscard]] std::vector<std::string> plan_entrypoint(const StepOrder& order,
                                                        const containers::SandboxReady& sandbox);
@@ -139,6 +134,9 @@ struct PatternFacts {
 [[nodiscard]] std::string render_used(const StepOrder& order,
                                       const LaunchFacts& facts,
                                       const UsedAmounts& used);
+
+// The variable has been left by a job around the submission: true of that job and not of this one.
+[[nodiscard]] bool is_of_an_outer_job(std::string_view name);
 
 // The variable describes the file system or the session it was set in: with an image it is dropped.
 [[nodiscard]] bool is_bound_to_host(std::string_view name);

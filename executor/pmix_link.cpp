@@ -102,11 +102,18 @@ class SocketPmixLink final : public PmixLink {
       case wire::FromPmix::kFence:
       case wire::FromPmix::kModexAsk:
       case wire::FromPmix::kModexAnswer:
+      case wire::FromPmix::kNames:
+      case wire::FromPmix::kEvent:
+      case wire::FromPmix::kControl:
+      case wire::FromPmix::kSpawn:
+      case wire::FromPmix::kWorldReady:
         return handler_.on_pmix_exchange(std::move(message));
       case wire::FromPmix::kAbort:
         return handler_.on_pmix_abort(std::move(*message.mutable_abort()));
       case wire::FromPmix::kRankState:
         return handler_.on_pmix_rank_state(message.rank_state());
+      case wire::FromPmix::kSynced:
+        return handler_.on_pmix_synced();
       case wire::FromPmix::kFailed:
         last_words_ = Error(ErrorKind::Unavailable, message.failed().message());
         return;

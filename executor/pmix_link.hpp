@@ -26,12 +26,15 @@ class PmixHandler {
   virtual ~PmixHandler() = default;
   // The environment each local rank must have, in order of ranks. Once.
   virtual void on_pmix_ready(wire::PmixReady ready) = 0;
-  // A fence or a modex message: GangExchange::on_pmix() knows what to do with it.
+  // A fence, a modex message or what else concerns others: GangExchange::on_pmix() knows what to do
+  // with it.
   virtual void on_pmix_exchange(wire::FromPmix message) = 0;
   // A rank called for the end of all: MPI_Abort(status).
   virtual void on_pmix_abort(wire::PmixAbort abort) = 0;
   // A rank has connected (called MPI_Init) or finalized.
   virtual void on_pmix_rank_state(wire::PmixRankState state) = 0;
+  // In answer to a sync: all that ranks had done when it was asked for has been told.
+  virtual void on_pmix_synced() {}
   // The server is gone or has been cut off; it said why if it could. The last call, once; not after
   // close().
   virtual void on_pmix_closed(const Error& why) = 0;

@@ -7,6 +7,7 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <csignal>
 #include <cstdlib>
 #include <cstring>
 #include <map>
@@ -15,7 +16,10 @@
 #include <vector>
 
 #include "executor/fence_tree.hpp"
+#include "executor/job_exchange.hpp"
+#include "executor/pmix_callbacks.hpp"
 #include "queues/base/fd.hpp"
+#include "queues/base/log.hpp"
 #include "queues/base/pipe.hpp"
 #include "queues/base/text.hpp"
 
@@ -24,180 +28,39 @@ namespace gangway::executor {
 static_assert(kPmixSuccess == PMIX_SUCCESS && kPmixUnreachable == PMIX_ERR_UNREACH &&
               kPmixBadParameter == PMIX_ERR_BAD_PARAM &&
               kPmixOutOfResource == PMIX_ERR_OUT_OF_RESOURCE &&
-              kPmixNotFound == PMIX_ERR_NOT_FOUND &&
+              kPmixNotFound == PMIX_ERR_NOT_FOUND && kPmixDuplicateKey == PMIX_ERR_DUPLICATE_KEY &&
               kPmixLostConnection == PMIX_ERR_LOST_CONNECTION);
 
 namespace {
-// A call of the library that waits for its answer.
-struct Waiting {
-  pmix_modex_cbfunc_t answer = nullptr;
-  void* data = nullptr;
+
+struct World {
+  RankRange ranks;  // by their numbers in the job
+  std::string name_space;
 };
+
 }  // namespace
 
 struct PmixServer::State {
   std::string name_space;
   RankRange local;
   Fd events_out;  // read here
-  std::map<std::uint64_t, Waiting> fences;
-  std::map<std::uint64_t, Waiting> questions;
+  wire::PmixSetup setup;
+  std::vector<World> worlds;  // the job's own ranks, and those spawned since
+  std::map<std::uint64_t, Waiting> waiting;
   std::uint64_t next_id = 1;
+
+  [[nodiscard]] std::optional<pmix_proc_t> find_proc(std::uint32_t rank) const {
+    for (const World& world : worlds) {
+      if (rank - world.ranks.first >= world.ranks.count) continue;
+      pmix_proc_t proc;
+      PMIX_LOAD_PROCID(&proc, world.name_space.c_str(), rank - world.ranks.first);
+      return proc;
+    }
+    return std::nullopt;
+  }
 };
 
 namespace {
-
-constexpr std::size_t kMaxMessageBytes = 1024;  // of an abort
-
-// What the library's thread tells ours.
-struct Event {
-  wire::FromPmix message;
-  pmix_modex_cbfunc_t answer = nullptr;  // for a fence or a question
-  void* answer_data = nullptr;
-};
-
-// What the callbacks need to know; they are given no pointer of ours. Set before the library starts
-// its thread and constant from then on.
-struct Callee {
-  int events_in = -1;
-  std::string name_space;
-  std::uint32_t tasks = 0;
-};
-Callee callee;
-
-// Through the pipe go pointers to events, as they lie in memory.
-constexpr std::size_t kPointerBytes = sizeof(void*);
-
-// Hands an event to the owner's thread. Blocks while the pipe is full: ranks that make noise wait
-// for their server.
-void post(std::unique_ptr<Event> event) {
-  Event* const pointer = event.get();
-  ssize_t written = 0;
-  do {
-    written = ::write(callee.events_in, &pointer, kPointerBytes);
-  } while (written < 0 && errno == EINTR);
-  if (written == kPointerBytes) (void)event.release();
-}
-
-bool is_ours(const pmix_proc_t& proc) { return callee.name_space == proc.nspace; }
-
-// Ranks may say anything; a protobuf string is UTF-8, and a log line is one line.
-std::string printable(const char* text) {
-  std::string result;
-  if (text == nullptr) return result;
-  for (const char* c = text; *c != '\0' && result.size() < kMaxMessageBytes; ++c) {
-    result.push_back(*c >= ' ' && *c <= '~' ? *c : '?');
-  }
-  return result;
-}
-
-// ---- callbacks, on the library's thread --------------------------------------------------------
-
-pmix_status_t on_connected(
-    const pmix_proc_t* proc, void*, pmix_info_t[], size_t, pmix_op_cbfunc_t, void*) {
-  if (!is_ours(*proc)) return PMIX_ERR_NOT_SUPPORTED;
-  auto event = std::make_unique<Event>();
-  event->message.mutable_rank_state()->set_rank(proc->rank);
-  event->message.mutable_rank_state()->set_connected(true);
-  post(std::move(event));
-  return PMIX_OPERATION_SUCCEEDED;
-}
-
-pmix_status_t on_finalized(const pmix_proc_t* proc, void*, pmix_op_cbfunc_t, void*) {
-  if (!is_ours(*proc)) return PMIX_OPERATION_SUCCEEDED;
-  auto event = std::make_unique<Event>();
-  event->message.mutable_rank_state()->set_rank(proc->rank);
-  event->message.mutable_rank_state()->set_finalized(true);
-  post(std::move(event));
-  return PMIX_OPERATION_SUCCEEDED;
-}
-
-pmix_status_t on_abort(const pmix_proc_t* proc,
-                       void*,
-                       int status,
-                       const char message[],
-                       pmix_proc_t[],
-                       size_t,
-                       pmix_op_cbfunc_t,
-                       void*) {
-  // Whomever it names, the job ends: a gang with some ranks gone is of no use.
-  if (!is_ours(*proc)) return PMIX_ERR_NOT_SUPPORTED;
-  auto event = std::make_unique<Event>();
-  event->message.mutable_abort()->set_rank(proc->rank);
-  event->message.mutable_abort()->set_status(status);
-  event->message.mutable_abort()->set_message(printable(message));
-  post(std::move(event));
-  return PMIX_OPERATION_SUCCEEDED;
-}
-
-pmix_status_t on_fence(const pmix_proc_t procs[],
-                       size_t count,
-                       const pmix_info_t[],
-                       size_t,
-                       char* data,
-                       size_t size,
-                       pmix_modex_cbfunc_t answer,
-                       void* answer_data) {
-  auto event = std::make_unique<Event>();
-  wire::PmixFence& fence = *event->message.mutable_fence();
-  for (size_t i = 0; i < count; ++i) {
-    if (!is_ours(procs[i])) return PMIX_ERR_NOT_SUPPORTED;
-    if (procs[i].rank == PMIX_RANK_WILDCARD) {
-      fence.set_whole(true);
-    } else if (procs[i].rank < callee.tasks) {
-      fence.add_ranks(procs[i].rank);
-    } else {
-      return PMIX_ERR_BAD_PARAM;
-    }
-  }
-  if (fence.whole()) fence.clear_ranks();
-  // What does not fit still has to be told, so that the others do not wait for it.
-  if (size <= kMaxFenceBytes) {
-    fence.set_data(data, size);
-  } else {
-    fence.set_status(kPmixOutOfResource);
-  }
-  std::free(data);  // NOLINT: the library hands over what it has allocated
-  event->answer = answer;
-  event->answer_data = answer_data;
-  post(std::move(event));
-  return PMIX_SUCCESS;
-}
-
-pmix_status_t on_direct_modex(const pmix_proc_t* proc,
-                              const pmix_info_t[],
-                              size_t,
-                              pmix_modex_cbfunc_t answer,
-                              void* answer_data) {
-  if (!is_ours(*proc)) return PMIX_ERR_NOT_SUPPORTED;
-  if (proc->rank >= callee.tasks) return PMIX_ERR_NOT_FOUND;
-  auto event = std::make_unique<Event>();
-  event->message.mutable_modex_ask()->set_rank(proc->rank);
-  event->answer = answer;
-  event->answer_data = answer_data;
-  post(std::move(event));
-  return PMIX_SUCCESS;
-}
-
-// `number` is a std::uint64_t of ours: which question of the shepherd's this answers.
-void on_modex_known(pmix_status_t status, char* data, size_t size, void* number) {
-  const std::unique_ptr<std::uint64_t> id(static_cast<std::uint64_t*>(number));
-  auto event = std::make_unique<Event>();
-  wire::PmixModexAnswer& answer = *event->message.mutable_modex_answer();
-  answer.set_id(*id);
-  answer.set_status(size <= kMaxFenceBytes ? status : kPmixOutOfResource);
-  if (data != nullptr && size <= kMaxFenceBytes) answer.set_data(data, size);
-  post(std::move(event));
-}
-
-pmix_server_module_t callbacks() {
-  pmix_server_module_t module{};
-  module.client_connected2 = on_connected;
-  module.client_finalized = on_finalized;
-  module.abort = on_abort;
-  module.fence_nb = on_fence;
-  module.direct_modex = on_direct_modex;
-  return module;
-}
 
 // ---- calls, on the owner's thread --------------------------------------------------------------
 
@@ -223,6 +86,13 @@ class InfoList {
   }
   void add(const char* key, std::uint32_t value) {
     PMIX_INFO_LOAD(&append(), key, &value, PMIX_UINT32);
+  }
+  void add(const char* key, const pmix_proc_t& value) {
+    PMIX_INFO_LOAD(&append(), key, &value, PMIX_PROC);
+  }
+  void add_true(const char* key) {
+    const bool value = true;
+    PMIX_INFO_LOAD(&append(), key, &value, PMIX_BOOL);
   }
   [[nodiscard]] pmix_info_t* data() { return infos_.data(); }
   [[nodiscard]] std::size_t size() const { return infos_.size(); }
@@ -312,7 +182,7 @@ Result<void> register_job(const wire::PmixSetup& setup, const RankRange& local) 
   InfoList infos;
   infos.add(PMIX_NODE_MAP, node_map);
   infos.add(PMIX_PROC_MAP, rank_map);
-  infos.add(PMIX_UNIV_SIZE, setup.tasks());
+  infos.add(PMIX_UNIV_SIZE, std::max(setup.universe(), setup.tasks()));
   infos.add(PMIX_JOB_SIZE, setup.tasks());
   infos.add(PMIX_MAX_PROCS, setup.tasks());
   infos.add(PMIX_JOB_NUM_APPS, std::uint32_t{1});
@@ -339,45 +209,57 @@ PmixServer::PmixServer(std::unique_ptr<State> state) : state_(std::move(state)) 
 PmixServer::~PmixServer() = default;
 
 Result<std::unique_ptr<PmixServer>> PmixServer::start(const wire::PmixSetup& setup) {
-  CHECK(callee.events_in < 0);
+  CHECK(callee().events_in < 0);
   GANGWAY_ASSIGN(const RankRange local, check(setup));
   GANGWAY_ASSIGN(Pipe events, make_pipe());
   auto state = std::make_unique<State>();
   state->name_space = setup.name_space();
   state->local = local;
+  state->setup = setup;
+  state->worlds.push_back({{0, setup.tasks()}, setup.name_space()});
   if (::fcntl(events.read.get(), F_SETFL, O_NONBLOCK) != 0) {
     return errno_error("set up a pipe", errno);
   }
   state->events_out = std::move(events.read);
-  callee = Callee{.events_in = events.write.release(),
-                  .name_space = setup.name_space(),
-                  .tasks = setup.tasks()};
+  set_callee({.events_in = events.write.release(),
+              .name_space = setup.name_space(),
+              .tasks = setup.tasks(),
+              .universe = std::max(setup.universe(), setup.tasks()),
+              .nodes = static_cast<std::uint32_t>(setup.nodes_size()),
+              .node_index = setup.node_index()});
 
   InfoList infos;
   infos.add(PMIX_SERVER_TMPDIR, setup.temporary_directory());
   infos.add(PMIX_HOSTNAME, setup.nodes(static_cast<int>(setup.node_index())));
   // Written to by the library, and used for as long as it runs.
-  static pmix_server_module_t module = callbacks();
+  static pmix_server_module_t module = pmix_callbacks();
   const pmix_status_t status = PMIx_server_init(&module, infos.data(), infos.size());
   if (status != PMIX_SUCCESS) return refused("start the PMIx library", status);
   GANGWAY_TRY(register_job(setup, local));
   return std::unique_ptr<PmixServer>(new PmixServer(std::move(state)));
 }
 
+namespace {
+
+// What the library wants the process to have in its environment.
+Result<wire::RankEnv> environment_of(const pmix_proc_t& proc, std::uint32_t number) {
+  char** env = nullptr;
+  const pmix_status_t status = PMIx_server_setup_fork(&proc, &env);
+  if (status != PMIX_SUCCESS) return refused(cat("environment of rank ", number), status);
+  wire::RankEnv rank;
+  rank.set_rank(number);
+  for (char** entry = env; entry != nullptr && *entry != nullptr; ++entry) rank.add_env(*entry);
+  PMIX_ARGV_FREE(env);
+  return rank;
+}
+
+}  // namespace
+
 Result<wire::PmixReady> PmixServer::rank_environments() const {
   wire::PmixReady ready;
   for (std::uint32_t i = 0; i < state_->local.count; ++i) {
     const std::uint32_t rank = state_->local.first + i;
-    const pmix_proc_t proc = make_proc(state_->name_space, rank);
-    char** env = nullptr;
-    const pmix_status_t status = PMIx_server_setup_fork(&proc, &env);
-    if (status != PMIX_SUCCESS) return refused(cat("environment of rank ", rank), status);
-    wire::RankEnv& rank_env = *ready.add_ranks();
-    rank_env.set_rank(rank);
-    for (char** entry = env; entry != nullptr && *entry != nullptr; ++entry) {
-      rank_env.add_env(*entry);
-    }
-    PMIX_ARGV_FREE(env);
+    GANGWAY_ASSIGN(*ready.add_ranks(), environment_of(make_proc(state_->name_space, rank), rank));
   }
   return ready;
 }
@@ -392,15 +274,27 @@ std::optional<wire::FromPmix> PmixServer::next() {
   } while (got < 0 && errno == EINTR);
   if (got != kPointerBytes) return std::nullopt;
   const std::unique_ptr<Event> event(pointer);
-  const Waiting waiting{event->answer, event->answer_data};
-  if (event->message.has_fence()) {
-    event->message.mutable_fence()->set_id(state_->next_id);
-    state_->fences.emplace(state_->next_id++, waiting);
-  } else if (event->message.has_modex_ask()) {
-    event->message.mutable_modex_ask()->set_id(state_->next_id);
-    state_->questions.emplace(state_->next_id++, waiting);
+  wire::FromPmix& message = event->message;
+  const std::uint64_t id = state_->next_id;
+  switch (message.what_case()) {
+    case wire::FromPmix::kFence:
+      message.mutable_fence()->set_id(id);
+      break;
+    case wire::FromPmix::kModexAsk:
+      message.mutable_modex_ask()->set_id(id);
+      break;
+    case wire::FromPmix::kNames:
+      message.mutable_names()->set_id(id);
+      break;
+    case wire::FromPmix::kSpawn:
+      message.mutable_spawn()->set_id(id);
+      break;
+    default:
+      return std::move(message);
   }
-  return std::move(event->message);
+  ++state_->next_id;
+  state_->waiting.emplace(id, event->waiting);
+  return std::move(message);
 }
 
 namespace {
@@ -412,33 +306,173 @@ void give(pmix_modex_cbfunc_t answer, void* answer_data, std::int32_t status, st
 }
 }  // namespace
 
+namespace {
+
+// The end of a meeting, in the form that its callers wait for.
+void end_meeting(const Waiting& waiting, wire::PmixFenceDone& done) {
+  if (waiting.modex != nullptr) {
+    give(waiting.modex, waiting.data, done.status(), std::move(*done.mutable_data()));
+    return;
+  }
+  if (waiting.done != nullptr) waiting.done(done.status(), waiting.data);
+}
+
+void answer_names(const Waiting& waiting,
+                  const wire::PmixNamesDone& done,
+                  const std::vector<pmix_proc_t>& publishers) {
+  if (waiting.lookup == nullptr) {
+    if (waiting.done != nullptr) waiting.done(done.status(), waiting.data);
+    return;
+  }
+  std::vector<pmix_pdata_t> found;
+  for (int i = 0; i < done.found_size(); ++i) {
+    pmix_pdata_t& data = found.emplace_back();
+    PMIX_PDATA_CONSTRUCT(&data);
+    data.proc = publishers[static_cast<std::size_t>(i)];
+    PMIX_LOAD_KEY(data.key, done.found(i).key().c_str());
+    if (!unpack_values(done.found(i).value(), &data.value, PMIX_VALUE, 1)) found.pop_back();
+  }
+  // The library copies what it needs before it comes back.
+  waiting.lookup(done.status(), found.empty() ? nullptr : found.data(), found.size(), waiting.data);
+  for (pmix_pdata_t& data : found) PMIX_PDATA_DESTRUCT(&data);
+}
+
+struct Notice {
+  std::vector<pmix_info_t> infos;
+  ~Notice() {
+    for (pmix_info_t& info : infos) PMIX_INFO_DESTRUCT(&info);
+  }
+};
+
+// To the ranks of this node alone: other nodes hear of it from others.
+void notify(const wire::PmixEvent& event, const pmix_proc_t& source) {
+  if (event.info_count() > event.infos().size()) return;  // each has at least a byte
+  auto notice = std::make_unique<Notice>();
+  for (std::uint32_t i = 0; i < event.info_count(); ++i) {
+    PMIX_INFO_CONSTRUCT(&notice->infos.emplace_back());
+  }
+  if (!notice->infos.empty() && !unpack_values(event.infos(), notice->infos.data(), PMIX_INFO,
+                                               static_cast<std::int32_t>(event.info_count()))) {
+    return;
+  }
+  Notice* const kept = notice.release();
+  const auto over = [](pmix_status_t, void* data) { delete static_cast<Notice*>(data); };
+  const pmix_status_t status = PMIx_Notify_event(
+      event.code(), &source, PMIX_RANGE_LOCAL, kept->infos.data(), kept->infos.size(), over, kept);
+  if (status != PMIX_SUCCESS) delete kept;
+}
+
+}  // namespace
+
 std::optional<wire::FromPmix> PmixServer::on(wire::ToPmix message) {
+  const auto extract = [&](std::uint64_t id) -> std::optional<Waiting> {
+    const auto waiting = state_->waiting.extract(id);
+    return waiting ? std::optional(waiting.mapped()) : std::nullopt;
+  };
   if (message.has_fence_done()) {
-    wire::PmixFenceDone& done = *message.mutable_fence_done();
-    if (const auto fence = state_->fences.extract(done.id())) {
-      give(fence.mapped().answer, fence.mapped().data, done.status(),
-           std::move(*done.mutable_data()));
+    if (const auto waiting = extract(message.fence_done().id())) {
+      end_meeting(*waiting, *message.mutable_fence_done());
     }
   } else if (message.has_modex_answer()) {
     wire::PmixModexAnswer& answer = *message.mutable_modex_answer();
-    if (const auto question = state_->questions.extract(answer.id())) {
-      give(question.mapped().answer, question.mapped().data, answer.status(),
-           std::move(*answer.mutable_data()));
+    const auto waiting = extract(answer.id());
+    if (waiting && waiting->modex != nullptr) {
+      give(waiting->modex, waiting->data, answer.status(), std::move(*answer.mutable_data()));
     }
+  } else if (message.has_names_done()) {
+    std::vector<pmix_proc_t> publishers;
+    for (const wire::PmixName& name : message.names_done().found()) {
+      publishers.push_back(
+          state_->find_proc(name.rank()).value_or(make_proc(state_->name_space, name.rank())));
+    }
+    if (const auto waiting = extract(message.names_done().id())) {
+      answer_names(*waiting, message.names_done(), publishers);
+    }
+  } else if (message.has_spawn_done()) {
+    const auto waiting = extract(message.spawn_done().id());
+    if (!waiting || waiting->spawn == nullptr) return std::nullopt;
+    pmix_nspace_t name;
+    PMIX_LOAD_NSPACE(name, cat(state_->name_space, message.spawn_done().name_space()).c_str());
+    waiting->spawn(message.spawn_done().status(), name, waiting->data);
+  } else if (message.has_event()) {
+    if (const auto source = state_->find_proc(message.event().rank())) {
+      notify(message.event(), *source);
+    }
+  } else if (message.has_add_world()) {
+    return add_world(message.add_world());
   } else if (message.has_modex_ask()) {
-    const pmix_proc_t proc = make_proc(state_->name_space, message.modex_ask().rank());
-    auto id = std::make_unique<std::uint64_t>(message.modex_ask().id());
-    const pmix_status_t status = PMIx_server_dmodex_request(&proc, on_modex_known, id.get());
-    if (status == PMIX_SUCCESS) {
-      (void)id.release();  // on_modex_known() owns it
-    } else {
-      wire::FromPmix answer;
-      answer.mutable_modex_answer()->set_id(*id);
-      answer.mutable_modex_answer()->set_status(status);
-      return answer;
-    }
+    return ask_rank(message.modex_ask());
   }
   return std::nullopt;
+}
+
+std::optional<wire::FromPmix> PmixServer::ask_rank(const wire::PmixModexAsk& ask) {
+  auto id = std::make_unique<std::uint64_t>(ask.id());
+  const auto proc = state_->find_proc(ask.rank());
+  const pmix_status_t status =
+      proc ? PMIx_server_dmodex_request(&*proc, on_modex_known, id.get()) : PMIX_ERR_NOT_FOUND;
+  if (status == PMIX_SUCCESS) {
+    (void)id.release();  // on_modex_known() owns it
+    return std::nullopt;
+  }
+  wire::FromPmix answer;
+  answer.mutable_modex_answer()->set_id(*id);
+  answer.mutable_modex_answer()->set_status(status);
+  return answer;
+}
+
+wire::FromPmix PmixServer::add_world(const wire::PmixWorld& world) {
+  wire::FromPmix answer;
+  wire::PmixWorldReady& ready = *answer.mutable_world_ready();
+  ready.set_first(world.first());
+  if (const Result<void> done = register_world(world, ready); !done) {
+    log_error("world_not_registered", {{"why", done.error().message()}});
+    ready.clear_ranks();
+    ready.set_status(PMIX_ERR_OUT_OF_RESOURCE);
+  }
+  return answer;
+}
+
+Result<void> PmixServer::register_world(const wire::PmixWorld& world, wire::PmixWorldReady& ready) {
+  const wire::PmixSetup& setup = state_->setup;
+  const std::string name = cat(state_->name_space, world_suffix(world.first(), world.count()));
+  if (name.size() > PMIX_MAX_NSLEN) return Error(ErrorKind::Invalid, "the name is too long");
+  RankRange local;
+  wire::PmixSetup part;  // nodes and ranks as the library knows them: from 0
+  for (const wire::PmixBlock& block : world.blocks()) {
+    if (static_cast<int>(block.node_index()) >= setup.nodes_size() || block.count() == 0) {
+      return Error(ErrorKind::Invalid, "blocks of ranks");
+    }
+    const std::uint32_t first = block.first() - world.first();
+    part.add_nodes(setup.nodes(static_cast<int>(block.node_index())));
+    part.add_ranks_of_node(cat(first, '-', first + block.count() - 1));
+    if (block.node_index() == setup.node_index()) local = {first, block.count()};
+  }
+  GANGWAY_ASSIGN(const std::string node_map, compress(PMIx_generate_regex, node_list(part)));
+  GANGWAY_ASSIGN(const std::string rank_map, compress(PMIx_generate_ppn, rank_list(part)));
+  InfoList infos;
+  infos.add(PMIX_NODE_MAP, node_map);
+  infos.add(PMIX_PROC_MAP, rank_map);
+  infos.add(PMIX_UNIV_SIZE, callee().universe);
+  infos.add(PMIX_JOB_SIZE, world.count());
+  infos.add(PMIX_MAX_PROCS, world.count());
+  infos.add(PMIX_JOB_NUM_APPS, static_cast<std::uint32_t>(world.apps_size()));
+  infos.add(PMIX_NUM_NODES, static_cast<std::uint32_t>(world.blocks_size()));
+  if (local.count > 0) infos.add(PMIX_LOCAL_SIZE, local.count);
+  infos.add_true(PMIX_SPAWNED);
+  if (const auto parent = state_->find_proc(world.parent())) infos.add(PMIX_PARENT_ID, *parent);
+  pmix_status_t status = PMIx_server_register_nspace(name.c_str(), static_cast<int>(local.count),
+                                                     infos.data(), infos.size(), nullptr, nullptr);
+  if (!is_success(status)) return refused("register spawned ranks", status);
+  state_->worlds.push_back({{world.first(), world.count()}, name});
+  for (std::uint32_t i = 0; i < local.count; ++i) {
+    const pmix_proc_t proc = make_proc(name, local.first + i);
+    status =
+        PMIx_server_register_client(&proc, setup.uid(), setup.gid(), nullptr, nullptr, nullptr);
+    if (!is_success(status)) return refused("register a spawned rank", status);
+    GANGWAY_ASSIGN(*ready.add_ranks(), environment_of(proc, world.first() + local.first + i));
+  }
+  return {};
 }
 
 void PmixServer::finalize() {

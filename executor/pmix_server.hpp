@@ -1,5 +1,5 @@
-// PmixServer: the PMIx library as a server of one job on one node. The only file that includes
-// pmix_server.h is its .cpp.
+// PmixServer: the PMIx library as a server of one job on one node. Only its .cpp and
+// pmix_callbacks.* include pmix_server.h.
 //
 // The library runs a thread of its own and calls back on it. Nothing is shared with that thread:
 // each callback writes a pointer to what happened into a pipe, and the owner's thread takes it out
@@ -32,8 +32,7 @@ class PmixServer {
   [[nodiscard]] int fd() const;
   // What the ranks want the shepherd to know, in order; nullopt if nothing has happened.
   [[nodiscard]] std::optional<wire::FromPmix> next();
-  // FenceDone, ModexAsk and ModexAnswer; others are ignored. An answer that is known at once is
-  // returned.
+  // All but Setup and Quit. An answer that is known at once is returned.
   [[nodiscard]] std::optional<wire::FromPmix> on(wire::ToPmix message);
 
   // Ends the library and its thread, and removes its files. Nothing may be called afterwards.
@@ -42,6 +41,9 @@ class PmixServer {
  private:
   struct State;
   explicit PmixServer(std::unique_ptr<State> state);
+  std::optional<wire::FromPmix> ask_rank(const wire::PmixModexAsk& ask);
+  wire::FromPmix add_world(const wire::PmixWorld& world);
+  Result<void> register_world(const wire::PmixWorld& world, wire::PmixWorldReady& ready);
 
   std::unique_ptr<State> state_;
 };

@@ -5,6 +5,8 @@
 #include <utility>
 
 #include "executor/exit_status.hpp"
+#include "executor/mpi_inspection.hpp"
+#include "executor/mpi_plan.hpp"
 #include "queues/base/check.hpp"
 #include "queues/base/log.hpp"
 #include "queues/base/text.hpp"
@@ -15,17 +17,8 @@ namespace gangway::executor {
 
 namespace {
 
-std::vector<RankRange> rank_ranges(const Allocation& allocation) {
-  std::vector<RankRange> ranges;
-  for (const NodeShare& share : allocation.shares) {
-    ranges.push_back(
-        {static_cast<std::uint32_t>(share.first_task), static_cast<std::uint32_t>(share.tasks)});
-  }
-  return ranges;
-}
-
 bool has_ranks(const StepOrder& order) {
-  return order.spec.mpi == MpiMode::Pmix && order.spec.launch == LaunchMode::Tasks;
+  return order.spec.mpi != MpiMode::None && order.spec.launch == LaunchMode::Tasks;
 }
 
 bool needs_peers(const StepOrder& order) { return order.allocation.shares.size() > 1; }
@@ -63,7 +56,7 @@ Shepherd::Shepherd(
       alive_(std::make_shared<bool>(true)) {
   const StepOrder& o = machine_.order();
   if (has_ranks(o)) {
-    exchange_.emplace(o.node_index, rank_ranges(o.allocation));
+    exchange_.emplace(o.node_index, ranks_of_job(o).nodes);
   }
   peers_.resize(o.allocation.shares.size());
   steps_ = std::make_unique<StepServer>(StepServerWorld{
@@ -184,13 +177,38 @@ void Shepherd::prepare_sandbox() {
                            }
                            sandbox_ = *std::move(ready);
                            steps_->open(facts_.step_socket);
-                           feed(step_event::SandboxReady{port});
+                           choose_mpi_mode(port);
                          });
+}
+
+// By what the program links, as seen inside; before anybody waits for the answer.
+void Shepherd::choose_mpi_mode(std::uint16_t port) {
+  const StepOrder& order = machine_.order();
+  const bool is_here = order.allocation.shares[order.node_index].tasks > 0;
+  if (!has_ranks(order) || order.spec.mpi != MpiMode::Auto || !is_here) {
+    feed(step_event::SandboxReady{port, choose_mpi(order.spec.mpi, {})});
+    return;
+  }
+  inspect_mpi(world_.runtime, plan_inspection(order, facts_, sandbox_),
+              [this, alive = alive_, port](const MpiChoice& choice) {
+                if (!*alive) return;
+                log_info("mpi_chosen", {{"job", to_string(machine_.order().key)},
+                                        {"mpi", std::string(to_string(choice.mode))},
+                                        {"why", choice.why}});
+                feed(step_event::SandboxReady{port, choice});
+              });
 }
 
 void Shepherd::start_pmix(const std::vector<PeerAddress>& peers) {
   const StepOrder& order = machine_.order();
   note_addresses(peers);
+  if (offers_pmi(order.spec.mpi)) {
+    pmi_ = std::make_unique<PmiService>(world_.loop, pmix_side_, plan_pmi_job(ranks_of_job(order)));
+  }
+  if (!offers_pmix(order.spec.mpi)) {
+    feed(step_event::PmixReady{});
+    return;
+  }
   pmix_ = world_.make_pmix_link(pmix_side_);
   Result<Fd> server_end = pmix_->open();
   if (!server_end) {
@@ -198,7 +216,7 @@ void Shepherd::start_pmix(const std::vector<PeerAddress>& peers) {
     return;
   }
   pmix_server_end_ = *std::move(server_end);
-  pmix_->setup(plan_pmix_setup(order, facts_));
+  pmix_->setup(plan_pmix_setup(ranks_of_job(order), facts_));
   for (const wire::ToPmix& message : for_pmix_) pmix_->send(message);
   for_pmix_.clear();
   std::vector<containers::ProgramRequest> programs;
@@ -217,9 +235,25 @@ void Shepherd::note_addresses(const std::vector<PeerAddress>& peers) {
 }
 
 void Shepherd::start_programs(const std::vector<RankEnvironment>& ranks) {
-  world_.runtime.start(plan_programs(machine_.order(), facts_, sandbox_, ranks),
+  std::vector<containers::ProgramRequest> programs =
+      plan_programs(machine_.order(), facts_, sandbox_, ranks);
+  if (pmi_) {
+    const auto first = machine_.order().allocation.shares[machine_.order().node_index].first_task;
+    for (containers::ProgramRequest& program : programs) {
+      Result<Fd> end = pmi_->open(static_cast<std::uint32_t>(first) + program.id);
+      if (!end) continue;  // it will not meet the others, and that is told
+      program.inherit_fd = end->get();
+      pmi_rank_ends_.push_back(*std::move(end));
+    }
+  }
+  world_.runtime.start(std::move(programs),
                        [this, alive = alive_](const containers::ProgramEnd& end) {
-                         if (*alive) on_program_end(end);
+                         if (!*alive) return;
+                         if (!pmi_) return on_program_end(end);
+                         // What the rank has said before is heard first: it lies in our sockets.
+                         world_.loop.post([this, alive, end] {
+                           if (*alive) on_program_end(end);
+                         });
                        });
 }
 
@@ -229,13 +263,20 @@ void Shepherd::on_program_end(const containers::ProgramEnd& end) {
     feed(step_event::PmixFailed{why});
     return;
   }
-  const StepOrder& order = machine_.order();
-  std::uint32_t task = 0;
-  if (order.spec.launch == LaunchMode::Tasks) {
-    task =
-        static_cast<std::uint32_t>(order.allocation.shares[order.node_index].first_task) + end.id;
-  }
-  feed(step_event::ProgramEnded{task, end.started, end.wait_status, end.message});
+  // Whether it has connected, its server knows: it may have had no time to tell.
+  const bool is_heard = !pmix_ || !end.started || end.wait_status != 0 ||
+                        machine_.order().spec.total_tasks() <= 1 ||
+                        machine_.has_connected(task_of_program(machine_.order(), end.id));
+  if (is_heard || is_ending()) return feed_end(end);
+  unheard_.push_back(end);
+  wire::ToPmix sync;
+  sync.mutable_sync();
+  pmix_->send(sync);
+}
+
+void Shepherd::feed_end(const containers::ProgramEnd& end) {
+  feed(step_event::ProgramEnded{task_of_program(machine_.order(), end.id), end.started,
+                                end.wait_status, end.message});
 }
 
 // The ranks of steps are warned as ranks; without any, what a script runs by itself. A script that
@@ -318,6 +359,8 @@ void Shepherd::write_usage(std::function<void()> then) {
 void Shepherd::take_down() {
   steps_->close();
   if (pmix_) pmix_->close();
+  if (pmi_) pmi_->close();
+  pmi_rank_ends_.clear();
   pmix_server_end_.reset();
   for (Peer& peer : peers_) {
     peer.waiting.clear();
@@ -503,12 +546,31 @@ void Shepherd::PmixSide::on_pmix_abort(wire::PmixAbort abort) {
   shepherd.feed(step_event::PmixAborted{abort.rank(), abort.status()});
 }
 
+void Shepherd::PmixSide::on_pmix_rank_state(wire::PmixRankState state) {
+  if (!state.connected()) return;
+  shepherd.pmi_rank_ends_.clear();  // all have been started: they have their own
+  shepherd.feed(step_event::RankConnected{state.rank()});
+}
+
+void Shepherd::PmixSide::on_pmix_synced() {
+  if (shepherd.unheard_.empty()) return;
+  const containers::ProgramEnd end = shepherd.unheard_.front();
+  shepherd.unheard_.pop_front();
+  shepherd.feed_end(end);
+}
+
 void Shepherd::PmixSide::on_pmix_closed(const Error& why) {
   shepherd.feed(step_event::PmixFailed{why.message()});
+  // Nobody will say more of these; the server's end is the reason by now.
+  for (const containers::ProgramEnd& end : std::exchange(shepherd.unheard_, {})) {
+    shepherd.feed_end(end);
+  }
 }
 
 void Shepherd::tell_pmix(const wire::ToPmix& message) {
-  if (pmix_) {
+  if (message.has_fence_done() && message.fence_done().id() >= kFirstPmiFence) {
+    if (pmi_) pmi_->on_fence_done(message.fence_done());
+  } else if (pmix_) {
     pmix_->send(message);
   } else if (for_pmix_.size() < kMaxForPmix) {
     for_pmix_.push_back(message);
@@ -539,6 +601,10 @@ void Shepherd::exchange(ExchangeActions actions, std::uint32_t with) {
       tell_peer(tell->node_index, tell->message);
     } else if (const auto* answer = std::get_if<exchange_action::TellPmix>(&action)) {
       tell_pmix(answer->message);
+    } else if (const auto* signal = std::get_if<exchange_action::SignalRanks>(&action)) {
+      signal_ranks(*signal);
+    } else if (const auto* start = std::get_if<exchange_action::StartRanks>(&action)) {
+      start_spawned(*start);
     }
   }
 }
@@ -549,6 +615,22 @@ void Shepherd::tell_outside(const wire::NodeSession& session) {
   wire::to_wire(machine_.order().key, message.mutable_session()->mutable_key());
   message.mutable_session()->set_attempt(machine_.order().attempt);
   tell_agent(message);
+}
+
+void Shepherd::signal_ranks(const exchange_action::SignalRanks& signal) {
+  if (signal.all) return world_.runtime.signal(signal.number, std::nullopt);
+  for (const std::uint32_t rank : signal.ranks) {
+    world_.runtime.signal(signal.number, program_of_rank(machine_.order(), rank));
+  }
+}
+
+void Shepherd::start_spawned(const exchange_action::StartRanks& start) {
+  if (machine_.phase() != StepPhase::Running) return;
+  feed(step_event::ProgramsAdded{static_cast<std::uint32_t>(start.ranks.size())});
+  world_.runtime.start(plan_spawned(machine_.order(), facts_, sandbox_, start.world, start.ranks),
+                       [this, alive = alive_](const containers::ProgramEnd& end) {
+                         if (*alive) on_program_end(end);
+                       });
 }
 
 void Shepherd::tell_peer(std::uint32_t node, const wire::Peer& message) {

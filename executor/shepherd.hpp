@@ -22,6 +22,7 @@
 #include "containers/runtime.hpp"
 #include "executor/gang_exchange.hpp"
 #include "executor/launch_plan.hpp"
+#include "executor/pmi_service.hpp"
 #include "executor/pmix_link.hpp"
 #include "executor/ports.hpp"
 #include "executor/step_machine.hpp"
@@ -86,7 +87,8 @@ class Shepherd final {
     void on_pmix_ready(wire::PmixReady ready) override;
     void on_pmix_exchange(wire::FromPmix message) override;
     void on_pmix_abort(wire::PmixAbort abort) override;
-    void on_pmix_rank_state(wire::PmixRankState) override {}
+    void on_pmix_rank_state(wire::PmixRankState state) override;
+    void on_pmix_synced() override;
     void on_pmix_closed(const Error& why) override;
     Shepherd& shepherd;
   };
@@ -102,6 +104,7 @@ class Shepherd final {
   void feed(const StepEvent& event);
   void perform(StepAction action);
   void prepare_sandbox();
+  void choose_mpi_mode(std::uint16_t port);
   void start_pmix(const std::vector<PeerAddress>& peers);
   void start_programs(const std::vector<RankEnvironment>& ranks);
   void pause_programs(bool on);
@@ -122,6 +125,8 @@ class Shepherd final {
 
   [[nodiscard]] std::optional<std::uint32_t> find_node(std::string_view name) const;
   void exchange(ExchangeActions actions, std::uint32_t with);
+  void signal_ranks(const exchange_action::SignalRanks& signal);
+  void start_spawned(const exchange_action::StartRanks& start);
   void tell_pmix(const wire::ToPmix& message);
   void tell_peer(std::uint32_t node, const wire::Peer& message);
   void note_addresses(const std::vector<PeerAddress>& peers);
@@ -130,6 +135,7 @@ class Shepherd final {
   void link_open(std::uint32_t node, io::PeerId link);
   void lose_peer(std::uint32_t node);
   void on_program_end(const containers::ProgramEnd& end);
+  void feed_end(const containers::ProgramEnd& end);
   [[nodiscard]] bool is_ending() const;
 
   ShepherdWorld world_;
@@ -152,6 +158,9 @@ class Shepherd final {
   std::optional<io::TimerId> sync_;
 
   std::unique_ptr<PmixLink> pmix_;
+  std::unique_ptr<PmiService> pmi_;
+  std::vector<Fd> pmi_rank_ends_;               // until the programs have them
+  std::deque<containers::ProgramEnd> unheard_;  // ends that wait for a sync
   Fd pmix_server_end_;
   std::optional<GangExchange> exchange_;
   std::vector<PeerAddress> addresses_;  // by node index; from the launch

@@ -174,7 +174,9 @@ ControlActions StepControl::on_part(std::size_t place, wire::FromPart message, N
     note_end(message.task_ended(), now, out);
   } else if (message.has_aborted()) {
     // Of a rank that others wait for its end has been told already.
-    if (message.aborted().message().empty()) {
+    if (!message.aborted().reason().empty()) {
+      fail(message.aborted().status(), message.aborted().reason());
+    } else if (message.aborted().message().empty()) {
       fail(abort_exit_code(message.aborted().status()),
            cat("task ", message.aborted().rank(), " on ", facts_.node_names[place],
                " called abort with ", message.aborted().status()));

@@ -9,8 +9,10 @@
 //  PmixReady      !     !          !         Run        .            .           .         .
 //  PmixFailed     !     !          !         Clean      stop         .           .         .
 //  PmixAborted    !     !          !         Clean      stop         .           .         .
+//  RankConnected  !     !          !         .          noted        .           .         .
 //  PeerLost       !     .          .         Clean      stop (MPI)   .           .         .
 //  ProgramEnded   !     !          !         !          last: Clean  .           !         !
+//  ProgramsAdded  !     !          !         !          counted      .           .         .
 //  Stop           !     Clean      Clean     Clean      stop         .           .         .
 //  GuestsChanged  .     .          .         .          last, stopping: Clean  . .         .
 //  Signal         .     .          .         .          signal       .           .         .
@@ -107,6 +109,8 @@ StepActions StepMachine::handle(const step_event::SandboxReady& e, Now) {
     case StepPhase::Preparing:
       phase_ = StepPhase::Ready;
       peer_port_ = e.peer_port;
+      mpi_ = e.mpi;
+      if (order_.spec.mpi != MpiMode::None) order_.spec.mpi = mpi_.mode;
       return {step_action::ReportPrepared{peer_port_}};
     case StepPhase::CleaningUp:
       return {};  // the clean-up that overtook it takes the sandbox down
@@ -152,8 +156,8 @@ StepActions StepMachine::handle(const step_event::Launch& e, Now now) {
     case StepPhase::Preparing:
       return unexpected("Launch");
   }
-  const bool pmix = order_.spec.mpi == MpiMode::Pmix && order_.spec.launch == LaunchMode::Tasks;
-  if (!pmix || programs_here() == 0) {
+  const bool ranks = order_.spec.mpi != MpiMode::None && order_.spec.launch == LaunchMode::Tasks;
+  if (!ranks || programs_here() == 0) {
     if (!paused_) return start_programs({}, now);
     phase_ = StepPhase::Launching;
     to_start_.emplace();
@@ -274,16 +278,17 @@ StepActions StepMachine::handle(const step_event::PauseSettled& e, Now) {
 StepActions StepMachine::handle(const step_event::PmixFailed& e, Now now) {
   switch (phase_) {
     case StepPhase::Launching:
-      return clean_up(
-          make_outcome(OutcomeKind::LaunchFailed, kTryAgainCode, cat("pmix server: ", e.message)),
-          now);
+      return clean_up(make_outcome(OutcomeKind::LaunchFailed, kTryAgainCode,
+                                   cat("pmix server on ", node(), ": ", e.message)),
+                      now);
     case StepPhase::Running:
       // TERM goes to all of the sandbox, so while stopping this is no news. Else it counts as the
       // job's failure and not the node's: ranks can bring their server down, and a job must not be
       // able to be run again for ever.
       if (stopping_) return {};
-      return stop_programs(make_outcome(OutcomeKind::Failed, 70, cat("pmix server: ", e.message)),
-                           false, now);
+      return stop_programs(
+          make_outcome(OutcomeKind::Failed, 70, cat("pmix server on ", node(), ": ", e.message)),
+          false, now);
     case StepPhase::CleaningUp:
     case StepPhase::Done:
     case StepPhase::Released:
@@ -297,8 +302,9 @@ StepActions StepMachine::handle(const step_event::PmixFailed& e, Now now) {
 }
 
 StepActions StepMachine::handle(const step_event::PmixAborted& e, Now now) {
-  Outcome outcome = make_outcome(OutcomeKind::Failed, abort_exit_code(e.status),
-                                 cat("task ", e.rank, " called abort with ", e.status));
+  Outcome outcome =
+      make_outcome(OutcomeKind::Failed, abort_exit_code(e.status),
+                   cat("task ", e.rank, " on ", node(), " called abort with ", e.status));
   switch (phase_) {
     case StepPhase::Launching:
       return clean_up(std::move(outcome), now);
@@ -327,7 +333,7 @@ StepActions StepMachine::handle(const step_event::PeerLost& e, Now now) {
     case StepPhase::Launching:
       return clean_up(std::move(outcome), now);
     case StepPhase::Running:
-      if (stopping_ || order_.spec.mpi != MpiMode::Pmix) return {};
+      if (stopping_ || order_.spec.mpi == MpiMode::None) return {};
       return stop_programs(std::move(outcome), false, now);
     case StepPhase::Preparing:
     case StepPhase::Ready:
@@ -386,9 +392,9 @@ StepActions StepMachine::handle(const step_event::TimerFired& e, Now now) {
       return on_lease_over(now);
     case StepTimer::Start:
       if (phase_ != StepPhase::Launching) return {};
-      return clean_up(
-          make_outcome(OutcomeKind::LaunchFailed, kTryAgainCode, "pmix server: not ready in time"),
-          now);
+      return clean_up(make_outcome(OutcomeKind::LaunchFailed, kTryAgainCode,
+                                   cat("pmix server on ", node(), ": not ready in time")),
+                      now);
     case StepTimer::Warn:
       if (phase_ != StepPhase::Running || stopping_ || paused_ || !order_.spec.warning) return {};
       return {step_action::Warn{order_.spec.warning->number, order_.spec.warning->script_only}};
@@ -422,8 +428,14 @@ StepActions StepMachine::handle(const step_event::ProgramEnded& e, Now now) {
   }
   if (running_programs_ == 0) return unexpected("ProgramEnded");
   --running_programs_;
-  const bool failed = !e.started || !read_wait_status(e.wait_status).is_success();
+  bool failed = !e.started || !read_wait_status(e.wait_status).is_success();
   if (failed && !stopping_) note_failed(e);
+  if (!failed && !stopping_ && is_alone(e.task)) {
+    if (!ended_alone_) ended_alone_ = e.task;
+    // Without knowing better, others that have connected are what tells that it should have.
+    failed = mpi_.is_sure || !connected_.empty();
+    if (failed) note_alone(e.task);
+  }
   if (running_programs_ == 0) {
     // A script dies of TERM at once; the ranks of its steps have their grace.
     if (stopping_ && guests_ > 0) return {};
@@ -435,6 +447,24 @@ StepActions StepMachine::handle(const step_event::ProgramEnded& e, Now now) {
   return {};
 }
 
+StepActions StepMachine::handle(const step_event::ProgramsAdded& e, Now) {
+  switch (phase_) {
+    case StepPhase::Running:
+      running_programs_ += e.count;
+      return {};
+    case StepPhase::CleaningUp:
+    case StepPhase::Done:
+    case StepPhase::Released:
+      return {};
+    case StepPhase::New:
+    case StepPhase::Preparing:
+    case StepPhase::Ready:
+    case StepPhase::Launching:
+      break;
+  }
+  return unexpected("ProgramsAdded");
+}
+
 void StepMachine::note_failed(const step_event::ProgramEnded& e) {
   ProgramResult result = read_wait_status(e.wait_status);
   std::string detail;
@@ -442,8 +472,7 @@ void StepMachine::note_failed(const step_event::ProgramEnded& e) {
     if (result.is_success()) result = {.exit_code = 127, .signal = 0};
     detail = e.message;
   } else if (order_.spec.launch == LaunchMode::Tasks && order_.spec.total_tasks() > 1) {
-    detail = cat("task ", e.task, " on ", order_.allocation.shares[order_.node_index].node.value,
-                 ": ", describe(result));
+    detail = cat("task ", e.task, " on ", node(), ": ", describe(result));
   }
   const FailedTask task{.task = e.task, .exit_code = result.exit_code, .signal = result.signal};
   if (failed_.size() < kMaxFailedTasks) failed_.push_back(task);
@@ -455,6 +484,48 @@ void StepMachine::note_failed(const step_event::ProgramEnded& e) {
   }
 }
 
+// ---- ranks that never meet ---------------------------------------------------------------------
+
+StepActions StepMachine::handle(const step_event::RankConnected& e, Now now) {
+  switch (phase_) {
+    case StepPhase::Running:
+      break;
+    case StepPhase::Launching:
+    case StepPhase::CleaningUp:
+    case StepPhase::Done:
+    case StepPhase::Released:
+      return {};
+    case StepPhase::New:
+    case StepPhase::Preparing:
+    case StepPhase::Ready:
+      return unexpected("RankConnected");
+  }
+  connected_.insert(e.rank);
+  if (!ended_alone_ || stopping_) return {};
+  note_alone(*ended_alone_);  // this one waits for it for ever
+  return stop_programs(outcome_of_programs(), false, now);
+}
+
+const std::string& StepMachine::node() const {
+  return order_.allocation.shares[order_.node_index].node.value;
+}
+
+bool StepMachine::is_alone(std::uint32_t task) const {
+  return order_.spec.mpi != MpiMode::None && order_.spec.launch == LaunchMode::Tasks &&
+         order_.spec.total_tasks() > 1 && !connected_.contains(task) &&
+         task < static_cast<std::uint32_t>(order_.spec.total_tasks());  // not one spawned later
+}
+
+void StepMachine::note_alone(std::uint32_t task) {
+  const FailedTask failed{.task = task, .exit_code = kAloneCode, .signal = 0};
+  if (failed_.size() < kMaxFailedTasks) failed_.push_back(failed);
+  if (failed_code_ >= kAloneCode) return;
+  failed_code_ = kAloneCode;
+  deciding_ = failed;
+  failed_detail_ =
+      render_alone(task, node(), static_cast<std::uint32_t>(order_.spec.total_tasks()), mpi_);
+}
+
 Outcome StepMachine::outcome_of_programs() const {
   if (outcome_) return *outcome_;
   Outcome outcome = outcome_of({.exit_code = deciding_.exit_code, .signal = deciding_.signal});
@@ -463,7 +534,7 @@ Outcome StepMachine::outcome_of_programs() const {
 }
 
 // Ranks that wait for a dead one wait for ever; other tasks have nothing to do with each other.
-bool StepMachine::ends_with_first_failure() const { return order_.spec.mpi == MpiMode::Pmix; }
+bool StepMachine::ends_with_first_failure() const { return order_.spec.mpi != MpiMode::None; }
 
 std::uint32_t StepMachine::programs_here() const {
   if (order_.spec.launch == LaunchMode::Batch) return order_.node_index == 0 ? 1 : 0;

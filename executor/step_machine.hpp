@@ -18,17 +18,19 @@
 //
 // The first reason for an end is the outcome; what follows from it (tasks that our TERM ended) is
 // not counted. A program that cannot be started is the job's failure (Failed, 127, with the
-// reason); a sandbox that cannot be made is LaunchFailed, exit_code 75 (EX_TEMPFAIL) if another try
-// may help.
+// reason), and so is a rank that ends well without having met the others (kAloneCode); a sandbox
+// that cannot be made is LaunchFailed, exit_code 75 (EX_TEMPFAIL) if another try may help.
 #pragma once
 
 #include <cstdint>
 #include <optional>
+#include <set>
 #include <string>
 #include <string_view>
 #include <variant>
 #include <vector>
 
+#include "executor/mpi_choice.hpp"
 #include "queues/base/result.hpp"
 #include "queues/base/time.hpp"
 #include "queues/model/allocation.hpp"
@@ -69,6 +71,7 @@ struct Begin {
 };
 struct SandboxReady {
   std::uint16_t peer_port = 0;
+  MpiChoice mpi;
 };
 struct SandboxFailed {
   Error error;
@@ -86,6 +89,9 @@ struct PmixAborted {
   std::uint32_t rank = 0;
   std::int32_t status = 0;
 };
+struct RankConnected {  // called MPI_Init, and was told who it is
+  std::uint32_t rank = 0;
+};
 struct PeerLost {
   std::string node;
 };  // a shepherd of the gang that is needed cannot be reached
@@ -94,6 +100,9 @@ struct ProgramEnded {
   bool started = true;
   int wait_status = 0;
   std::string message;
+};
+struct ProgramsAdded {  // ranks that others have spawned; they have been started
+  std::uint32_t count = 0;
 };
 struct Stop {
   Outcome outcome;
@@ -137,8 +146,10 @@ using StepEvent = std::variant<step_event::Begin,
                                step_event::PmixReady,
                                step_event::PmixFailed,
                                step_event::PmixAborted,
+                               step_event::RankConnected,
                                step_event::PeerLost,
                                step_event::ProgramEnded,
+                               step_event::ProgramsAdded,
                                step_event::Stop,
                                step_event::GuestsChanged,
                                step_event::Signal,
@@ -169,7 +180,7 @@ inline constexpr std::size_t kMaxFailedTasks = 16;
 
 namespace step_action {
 struct PrepareSandbox {};  // and listen for the gang's other shepherds if there are any
-struct StartPmix {
+struct StartPmix {  // what the tasks are offered to find each other; a PMIx server if need be
   std::vector<PeerAddress> peers;
 };
 struct StartPrograms {
@@ -236,6 +247,7 @@ class StepMachine {
   [[nodiscard]] bool has_launched() const { return launched_; }
   // From the launch to the last program's end, or to the order to clean up.
   [[nodiscard]] Duration wall() const { return wall_.value_or(Duration{}); }
+  [[nodiscard]] bool has_connected(std::uint32_t task) const { return connected_.contains(task); }
 
  private:
   StepActions handle(const step_event::Begin& e, Now now);
@@ -245,8 +257,10 @@ class StepMachine {
   StepActions handle(const step_event::PmixReady& e, Now now);
   StepActions handle(const step_event::PmixFailed& e, Now now);
   StepActions handle(const step_event::PmixAborted& e, Now now);
+  StepActions handle(const step_event::RankConnected& e, Now now);
   StepActions handle(const step_event::PeerLost& e, Now now);
   StepActions handle(const step_event::ProgramEnded& e, Now now);
+  StepActions handle(const step_event::ProgramsAdded& e, Now now);
   StepActions handle(const step_event::Stop& e, Now now);
   StepActions handle(const step_event::GuestsChanged& e, Now now);
   StepActions handle(const step_event::Signal& e, Now now);
@@ -269,6 +283,9 @@ class StepMachine {
   StepActions on_lease_over(Now now);
   void note_failed(const step_event::ProgramEnded& e);
   [[nodiscard]] StepActions unexpected(std::string_view what) const;
+  [[nodiscard]] const std::string& node() const;  // this one's name
+  [[nodiscard]] bool is_alone(std::uint32_t task) const;
+  void note_alone(std::uint32_t task);
   [[nodiscard]] bool ends_with_first_failure() const;
   [[nodiscard]] Outcome outcome_of_programs() const;
   [[nodiscard]] std::uint32_t programs_here() const;
@@ -291,6 +308,9 @@ class StepMachine {
   std::optional<Duration> wall_;
   BootTime lease_until_;
   std::uint16_t peer_port_ = 0;
+  MpiChoice mpi_;
+  std::set<std::uint32_t> connected_;           // ranks of this node
+  std::optional<std::uint32_t> ended_alone_{};  // the first that came through without connecting
   std::vector<FailedTask> failed_;
   std::string failed_detail_;     // of the task that decides
   std::int32_t failed_code_ = 0;  // its shell code

@@ -12,6 +12,7 @@
 #include <utility>
 
 #include "executor/exit_status.hpp"
+#include "executor/mpi_inspection.hpp"
 #include "executor/step_plan.hpp"
 #include "queues/base/check.hpp"
 #include "queues/base/log.hpp"
@@ -23,15 +24,6 @@ namespace {
 
 constexpr std::size_t kReadBytes = 32 << 10;
 constexpr std::size_t kMaxEarlyExchange = 1024;
-
-RankRange range_of(std::string_view text) {
-  const std::size_t dash = text.find('-');
-  const auto first = parse_integer<std::uint32_t>(text.substr(0, dash));
-  const auto last =
-      dash == std::string_view::npos ? first : parse_integer<std::uint32_t>(text.substr(dash + 1));
-  if (!first || !last || *last < *first) return {};
-  return {*first, *last - *first + 1};
-}
 
 struct PipeEnds {
   Fd ours;
@@ -99,24 +91,56 @@ void StepPart::start(const wire::PartStart& start, StepDescriptors descriptors) 
         (start_.run().input() == wire::INPUT_ONE && start_.run().input_rank() == rank.rank());
     one.input_ends = !gets_input && !start_.run().terminal();
   }
-  if (uses_pmix(start_.run())) {
-    start_pmix();
-  } else {
-    start_ranks({});
-  }
+  choose_mpi_mode();
 }
 
-void StepPart::start_pmix() {
-  Result<wire::PmixSetup> setup = plan_step_pmix(world_.order, world_.facts, step_, start_);
-  if (!setup) return fail(setup.error());
-  std::vector<RankRange> ranges;
-  for (const std::string& ranks : start_.ranks_of_node()) ranges.push_back(range_of(ranks));
-  exchange_.emplace(start_.place(), std::move(ranges));
+void StepPart::choose_mpi_mode() {
+  const auto asked = static_cast<MpiMode>(start_.run().mpi());
+  if (asked != MpiMode::Auto) return start_mpi(choose_mpi(asked, {}));
+  PartPlan plan = plan_part(world_.order, world_.facts, world_.sandbox, step_, start_, {}, {});
+  if (plan.programs.empty()) return start_mpi({.mode = MpiMode::None, .is_sure = false, .why = ""});
+  containers::ProgramRequest look;
+  look.id = world_.next_program_id();
+  look.argv = plan.programs.front().argv;
+  look.env = plan.programs.front().env;
+  look.workdir = plan.programs.front().workdir;
+  look.host_files = plan.programs.front().host_files;
+  inspect_mpi(world_.runtime, std::move(look),
+              [this, alive = alive_, many = start_.run().programs_size() > 1](MpiChoice choice) {
+                if (!*alive) return;
+                // The other programs may be of another kind.
+                if (many) choice = {.mode = MpiMode::Auto, .is_sure = false, .why = choice.why};
+                if (start_.tasks() == 1 && !choice.is_sure) choice.mode = MpiMode::None;
+                start_mpi(choice);
+              });
+}
+
+void StepPart::start_mpi(const MpiChoice& choice) {
+  if (over_) return;
+  mpi_ = choice;
+  if (mpi_.mode == MpiMode::None) return start_ranks({});
+  Result<RankMap> map = ranks_of_step(world_.order, step_, start_);
+  if (!map) {
+    if (mpi_.is_sure) return fail(map.error());
+    mpi_ = {.mode = MpiMode::None, .is_sure = false, .why = map.error().message()};
+    return start_ranks({});
+  }
+  meeting_ = map->name;
+  exchange_.emplace(map->self, map->nodes);
+  if (offers_pmi(mpi_.mode)) {
+    pmi_ = std::make_unique<PmiService>(world_.loop, static_cast<PmixHandler&>(*this),
+                                        plan_pmi_job(*map));
+  }
+  if (!offers_pmix(mpi_.mode)) return start_ranks({});
+  start_pmix(*map);
+}
+
+void StepPart::start_pmix(const RankMap& map) {
   pmix_ = world_.make_pmix_link(*this);
   Result<Fd> server_end = pmix_->open();
   if (!server_end) return fail(server_end.error());
   pmix_server_end_ = *std::move(server_end);
-  pmix_->setup(*std::move(setup));
+  pmix_->setup(plan_pmix_setup(map, world_.facts));
   containers::ProgramRequest server = plan_step_pmix_server(world_.facts, pmix_server_end_.get());
   server.id = world_.next_program_id();
   server.err_fd = descriptors_.err;
@@ -133,8 +157,8 @@ void StepPart::start_ranks(const std::vector<RankEnvironment>& environments) {
   if (over_ || started_) return;
   if (early_signal_ != 0) return fail(Error(ErrorKind::Unavailable, "ended before its start"));
   started_ = true;
-  PartPlan plan =
-      plan_part(world_.order, world_.facts, world_.sandbox, step_, start_, environments);
+  PartPlan plan = plan_part(world_.order, world_.facts, world_.sandbox, step_, start_,
+                            {.mode = mpi_.mode, .name = meeting_}, environments);
   CHECK(plan.programs.size() == ranks_.size());
   for (std::size_t i = 0; i < ranks_.size(); ++i) {
     plan.programs[i].id = world_.next_program_id();
@@ -142,12 +166,22 @@ void StepPart::start_ranks(const std::vector<RankEnvironment>& environments) {
     if (Result<void> made = make_streams(plan.programs[i], ranks_[i]); !made) {
       return fail(made.error());
     }
+    if (!pmi_) continue;
+    Result<Fd> line = pmi_->open(ranks_[i].task);
+    if (!line) return fail(line.error());
+    plan.programs[i].inherit_fd = line->get();
+    pmi_rank_ends_.push_back(*std::move(line));
   }
   alive_ranks_ = ranks_.size();
   world_.count_programs(static_cast<int>(alive_ranks_));
   world_.runtime.start(std::move(plan.programs),
                        [this, alive = alive_](const containers::ProgramEnd& end) {
-                         if (*alive) on_program_end(end);
+                         if (!*alive) return;
+                         if (!pmi_) return on_program_end(end);
+                         // What the rank has said before is heard first: it lies in our sockets.
+                         world_.loop.post([this, alive, end] {
+                           if (*alive) on_program_end(end);
+                         });
                        });
   descriptors_ = {};
   wire::FromPart message;
@@ -158,6 +192,7 @@ void StepPart::start_ranks(const std::vector<RankEnvironment>& environments) {
   say_(std::move(message));
   watch_pipes();
   for (Rank& rank : ranks_) write_input(rank);
+  for (const auto& [place, early] : std::exchange(early_exchange_, {})) on_exchange(place, early);
 }
 
 Result<void> StepPart::make_streams(containers::ProgramRequest& program, Rank& rank) {
@@ -243,24 +278,62 @@ void StepPart::on_program_end(const containers::ProgramEnd& end) {
     fail(Error(ErrorKind::Unavailable,
                cat("pmix server: ",
                    end.started ? describe(read_wait_status(end.wait_status)) : end.message)));
-    return;
+    return end_unheard();
   }
   for (Rank& rank : ranks_) {
     if (rank.program != end.id || !rank.alive) continue;
-    rank.alive = false;
-    --alive_ranks_;
-    world_.count_programs(-1);
-    usage_.set_cpu_ns(usage_.cpu_ns() + end.cpu.ns);
-    usage_.set_peak_memory_bytes(std::max(usage_.peak_memory_bytes(), end.peak_memory.value));
-    usage_.set_read_bytes(usage_.read_bytes() + end.read.value);
-    usage_.set_written_bytes(usage_.written_bytes() + end.written.value);
-    close_input(rank);
-    say_ended(rank, end);
-    break;
+    if (must_be_asked(rank, end)) {
+      unheard_.push_back(end);
+      wire::ToPmix sync;
+      sync.mutable_sync();
+      pmix_->send(sync);
+      return;
+    }
+    return end_rank(rank, end);
   }
+}
+
+// Whether it has connected, its server knows: it may have had no time to tell.
+bool StepPart::must_be_asked(const Rank& rank, const containers::ProgramEnd& end) const {
+  return pmix_ && pmix_program_ && is_alone(rank) && end.started && end.wait_status == 0 && !over_;
+}
+
+void StepPart::on_pmix_synced() {
+  if (unheard_.empty()) return;
+  const containers::ProgramEnd end = unheard_.front();
+  unheard_.pop_front();
+  for (Rank& rank : ranks_) {
+    if (rank.program == end.id && rank.alive) return end_rank(rank, end);
+  }
+}
+
+void StepPart::end_rank(Rank& rank, const containers::ProgramEnd& end) {
+  rank.alive = false;
+  --alive_ranks_;
+  world_.count_programs(-1);
+  usage_.set_cpu_ns(usage_.cpu_ns() + end.cpu.ns);
+  usage_.set_peak_memory_bytes(std::max(usage_.peak_memory_bytes(), end.peak_memory.value));
+  usage_.set_read_bytes(usage_.read_bytes() + end.read.value);
+  usage_.set_written_bytes(usage_.written_bytes() + end.written.value);
+  close_input(rank);
+  say_ended(rank, end);
   note_input();
   if (alive_ranks_ == 0) arm_patience();
   settle();
+}
+
+bool StepPart::is_alone(const Rank& rank) const {
+  return mpi_.mode != MpiMode::None && start_.tasks() > 1 && !rank.met &&
+         rank.task < start_.tasks();  // not one spawned later
+}
+
+void StepPart::say_alone(std::uint32_t task) {
+  wire::FromPart message;
+  message.mutable_aborted()->set_rank(task);
+  message.mutable_aborted()->set_status(kAloneCode);
+  message.mutable_aborted()->set_reason(
+      render_alone(task, world_.facts.node.value, start_.tasks(), mpi_));
+  say_(std::move(message));
 }
 
 void StepPart::say_ended(const Rank& rank, const containers::ProgramEnd& end) {
@@ -274,6 +347,12 @@ void StepPart::say_ended(const Rank& rank, const containers::ProgramEnd& end) {
   task.set_started(end.started);
   task.set_message(end.message);
   say_(std::move(message));
+  if (end.started && result.is_success() && is_alone(rank)) {
+    if (!ended_alone_) ended_alone_ = rank.task;
+    // Without knowing better, others that have connected are what tells that it should have.
+    const auto met = [](const Rank& other) { return other.met; };
+    if (mpi_.is_sure || std::any_of(ranks_.begin(), ranks_.end(), met)) say_alone(rank.task);
+  }
   // Ranks that wait for a dead one wait for ever.
   if (!rank.in_mpi || (end.started && result.is_success())) return;
   wire::FromPart abort;
@@ -287,6 +366,8 @@ void StepPart::settle() {
   if (over_ || alive_ranks_ > 0 || open_pipes_ > 0 || (!started_ && !error_)) return;
   over_ = true;
   if (pmix_) pmix_->close();
+  if (pmi_) pmi_->close();
+  pmi_rank_ends_.clear();
   pmix_server_end_.reset();
   if (patience_) world_.loop.cancel(*std::exchange(patience_, std::nullopt));
   wire::FromPart message;
@@ -440,7 +521,6 @@ void StepPart::write_input(Rank& rank) {
     if (errno == EINTR) continue;
     if (errno == EAGAIN) {
       if (!rank.writable) {
-        // ranks_ does not change any more.
         rank.writable = world_.loop.watch_writable(fd, [this, it = &rank] { on_writable(*it); });
       }
       return;
@@ -486,9 +566,6 @@ void StepPart::on_pmix_ready(wire::PmixReady ready) {
     environments.push_back({rank.rank(), {rank.env().begin(), rank.env().end()}});
   }
   start_ranks(environments);
-  for (const auto& [place, message] : std::exchange(early_exchange_, {})) {
-    on_exchange(place, message);
-  }
 }
 
 void StepPart::on_pmix_exchange(wire::FromPmix message) {
@@ -505,14 +582,31 @@ void StepPart::on_pmix_abort(wire::PmixAbort abort) {
 void StepPart::on_pmix_rank_state(wire::PmixRankState state) {
   for (Rank& rank : ranks_) {
     if (rank.task != state.rank()) continue;
-    if (state.connected()) rank.in_mpi = true;
+    if (state.connected()) rank.in_mpi = rank.met = true;
     if (state.finalized()) rank.in_mpi = false;
   }
+  if (!state.connected()) return;
+  pmi_rank_ends_.clear();  // all have been started: they have their own
+  // This one waits for it for ever.
+  if (ended_alone_ && !mpi_.is_sure) say_alone(*std::exchange(ended_alone_, std::nullopt));
 }
 
 void StepPart::on_pmix_closed(const Error& why) {
   if (over_ || (started_ && alive_ranks_ == 0)) return;
   fail(why.with_context("pmix server"));
+  end_unheard();
+}
+
+// Nobody will say more of these; the server's end is the reason by now.
+void StepPart::end_unheard() {
+  for (const containers::ProgramEnd& end : std::exchange(unheard_, {})) {
+    for (Rank& rank : ranks_) {
+      if (rank.program == end.id && rank.alive) {
+        rank.met = true;
+        end_rank(rank, end);
+      }
+    }
+  }
 }
 
 void StepPart::on_exchange(std::uint32_t from_place, const wire::Peer& message) {
@@ -535,9 +629,46 @@ void StepPart::exchange(ExchangeActions actions) {
     if (const auto* tell = std::get_if<exchange_action::TellPeer>(&action)) {
       tell_(tell->node_index, tell->message);
     } else if (const auto* answer = std::get_if<exchange_action::TellPmix>(&action)) {
-      if (pmix_) pmix_->send(answer->message);
+      const wire::ToPmix& message = answer->message;
+      if (pmi_ && message.has_fence_done() && message.fence_done().id() >= kFirstPmiFence) {
+        pmi_->on_fence_done(message.fence_done());
+      } else if (pmix_) {
+        pmix_->send(message);
+      }
+    } else if (const auto* told = std::get_if<exchange_action::SignalRanks>(&action)) {
+      for (const Rank& rank : ranks_) {
+        const bool is_meant = told->all || std::find(told->ranks.begin(), told->ranks.end(),
+                                                     rank.task) != told->ranks.end();
+        if (is_meant && rank.alive) world_.runtime.signal(told->number, rank.program);
+      }
+    } else if (const auto* spawned = std::get_if<exchange_action::StartRanks>(&action)) {
+      start_spawned(*spawned);
     }
   }
+}
+
+void StepPart::start_spawned(const exchange_action::StartRanks& spawned) {
+  if (over_ || !started_ || error_) return;
+  std::vector<containers::ProgramRequest> programs =
+      plan_spawned_in_part(world_.order, world_.facts, world_.sandbox, step_, start_,
+                           {.mode = mpi_.mode, .name = meeting_}, spawned);
+  for (std::size_t i = 0; i < programs.size(); ++i) {
+    Rank& rank = ranks_.emplace_back();
+    rank.task = spawned.ranks[i].rank();
+    rank.program = programs[i].id = world_.next_program_id();
+    rank.input_ends = true;
+    if (Result<void> made = make_streams(programs[i], rank); !made) {
+      rank.alive = false;
+      return fail(made.error());
+    }
+  }
+  alive_ranks_ += programs.size();
+  world_.count_programs(static_cast<int>(programs.size()));
+  world_.runtime.start(std::move(programs),
+                       [this, alive = alive_](const containers::ProgramEnd& end) {
+                         if (*alive) on_program_end(end);
+                       });
+  watch_pipes();
 }
 
 }  // namespace gangway::executor

@@ -23,6 +23,9 @@
 #include "containers/runtime.hpp"
 #include "executor/gang_exchange.hpp"
 #include "executor/launch_plan.hpp"
+#include "executor/mpi_choice.hpp"
+#include "executor/mpi_plan.hpp"
+#include "executor/pmi_service.hpp"
 #include "executor/pmix_link.hpp"
 #include "executor/step_machine.hpp"
 #include "queues/io/event_loop.hpp"
@@ -81,6 +84,7 @@ class StepPart final : private PmixHandler {
     std::uint32_t program = 0;  // its id in the sandbox
     bool alive = true;
     bool in_mpi = false;  // between MPI_Init and MPI_Finalize: others wait for it
+    bool met = false;     // it has been in MPI_Init
     Fd input;
     std::string pending;  // for its input
     bool input_ends = false;
@@ -91,16 +95,25 @@ class StepPart final : private PmixHandler {
   void on_pmix_exchange(wire::FromPmix message) override;
   void on_pmix_abort(wire::PmixAbort abort) override;
   void on_pmix_rank_state(wire::PmixRankState state) override;
+  void on_pmix_synced() override;
   void on_pmix_closed(const Error& why) override;
 
-  void start_pmix();
+  void choose_mpi_mode();
+  void start_mpi(const MpiChoice& choice);
+  void start_pmix(const RankMap& map);
   void start_ranks(const std::vector<RankEnvironment>& environments);
   [[nodiscard]] Result<void> make_streams(containers::ProgramRequest& program, Rank& rank);
   void on_terminal(int socket);
   void on_program_end(const containers::ProgramEnd& end);
+  [[nodiscard]] bool must_be_asked(const Rank& rank, const containers::ProgramEnd& end) const;
+  void end_rank(Rank& rank, const containers::ProgramEnd& end);
   void say_ended(const Rank& rank, const containers::ProgramEnd& end);
+  [[nodiscard]] bool is_alone(const Rank& rank) const;
+  void say_alone(std::uint32_t task);
+  void end_unheard();
   void fail(const Error& why);
   void exchange(ExchangeActions actions);
+  void start_spawned(const exchange_action::StartRanks& spawned);
 
   void add_pipe(std::uint32_t task, std::uint32_t stream, Fd fd);
   void read_pipe(std::size_t index);
@@ -121,7 +134,7 @@ class StepPart final : private PmixHandler {
   std::function<void(std::uint32_t, const wire::Peer&)> tell_;
   wire::PartStart start_;
   StepDescriptors descriptors_;
-  std::vector<Rank> ranks_;
+  std::deque<Rank> ranks_;  // grows at the end only: callbacks know their rank by its address
   std::size_t alive_ranks_ = 0;
   std::vector<std::unique_ptr<Pipe>> pipes_;
   std::size_t open_pipes_ = 0;
@@ -139,7 +152,13 @@ class StepPart final : private PmixHandler {
   int terminal_ = -1;  // of pipes_[0]
   std::optional<wire::TerminalSize> size_;
 
+  MpiChoice mpi_;
+  std::string meeting_;                       // the name of the ranks' key value space
+  std::optional<std::uint32_t> ended_alone_;  // the first that came through without the others
   std::unique_ptr<PmixLink> pmix_;
+  std::unique_ptr<PmiService> pmi_;
+  std::vector<Fd> pmi_rank_ends_;               // until the programs have them
+  std::deque<containers::ProgramEnd> unheard_;  // ends that wait for a sync
   Fd pmix_server_end_;
   std::optional<std::uint32_t> pmix_program_;
   std::optional<GangExchange> exchange_;

@@ -25,7 +25,8 @@ Environment part_environment(const StepOrder& order,
                              const LaunchFacts& facts,
                              const containers::SandboxReady& sandbox,
                              std::uint32_t step,
-                             const wire::PartStart& start) {
+                             const wire::PartStart& start,
+                             const Meeting& meeting) {
   const wire::StepRun& run = start.run();
   Environment env = plan_environment(order, facts, sandbox);
   if (!run.job_env()) {
@@ -63,6 +64,8 @@ Environment part_environment(const StepOrder& order,
   env.set("SLURM_TASKS_PER_NODE", tasks_per_node);
   if (run.cpus_per_task() > 0) set_both(env, "CPUS_PER_TASK", cat(run.cpus_per_task()));
   set_both(env, "NODEID", cat(start.place()));
+  plan_mpi_environment(env, facts, meeting.mode, static_cast<std::size_t>(start.ranks_size()),
+                       static_cast<std::size_t>(start.cores_size()));
   return env;
 }
 
@@ -106,10 +109,70 @@ std::vector<std::vector<int>> bind(const LaunchFacts& facts, const wire::PartSta
   return sets;
 }
 
+std::string directory_of(const StepOrder& order,
+                         const containers::SandboxReady& sandbox,
+                         const wire::StepRun& run) {
+  return run.workdir().empty() ? plan_directory(order, sandbox) : run.workdir();
+}
+
+// A file that the step names for this rank; "" if it names none.
+std::string path_of(const StepOrder& order,
+                    const LaunchFacts& facts,
+                    std::uint32_t step,
+                    const wire::PartStart& start,
+                    const std::string& directory,
+                    std::int32_t task,
+                    std::string_view text) {
+  const PatternFacts pattern{.key = order.key,
+                             .restarts = order.attempt - 1,
+                             .job_name = order.spec.name,
+                             .user = facts.user.name,
+                             .node = facts.node.value,
+                             .node_index = start.place(),
+                             .task = task,
+                             .batch = false,
+                             .step = step};
+  const std::string name = expand_pattern(text, pattern);
+  return name.empty() || name.front() == '/' ? name : cat(directory, '/', name);
+}
+
+void set_outputs(containers::ProgramRequest& program,
+                 const StepOrder& order,
+                 const LaunchFacts& facts,
+                 std::uint32_t step,
+                 const wire::PartStart& start,
+                 const std::string& directory,
+                 std::int32_t task) {
+  const wire::StepRun& run = start.run();
+  const auto file = [&](std::string_view text) {
+    return containers::ProgramOutput{
+        .path = path_of(order, facts, step, start, directory, task, text),
+        .truncate = !run.append()};
+  };
+  if (!run.out().empty()) program.out = file(run.out());
+  if (!run.err().empty()) program.err = file(run.err());
+}
+
 }  // namespace
 
-bool uses_pmix(const wire::StepRun& run) {
-  return run.mpi() == static_cast<std::uint32_t>(MpiMode::Pmix);
+std::vector<containers::ProgramRequest> plan_spawned_in_part(
+    const StepOrder& order,
+    const LaunchFacts& facts,
+    const containers::SandboxReady& sandbox,
+    std::uint32_t step,
+    const wire::PartStart& start,
+    const Meeting& meeting,
+    const exchange_action::StartRanks& spawned) {
+  const std::string directory = directory_of(order, sandbox, start.run());
+  std::vector<containers::ProgramRequest> programs =
+      plan_world(part_environment(order, facts, sandbox, step, start, meeting), directory,
+                 start.run().umask(), spawned.world, spawned.ranks);
+  for (std::size_t i = 0; i < programs.size(); ++i) {
+    programs[i].host_files = start.run().host_files();
+    set_outputs(programs[i], order, facts, step, start, directory,
+                static_cast<std::int32_t>(spawned.ranks[i].rank()));
+  }
+  return programs;
 }
 
 PartPlan plan_part(const StepOrder& order,
@@ -117,16 +180,12 @@ PartPlan plan_part(const StepOrder& order,
                    const containers::SandboxReady& sandbox,
                    std::uint32_t step,
                    const wire::PartStart& start,
+                   const Meeting& meeting,
                    const std::vector<RankEnvironment>& ranks) {
   const wire::StepRun& run = start.run();
-  Environment of_part = part_environment(order, facts, sandbox, step, start);
-  if (uses_pmix(run)) {
-    plan_open_mpi_defaults(of_part, facts, static_cast<std::size_t>(start.ranks_size()),
-                           static_cast<std::size_t>(start.cores_size()));
-  }
+  const Environment of_part = part_environment(order, facts, sandbox, step, start, meeting);
   const std::vector<std::vector<int>> sets = bind(facts, start);
-  const std::string directory =
-      run.workdir().empty() ? plan_directory(order, sandbox) : run.workdir();
+  const std::string directory = directory_of(order, sandbox, run);
   const auto is_usable = [&](const std::vector<int>& set) {
     return !facts.shared_machine &&
            (facts.usable_cores.empty() || std::all_of(set.begin(), set.end(), [&](int core) {
@@ -153,6 +212,9 @@ PartPlan plan_part(const StepOrder& order,
     for (const RankEnvironment& one : ranks) {
       if (one.rank == rank.rank()) env.set_all(one.env);
     }
+    if (offers_pmi(meeting.mode)) {
+      plan_pmi_variables(env, meeting.name, rank.rank(), start.tasks());
+    }
     containers::ProgramRequest program;
     program.argv = argv_of(order, sandbox, run, rank.program());
     program.env = env.strings();
@@ -160,24 +222,9 @@ PartPlan plan_part(const StepOrder& order,
     program.umask = static_cast<mode_t>(run.umask() & 0777);
     if (is_usable(set)) program.cores = set;
     program.host_files = run.host_files();
-    const PatternFacts pattern{.key = order.key,
-                               .restarts = order.attempt - 1,
-                               .job_name = order.spec.name,
-                               .user = facts.user.name,
-                               .node = facts.node.value,
-                               .node_index = start.place(),
-                               .task = static_cast<std::int32_t>(rank.rank()),
-                               .batch = false,
-                               .step = step};
-    const auto path = [&](std::string_view text) {
-      const std::string name = expand_pattern(text, pattern);
-      return name.empty() || name.front() == '/' ? name : cat(directory, '/', name);
-    };
-    program.stdin_path = path(run.in());
-    if (!run.out().empty()) program.out = {.path = path(run.out()), .truncate = !run.append()};
-    if (!run.err().empty()) {
-      program.err = containers::ProgramOutput{.path = path(run.err()), .truncate = !run.append()};
-    }
+    const auto task = static_cast<std::int32_t>(rank.rank());
+    program.stdin_path = path_of(order, facts, step, start, directory, task, run.in());
+    set_outputs(program, order, facts, step, start, directory, task);
     plan.programs.push_back(std::move(program));
     plan.bindings.push_back(cat("task ", rank.rank(), " on ", facts.node.value, ": cores ", cpus,
                                 set.empty() ? " (not bound)" : ""));
@@ -185,27 +232,36 @@ PartPlan plan_part(const StepOrder& order,
   return plan;
 }
 
-Result<wire::PmixSetup> plan_step_pmix(const StepOrder& order,
-                                       const LaunchFacts& facts,
-                                       std::uint32_t step,
-                                       const wire::PartStart& start) {
-  wire::PmixSetup setup = plan_pmix_setup(order, facts);
-  setup.set_name_space(cat(setup.name_space(), ".", step));
-  setup.clear_nodes();
-  setup.clear_ranks_of_node();
+Result<RankMap> ranks_of_step(const StepOrder& order,
+                              std::uint32_t step,
+                              const wire::PartStart& start) {
+  RankMap map;
+  map.name = cat("gangway.", to_string(order.key), ".", order.attempt, ".", step);
+  std::uint32_t cores = 0;
   for (int i = 0; i < start.nodes_size(); ++i) {
-    setup.add_nodes(start.nodes(i));
-    const std::string& ranks = start.ranks_of_node(i);
-    if (ranks.find(',') != std::string::npos) {
+    const std::string& text = start.ranks_of_node(i);
+    const std::size_t dash = text.find('-');
+    const auto first = parse_integer<std::uint32_t>(text.substr(0, dash));
+    const auto last =
+        dash == std::string::npos ? first : parse_integer<std::uint32_t>(text.substr(dash + 1));
+    if (!first || !last || *last < *first) {
       return Error(ErrorKind::Unsupported,
                    "ranks of MPI must follow each other on a node: use --distribution=block, or "
                    "--mpi=none");
     }
-    setup.add_ranks_of_node(ranks);
+    const auto& shares = order.allocation.shares;
+    const std::uint32_t index = start.node_indices(i);
+    const auto here = index < shares.size()
+                          ? static_cast<std::uint32_t>(shares[index].resources.cores)
+                          : std::uint32_t{0};
+    map.nodes.push_back(
+        {.name = start.nodes(i), .ranks = {*first, *last - *first + 1}, .cores = here});
+    cores += here;
   }
-  setup.set_node_index(start.place());
-  setup.set_tasks(start.tasks());
-  return setup;
+  map.self = start.place();
+  map.tasks = start.tasks();
+  map.universe = std::max(cores, map.tasks);
+  return map;
 }
 
 containers::ProgramRequest plan_step_pmix_server(const LaunchFacts& facts, int inherit_fd) {

@@ -365,7 +365,7 @@ std::optional<Outcome> Controller::Impl::deciding_outcome(const Job& job,
     return std::nullopt;  // the others only hold their sandboxes ready
   }
   // Ranks that wait for a dead one wait for ever; other tasks have nothing to do with each other.
-  if (job.spec->mpi == MpiMode::Pmix && !outcome.is_success()) return outcome;
+  if (job.spec->mpi != MpiMode::None && !outcome.is_success()) return outcome;
   if (gang.over < gang.parts.size()) return std::nullopt;
   const Outcome* worst = nullptr;
   for (const Part& part : gang.parts) {

@@ -358,10 +358,11 @@ Result<JobSpec> make_spec(JobDraft& draft, const ProgramText& program, const Sur
   spec.script = program.script;
   spec.argv = program.argv;
   const bool is_command = program.script.empty();
-  if (is_command && (spec.total_tasks() > 1 || draft.mpi == MpiMode::Pmix)) {
+  const bool wants_mpi = draft.mpi.value_or(MpiMode::None) != MpiMode::None;
+  if (is_command && (spec.total_tasks() > 1 || wants_mpi)) {
     spec.launch = LaunchMode::Tasks;
-    spec.mpi = draft.mpi.value_or(MpiMode::Pmix);
-  } else if (!is_command && draft.mpi == MpiMode::Pmix) {
+    spec.mpi = draft.mpi.value_or(MpiMode::Auto);
+  } else if (!is_command && wants_mpi) {
     draft.warnings.emplace_back(
         "--mpi has no effect on a script, which is started once; it is for: jsubmit -- COMMAND");
   }

@@ -56,7 +56,8 @@ How:
   -o, --output FILE        standard output to a file; with %t, %n or %N one for each task or node
   -e, --error FILE         standard error                    --open-mode append|truncate
       --pty                task 0 gets a terminal
-      --mpi pmix|none      how tasks find each other; default: as the program needs it
+      --mpi TYPE           how tasks find each other: auto (by what the program links), pmix,
+                           pmi2, pmi1 or none
       --multi-prog         lines of RANKS PROGRAM ARGUMENTS; %t is the rank, %o its place in RANKS
   -K, --kill-on-bad-exit   a task that fails ends the others
   -W, --wait SECONDS       ends the others so long after the first end
@@ -283,27 +284,32 @@ Mpi look_for_mpi(const std::string& name) {
   return Mpi::Perhaps;
 }
 
+// Whoever starts the ranks looks at what they link. A step of one task has nobody to find; it is
+// looked at only if it is one of MPI, which may want to spawn.
 Result<void> set_mpi(StepRequest& request, bool inside) {
-  const std::string mpi = request.mpi.value_or("auto");
-  if (mpi == "none") {
-    request.run.set_mpi(static_cast<std::uint32_t>(MpiMode::None));
-  } else if (mpi == "pmix" || mpi.starts_with("pmix_v")) {
-    request.run.set_mpi(static_cast<std::uint32_t>(MpiMode::Pmix));
-  } else if (mpi == "auto") {
+  const std::string asked = request.mpi.value_or("auto");
+  std::optional<MpiMode> mode;
+  for (const MpiMode known :
+       {MpiMode::Auto, MpiMode::Pmix, MpiMode::Pmi2, MpiMode::Pmi1, MpiMode::None}) {
+    if (asked == to_string(known)) mode = known;
+  }
+  if (asked.starts_with("pmix_v")) mode = MpiMode::Pmix;
+  if (!mode) {
+    return Error(ErrorKind::Invalid, cat("option --mpi: \"", asked,
+                                         "\" is no way to start MPI programs; there are auto, "
+                                         "pmix, pmi2, pmi1 and none"));
+  }
+  const bool alone = request.pty || request.run.tasks() == 1 ||
+                     (request.run.tasks() == 0 && environment("SLURM_NTASKS") == "1");
+  if (*mode == MpiMode::Auto && alone) {
     Mpi found = Mpi::No;
     for (const wire::StepProgram& program : request.run.programs()) {
       const Mpi one = !inside ? Mpi::Perhaps : look_for_mpi(program.argv(0));
       found = std::max(found, one);
     }
-    const bool alone = request.pty || request.run.tasks() == 1 ||
-                       (request.run.tasks() == 0 && environment("SLURM_NTASKS") == "1");
-    const bool use = found == Mpi::Yes || (found == Mpi::Perhaps && !alone);
-    request.run.set_mpi(static_cast<std::uint32_t>(use ? MpiMode::Pmix : MpiMode::None));
-  } else {
-    return Error(ErrorKind::Invalid, cat("option --mpi: \"", mpi,
-                                         "\" is no way to start MPI programs; there are pmix and "
-                                         "none"));
+    if (found != Mpi::Yes) mode = MpiMode::None;
   }
+  request.run.set_mpi(static_cast<std::uint32_t>(*mode));
   return {};
 }
 

@@ -43,7 +43,8 @@ constexpr std::string_view kHelp =
       --entrypoint PROG    instead of the image's entry point
       --workdir DIR        start here inside the image     --read-only
       --user self|image|root  who you are inside        --network host|none
-      --mpi pmix|none      how tasks find each other; default pmix for more than one
+      --mpi TYPE           how tasks find each other: auto (for more than one task; by what the
+                           program links), pmix, pmi2, pmi1 or none
   -W, --wait               wait for the end and exit with the job's code
       --parsable           print the id alone
       --test-only          check everything, say when it would start, submit nothing

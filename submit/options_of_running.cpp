@@ -22,13 +22,16 @@ Applied set_open_mode(Draft& draft, const Given& given) {
 
 Applied set_mpi(Draft& draft, const Given& given) {
   const std::string_view type = given.text();
-  if (type == "none") {
-    draft.mpi = MpiMode::None;
-  } else if (type == "pmix" || type.starts_with("pmix_v")) {
-    draft.mpi = MpiMode::Pmix;
-  } else {
-    return bad(given, "a way to start MPI programs; there are pmix and none");
+  for (const MpiMode mode :
+       {MpiMode::Auto, MpiMode::Pmix, MpiMode::Pmi2, MpiMode::Pmi1, MpiMode::None}) {
+    if (type != to_string(mode)) continue;
+    draft.mpi = mode;
+    return {};
   }
+  if (!type.starts_with("pmix_v")) {
+    return bad(given, "a way to start MPI programs; there are auto, pmix, pmi2, pmi1 and none");
+  }
+  draft.mpi = MpiMode::Pmix;
   return {};
 }
 
@@ -139,7 +142,7 @@ constexpr auto kOptions = std::to_array<JobOption>({
      set_flag<&Draft::read_only>},
     {{"user", 0, kValue, "self|image|root", "who you are inside the image"}, set_user},
     {{"network", 0, kValue, "host|none", "which network there is"}, set_network},
-    {{"mpi", 0, kValue, "pmix|none", "how tasks find each other"}, set_mpi},
+    {{"mpi", 0, kValue, "auto|pmix|pmi2|pmi1|none", "how tasks find each other"}, set_mpi},
     {{"output", 'o', kValue, "FILE", "standard output; default job-%j.out"},
      set_word<&Draft::output>},
     {{"error", 'e', kValue, "FILE", "standard error; default: with the output"},

@@ -56,7 +56,7 @@ struct Library {
 const std::vector<Library> kLibraries = {
     {R"(archive(_entry)?\.h)", R"(containers/(archive_reader|build/layer_writer)\.cpp)"},
     {R"(sqlite3\.h)", R"(queues/store/sqlite(_[a-z]+)?\.cpp)"},
-    {R"(pmix.*\.h)", R"(executor/pmix_server.*)"},
+    {R"(pmix.*\.h)", R"(executor/pmix_(server|callbacks).*)"},
     {R"(openssl/.*)", R"(queues/base/digest\.cpp)"},
     {R"(zlib\.h)", R"(scheduler/jsim/trace_file\.cpp)"},
     {R"(seccomp\.h)", R"(containers/.*)"},

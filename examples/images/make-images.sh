@@ -4,6 +4,8 @@
 #   busybox   one static program and its names
 #   mpi       Debian's Open MPI run-time libraries, a shell, and our example programs in /opt; nothing
 #             that starts ranks by itself (no mpirun, orted, prte, ssh): that is the scheduler's work
+#   launchers  the libraries of mpi, and of MPICH, with the programs of both that start ranks (mpirun,
+#             mpiexec.hydra) beside them: for tests of those. As NAME.tar alone
 #
 # Each comes as OUTDIR/NAME (OCI layout, gzip), NAME-zstd (OCI layout, zstd), NAME.tar
 # (oci-archive, gzip) and NAME.docker.tar (docker-archive), all with the tag "latest".
@@ -38,7 +40,7 @@ flock 9
 
 inputs=$({ cat "$0" "$examples"/*/*.c "$examples"/*/*.h
            echo "$SOURCE_DATE_EPOCH"
-           dpkg-query -W -f '${Package} ${Version}\n' busybox-static libc6 libopenmpi3 zlib1g 2>&1 || true
+           dpkg-query -W -f '${Package} ${Version}\n' busybox-static libc6 libmpich12 libopenmpi3 zlib1g 2>&1 || true
          } | sha256sum | cut -d' ' -f1)
 if [ "$(cat "$out/.made-from" 2>/dev/null || true)" = "$inputs" ]; then
   say "up to date in $out"
@@ -241,6 +243,27 @@ if [ "$(id -u)" -eq 0 ]; then
       "/opt/${program#"$work/try/opt/"}" >"$work/list"
     ! grep 'not found' "$work/list" >&2 || die "the mpi image lacks libraries of ${program##*/}"
   done
+fi
+
+# ---- launchers: a layer of a few more packages --------------------------------------------------------
+
+root=$work/launchers
+mkdir -p "$root" "$work/packages"
+if (cd "$work/packages" && apt-get -q download libmpich12 libslurm38 mpich openmpi-bin >/dev/null 2>&1); then
+  for package in "$work"/packages/*.deb; do dpkg-deb -x "$package" "$root"; done
+  rm -rf "$root/usr/share" "$root/usr/lib/mime" "$root/usr/include"
+  ln -s mpirun.openmpi "$root/usr/bin/mpirun"
+  accounts "$root"
+  mkdir -p "$root/etc/openmpi"
+  cp "$work/programs/etc/openmpi/openmpi-mca-params.conf" "$root/etc/openmpi/"
+  pack "$root" "$work/launchers.tar"
+  config '"Env":["PATH=/usr/local/bin:/usr/bin:/bin"],"Cmd":["/bin/bash"]' \
+    "$work/debian.tar" "$work/launchers.tar" >"$work/launchers.config"
+  layout "$work/new/launchers" gzip "$work/launchers.config" "$work/debian.tar" "$work/launchers.tar"
+  pack "$work/new/launchers" "$out/launchers.tar"
+  say "launchers: $(du -sk "$out/launchers.tar" | cut -f1) KiB packed"
+else
+  say "launchers: apt-get download does not answer; without them some tests skip"
 fi
 
 image mpi '"Env":["PATH=/usr/local/bin:/usr/bin:/bin:/opt/heat:/opt/mpi_ring"],"Cmd":["/bin/bash"]' \

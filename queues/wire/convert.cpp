@@ -539,7 +539,7 @@ Result<gangway::JobSpec> from_wire(const JobSpec& m) {
                  to_optional_time(m.has_not_before_ns(), m.not_before_ns(), "not_before_ns"));
   GANGWAY_ASSIGN(spec.components, get_components(m));
   GANGWAY_ASSIGN(spec.launch, to_enum(m.launch(), LaunchMode::Tasks, "launch"));
-  GANGWAY_ASSIGN(spec.mpi, to_enum(m.mpi(), MpiMode::Pmix, "mpi"));
+  GANGWAY_ASSIGN(spec.mpi, to_enum(m.mpi(), MpiMode::Auto, "mpi"));
   spec.script = m.script();
   spec.argv = get_strings(m.argv());
   spec.env = get_strings(m.env());

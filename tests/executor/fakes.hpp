@@ -190,7 +190,10 @@ class FakePmixLink final : public PmixLink {
  public:
   FakePmixLink(FakePmix& pmix, PmixHandler& handler) : pmix_(pmix) { pmix_.handler = &handler; }
   Result<Fd> open() override { return Fd(); }
-  void send(const wire::ToPmix& message) override { pmix_.heard.push_back(message); }
+  void send(const wire::ToPmix& message) override {
+    pmix_.heard.push_back(message);
+    if (message.has_sync()) pmix_.handler->on_pmix_synced();
+  }
   void close() override { pmix_.closed = true; }
 
  private:

@@ -82,6 +82,7 @@ class Gang {
   const FenceTree& tree(std::uint32_t node) const { return trees_[node]; }
   int depth_max() const { return depth_max_; }
   int sent() const { return sent_; }
+  int sent_max() const { return sent_max_; }  // by one node
 
  private:
   struct Message {
@@ -97,6 +98,7 @@ class Gang {
       }
       FenceSend& send = std::get<FenceSend>(action);
       ++sent_;
+      sent_max_ = std::max(sent_max_, ++sent_by_[node]);
       depth_max_ = std::max(depth_max_, depth + 1);
       if (!lost_[send.node_index]) {
         links_[{node, send.node_index}].push_back({std::move(send.message), depth + 1});
@@ -104,6 +106,8 @@ class Gang {
     }
   }
 
+  int sent_max_ = 0;
+  std::map<std::uint32_t, int> sent_by_;
   std::vector<FenceTree> trees_;
   std::vector<bool> lost_;
   std::vector<std::vector<FenceComplete>> done_;
@@ -153,6 +157,20 @@ TEST(FenceTree, NobodyIsDoneBeforeTheLastHasArrived) {
   }
   gang.deliver_all(rng);
   for (std::uint32_t node = 0; node < 20; ++node) EXPECT_EQ(gang.done(node).size(), 1u);
+}
+
+TEST(FenceTree, NoNodeSaysMoreThanAFewTimesHoweverManyThereAre) {
+  Rng rng(3);
+  for (const std::uint32_t nodes : {2u, 8u, 64u, 500u, 1000u}) {
+    Gang gang(block_ranks(nodes, 1), 8);
+    for (std::uint32_t node = 0; node < nodes; ++node) gang.arrive(node, whole_fence(1, "x"));
+    gang.deliver_all(rng);
+    EXPECT_EQ(gang.done(nodes - 1)[0].status, kPmixSuccess);
+    EXPECT_LE(gang.sent_max(), 1 + 8) << nodes;  // up to the parent, down to the children
+    int levels = 1;
+    for (std::uint64_t reach = 1, width = 1; reach < nodes; reach += width) width *= 8, ++levels;
+    EXPECT_LE(gang.depth_max(), 2 * (levels - 1)) << nodes;
+  }
 }
 
 TEST(FenceTree, DepthIsLogarithmicAndMessagesAreLinear) {

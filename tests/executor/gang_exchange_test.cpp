@@ -8,7 +8,7 @@ namespace {
 using exchange_action::TellPeer;
 using exchange_action::TellPmix;
 
-const std::vector<RankRange> kTwoNodes{{0, 2}, {2, 2}};
+const std::vector<ExchangeNode> kTwoNodes{{"n01", {0, 2}, 2}, {"n02", {2, 2}, 2}};
 
 wire::FromPmix question(std::uint64_t id, std::uint32_t rank) {
   wire::FromPmix message;
@@ -70,7 +70,7 @@ TEST(GangExchange, APeersQuestionForARankOfAnotherNodeIsRefused) {
 }
 
 TEST(GangExchange, AnAnswerNobodyAskedForIsIgnored) {
-  GangExchange exchange(0, {{0, 2}, {2, 2}, {4, 2}});
+  GangExchange exchange(0, {{"a", {0, 2}, 2}, {"b", {2, 2}, 2}, {"c", {4, 2}, 2}});
   EXPECT_FALSE(exchange.on_pmix(question(1, 2)).empty());  // to node 1
   wire::Peer forged;
   forged.mutable_modex_answer()->set_id(1);

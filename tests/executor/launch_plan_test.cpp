@@ -5,6 +5,8 @@
 #include <algorithm>
 
 #include "executor/environment.hpp"
+#include "executor/mpi_plan.hpp"
+#include "queues/base/text.hpp"
 
 namespace gangway::executor {
 namespace {
@@ -144,12 +146,14 @@ env: SLURM_SUBMIT_DIR=/home/alice/run
 env: JOB_RESTART_COUNT=0
 env: SLURM_RESTART_COUNT=0
 env: SLURM_JOB_PARTITION=batch
+env: JOB_MPI=pmix
+env: OMPI_MCA_pml=ob1
+env: OMPI_MCA_btl=self,vader,tcp
+env: OMPI_MCA_osc=^ucx
+env: OMPI_MCA_btl_tcp_if_include=10.77.0.0/24
 env: OMPI_MCA_schizo=^orte
 env: OMPI_MCA_hwloc_base_binding_policy=none
 env: OMPI_MCA_orte_externally_bound=1
-env: OMPI_MCA_pml=ob1
-env: OMPI_MCA_btl=self,vader,tcp
-env: OMPI_MCA_btl_tcp_if_include=10.77.0.0/24
 env: SLURM_STEP_ID=0
 env: SLURM_STEPID=0
 env: PWD=/home/alice/run
@@ -196,10 +200,44 @@ TEST(LaunchPlan, WithoutAnImageTheJobKeepsItsPath) {
   EXPECT_EQ(value(program, "LD_LIBRARY_PATH"), "/opt/host/lib");
   EXPECT_EQ(value(program, "IMAGE"), "(not set)");
 }
+TEST(LaunchPlan, RanksOfMpichFindTheirLine) {
+  StepOrder order = mpi_order();
+  order.spec.mpi = MpiMode::Pmi1;
+  const auto program = plan_programs(order, facts(), ready(), {})[1];
+  EXPECT_EQ(value(program, "PMI_FD"), "3");
+  EXPECT_EQ(value(program, "PMI_RANK"), "3");
+  EXPECT_EQ(value(program, "PMI_SIZE"), cat(order.spec.total_tasks()));
+  EXPECT_EQ(value(program, "OMPI_MCA_schizo"), "(not set)");
+  order.spec.mpi = MpiMode::None;
+  EXPECT_EQ(value(plan_programs(order, facts(), ready(), {})[1], "PMI_FD"), "(not set)");
+}
+TEST(LaunchPlan, SpawnedRanksHaveTheirApplicationsEnvironmentAndNumbersOfTheirOwn) {
+  wire::PmixWorld world;
+  world.set_first(8);
+  world.set_count(2);
+  wire::PmixApp& app = *world.add_apps();
+  app.add_argv("./child");
+  app.add_argv("x");
+  app.add_env("OMPI_PARENT_PORT=1");
+  app.add_env("PMIX_RANK=7");  // the parent's
+  app.set_count(2);
+  wire::RankEnv rank;
+  rank.set_rank(9);
+  rank.add_env("PMIX_RANK=1");
+  const auto programs = plan_spawned(mpi_order(), facts(), ready(), world, {rank});
+  ASSERT_EQ(programs.size(), 1U);
+  EXPECT_EQ(programs[0].argv, (std::vector<std::string>{"./child", "x"}));
+  EXPECT_EQ(value(programs[0], "OMPI_PARENT_PORT"), "1");
+  EXPECT_EQ(value(programs[0], "PMIX_RANK"), "1");
+  EXPECT_EQ(value(programs[0], "JOB_PROCID"), "1");
+  EXPECT_EQ(task_of_program(mpi_order(), programs[0].id), 9U);
+  EXPECT_EQ(program_of_rank(mpi_order(), 9), programs[0].id);
+}
 TEST(LaunchPlan, TheUsersSettingsAreNeverOverridden) {
   StepOrder order = mpi_order();
   const std::vector<std::string> settings{"OMPI_MCA_pml=ucx",
                                           "OMPI_MCA_btl=^tcp",
+                                          "OMPI_MCA_osc=rdma",
                                           "OMPI_MCA_schizo=slurm",
                                           "OMPI_MCA_hwloc_base_binding_policy=core",
                                           "OMPI_MCA_orte_externally_bound=0",
@@ -515,7 +553,7 @@ TEST(LaunchPlan, AppendingTruncatesNothing) {
 TEST(LaunchPlan, ThePmixServerKnowsTheWholeGang) {
   LaunchFacts known = facts();
   known.gang_token = "0badcafe";
-  const wire::PmixSetup setup = plan_pmix_setup(mpi_order(), known);
+  const wire::PmixSetup setup = plan_pmix_setup(ranks_of_job(mpi_order()), known);
   EXPECT_EQ(setup.name_space(), "gangway.42.1.0badcafe");
   ASSERT_EQ(setup.nodes_size(), 4);
   EXPECT_EQ(setup.nodes(3), "n3");

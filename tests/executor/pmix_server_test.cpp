@@ -202,15 +202,16 @@ class Gang {
   std::vector<std::string> more_env_;
 };
 
-std::vector<RankRange> ranges() {
-  return {{0, Gang::kRanksPerNode}, {Gang::kRanksPerNode, Gang::kRanksPerNode}};
+std::vector<ExchangeNode> exchange_nodes() {
+  return {{"n01", {0, Gang::kRanksPerNode}, 2},
+          {"n02", {Gang::kRanksPerNode, Gang::kRanksPerNode}, 2}};
 }
 
 Node::Node(Gang& the_gang, std::uint32_t the_index)
     : gang(the_gang),
       index(the_index),
       link(make_pmix_link(the_gang.loop, *this)),
-      exchange(the_index, ranges()) {
+      exchange(the_index, exchange_nodes()) {
   const fs::path temporary = gang.directory / cat("server", index);
   fs::create_directory(temporary);
   Result<Fd> end = link->open();
@@ -262,8 +263,8 @@ void Node::carry_out(ExchangeActions actions) {
   for (ExchangeAction& action : actions) {
     if (const auto* tell = std::get_if<exchange_action::TellPmix>(&action)) {
       link->send(tell->message);
-    } else {
-      const auto& to = std::get<exchange_action::TellPeer>(action);
+    } else if (const auto* tell_peer = std::get_if<exchange_action::TellPeer>(&action)) {
+      const auto& to = *tell_peer;
       gang.loop.post([this, to] {
         Node& peer = *gang.nodes[to.node_index];
         peer.carry_out(peer.exchange.on_peer(index, to.message));

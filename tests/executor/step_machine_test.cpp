@@ -282,6 +282,57 @@ TEST(StepMachine, MpiAbortsCodeIsTheJobs) {
   EXPECT_EQ(report.outcome.kind, OutcomeKind::Failed);
   EXPECT_EQ(report.outcome.exit_code, 42);
 }
+// Three ranks on one node, running.
+Step ranks_of(MpiChoice choice) {
+  Step step(order().nodes(1, 3).mpi());
+  step.to_preparing().on(step_event::SandboxReady{0, std::move(choice)}).on(step_event::Launch{});
+  step.on(step_event::PmixReady{});
+  return step;
+}
+const MpiChoice kKnown{.mode = MpiMode::Pmi1, .is_sure = true, .why = "it links libmpich.so.12"};
+const MpiChoice kUnknown{.mode = MpiMode::Auto, .is_sure = false, .why = ""};
+
+TEST(StepMachine, ARankThatEndsWithoutHavingMetTheOthersFailsTheJob) {
+  Step step = ranks_of(kKnown);
+  step.on(ended(1, exited(0)));
+  EXPECT_TRUE(step.signals(SIGTERM));
+  step.on(ended(0, exited(0))).on(ended(2, exited(0)));
+  const StepReport report = step.finish();
+  EXPECT_EQ(report.outcome.kind, OutcomeKind::Failed);
+  EXPECT_EQ(report.outcome.exit_code, 76);
+  EXPECT_NE(report.outcome.detail.find("task 1 on n0 ended without having met"), std::string::npos);
+  EXPECT_NE(report.outcome.detail.find("libmpich.so.12"), std::string::npos);
+  EXPECT_NE(report.outcome.detail.find("--mpi=none"), std::string::npos);
+}
+TEST(StepMachine, RanksThatHaveMetMayEnd) {
+  Step step = ranks_of(kKnown);
+  for (const std::uint32_t rank : {0U, 1U, 2U}) step.on(step_event::RankConnected{rank});
+  for (const std::uint32_t rank : {0U, 1U, 2U}) step.on(ended(rank, exited(0)));
+  EXPECT_EQ(step.finish().outcome.kind, OutcomeKind::Completed);
+}
+TEST(StepMachine, TasksOfAProgramWithoutMpiNeedNotMeet) {
+  Step step = ranks_of(kUnknown);
+  for (const std::uint32_t rank : {0U, 1U, 2U}) step.on(ended(rank, exited(0)));
+  EXPECT_EQ(step.finish().outcome.kind, OutcomeKind::Completed);
+}
+TEST(StepMachine, ButIfOneConnectsAllMust) {
+  for (const bool ends_first : {false, true}) {
+    Step step = ranks_of(kUnknown);
+    if (ends_first) step.on(ended(2, exited(0)));
+    step.on(step_event::RankConnected{0});
+    if (!ends_first) step.on(ended(2, exited(0)));
+    EXPECT_TRUE(step.signals(SIGTERM)) << ends_first;
+  }
+}
+TEST(StepMachine, SpawnedRanksAreWaitedFor) {
+  Step step = ranks_of(kKnown);
+  for (const std::uint32_t rank : {0U, 1U, 2U}) step.on(step_event::RankConnected{rank});
+  step.on(step_event::ProgramsAdded{1});
+  for (const std::uint32_t rank : {0U, 1U, 2U}) step.on(ended(rank, exited(0)));
+  EXPECT_EQ(step.machine.phase(), StepPhase::Running);
+  step.on(ended(3, exited(0)));
+  EXPECT_EQ(step.finish().outcome.kind, OutcomeKind::Completed);
+}
 TEST(StepMachine, AnMpiServerThatCannotStartMayBeTriedAgain) {
   Step step(order().nodes(1, 2).mpi());
   step.to_ready().on(step_event::Launch{}).on(step_event::PmixFailed{"no such file"});

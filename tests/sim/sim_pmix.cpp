@@ -28,6 +28,12 @@ class SimPmixLink final : public executor::PmixLink {
           if (ranks_here(rank)) ready.add_ranks()->set_rank(rank);
         }
         handler_.on_pmix_ready(ready);
+        for (const wire::RankEnv& rank : ready.ranks()) {
+          wire::PmixRankState state;
+          state.set_rank(rank.rank());
+          state.set_connected(true);
+          handler_.on_pmix_rank_state(state);
+        }
         later([this] {
           wire::FromPmix fence;
           fence.mutable_fence()->set_id(1);

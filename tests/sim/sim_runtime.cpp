@@ -142,6 +142,11 @@ void SimRuntime::start(std::vector<containers::ProgramRequest> programs,
       programs_[request.id] = {.counted = false, .on_end = on_end};
       continue;
     }
+    if (request.only_inspect) {  // finds nothing
+      programs_[request.id] = {.counted = false, .on_end = on_end};
+      end(request.id, 0, true);
+      continue;
+    }
     Duration time = seconds(1);
     int wait_status = 0;
     bool stubborn = false;

@@ -275,7 +275,7 @@ TEST(JobspecParse, CommandWithSeveralTasksIsStartedAsEachWithMpi) {
   const auto job = command({"-n8"});
   ASSERT_TRUE(job);
   EXPECT_EQ(job->spec.launch, LaunchMode::Tasks);
-  EXPECT_EQ(job->spec.mpi, MpiMode::Pmix);
+  EXPECT_EQ(job->spec.mpi, MpiMode::Auto);
 }
 
 TEST(JobspecParse, MpiCanBeSwitchedOffAndOn) {
@@ -284,8 +284,11 @@ TEST(JobspecParse, MpiCanBeSwitchedOffAndOn) {
   EXPECT_EQ(command({"--mpi=pmix"})->spec.launch, LaunchMode::Tasks);
   EXPECT_EQ(command({"--mpi=none"})->spec.launch, LaunchMode::Batch);
   EXPECT_EQ(command({})->spec.launch, LaunchMode::Batch);
-  EXPECT_EQ(message_of(command({"--mpi=pmi2"})),
-            "option --mpi: \"pmi2\" is not a way to start MPI programs; there are pmix and none");
+  EXPECT_EQ(command({"--mpi=pmi1"})->spec.mpi, MpiMode::Pmi1);
+  EXPECT_EQ(command({"--mpi=pmix_v4"})->spec.mpi, MpiMode::Pmix);
+  EXPECT_EQ(message_of(command({"--mpi=openmpi"})),
+            "option --mpi: \"openmpi\" is not a way to start MPI programs; there are auto, pmix, "
+            "pmi2, pmi1 and none");
 }
 
 TEST(JobspecParse, PathsAreSeenFromTheSubmissionDirectory) {

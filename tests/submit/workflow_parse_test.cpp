@@ -83,7 +83,7 @@ jobs:
   EXPECT_EQ(solve.spec.components[0].tasks, 8);
   EXPECT_EQ(solve.spec.components[0].memory_per_node, gibibytes(1));
   EXPECT_EQ(solve.spec.launch, LaunchMode::Tasks);
-  EXPECT_EQ(solve.spec.mpi, MpiMode::Pmix);
+  EXPECT_EQ(solve.spec.mpi, MpiMode::Auto);
   EXPECT_EQ(solve.spec.argv, (std::vector<std::string>{"/bin/sh", "-c", "./solve --steps 1000"}));
   EXPECT_EQ(solve.spec.workdir, "/home/ann/heat");
   EXPECT_EQ(job_of(file, "prepare").spec.argv,

@@ -71,7 +71,7 @@ JobSpec RandomModel::job_spec() {
   spec.not_before = maybe_time();
   for (auto count = rng_.between(1, 3); count > 0; --count) spec.components.push_back(component());
   spec.launch = enumerator(LaunchMode::Tasks);
-  spec.mpi = enumerator(MpiMode::Pmix);
+  spec.mpi = enumerator(MpiMode::Auto);
   spec.script = text();
   spec.argv = texts();
   spec.env = texts();
