@@ -307,6 +307,7 @@ Environment node_environment(const StepOrder& order,
   set_job_variables(env, order, facts);
   set_device_variables(env, share_of(order), facts);
   if (speaks_pbs(order)) set_pbs_variables(env, order, sandbox);
+  plan_launchers(env, order, facts, sandbox);
   if (facts.step_socket) {
     env.set("JOB_STEP_SOCKET", cat(sandbox.files_directory, "/", kStepSocketName));
   }
@@ -359,6 +360,10 @@ std::vector<std::string> plan_argv(const StepOrder& order,
   }
   argv.insert(argv.end(), spec.argv.begin(), spec.argv.end());
   return argv;
+}
+
+bool has_host_file(const StepOrder& order) {
+  return order.spec.total_tasks() > 1 || order.allocation.shares.size() > 1 || speaks_pbs(order);
 }
 
 std::string plan_output_path(const StepOrder& order,
@@ -557,12 +562,12 @@ containers::SandboxRequest plan_sandbox(const StepOrder& order, const LaunchFact
   if (!order.spec.script.empty()) {
     request.files.push_back({std::string(kScriptName), order.spec.script, true});
   }
-  if (speaks_pbs(order)) {
+  if (has_host_file(order)) {
     request.files.push_back({std::string(kNodeFileName), node_file(order), false});
   }
   if (!facts.step_tool.empty()) {
     // srun too: two in ten scripts call it.
-    request.tools.push_back({facts.step_tool, {"jrun", "srun"}});
+    request.tools.push_back({facts.step_tool, {"jrun", "srun", std::string(kRemoteShellName)}});
   }
   if (facts.step_socket) {
     request.socket = containers::SandboxSocket{std::string(kStepSocketName), facts.step_socket};

@@ -68,6 +68,8 @@ struct LaunchFacts {
 inline constexpr std::string_view kScriptName = "job_script";
 // A node's name for each of its tasks, one a line: what mpirun, mpiexec and PBS scripts read.
 inline constexpr std::string_view kNodeFileName = "nodes";
+// jrun by the name under which it takes the words of rsh and ssh.
+inline constexpr std::string_view kRemoteShellName = "jrsh";
 inline constexpr std::uint32_t kScriptId = 0;  // a script's program id in the sandbox
 // Program ids in the sandbox that are no task's.
 inline constexpr std::uint32_t kPmixServerId = 0xfffffffe;
@@ -91,6 +93,8 @@ inline constexpr std::uint32_t kInspectionId = 0xfffffffc;
 [[nodiscard]] Environment plan_environment(const StepOrder& order,
                                            const LaunchFacts& facts,
                                            const containers::SandboxReady& sandbox);
+// Whether kNodeFileName is in the sandbox.
+[[nodiscard]] bool has_host_file(const StepOrder& order);
 // What each task runs: the script, or the command behind the image's entry point.
 [[nodiscard]] std::vector<std::string> plan_argv(const StepOrder& order,
                                                  const containers::SandboxReady& sandbox);

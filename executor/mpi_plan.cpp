@@ -120,6 +120,39 @@ wire::PmixSetup plan_pmix_setup(const RankMap& map, const LaunchFacts& facts) {
 
 // ---- the environment ---------------------------------------------------------------------------
 
+void plan_launchers(Environment& env,
+                    const StepOrder& order,
+                    const LaunchFacts& facts,
+                    const containers::SandboxReady& sandbox) {
+  if (!has_host_file(order)) return;
+  const std::string hosts = cat(sandbox.files_directory, "/", kNodeFileName);
+  env.set("JOB_HOSTFILE", hosts);
+  if (facts.step_tool.empty()) return;
+  const std::string shell = cat(sandbox.files_directory, "/bin/", kRemoteShellName);
+  plan_networks(env, facts);
+  // Open MPI 4. What it reads of Slurm says the same as the file, but only where it was built to.
+  env.set_default("OMPI_MCA_ras", "^slurm");
+  env.set_default("OMPI_MCA_plm", "rsh");
+  env.set_default("OMPI_MCA_plm_rsh_agent", shell);
+  env.set_default("OMPI_MCA_orte_default_hostfile", hosts);
+  // Open MPI 5.
+  env.set_default("PRTE_MCA_ras", "^slurm");
+  env.set_default("PRTE_MCA_plm", "ssh");
+  env.set_default("PRTE_MCA_plm_ssh_agent", shell);
+  env.set_default("PRTE_MCA_prte_default_hostfile", hosts);
+  // MPICH, and Intel MPI.
+  env.set_default("HYDRA_LAUNCHER", "rsh");
+  env.set_default("HYDRA_LAUNCHER_EXEC", shell);
+  env.set_default("HYDRA_HOST_FILE", hosts);
+  env.set_default("I_MPI_HYDRA_BOOTSTRAP", "rsh");
+  env.set_default("I_MPI_HYDRA_BOOTSTRAP_EXEC", shell);
+  env.set_default("I_MPI_HYDRA_HOST_FILE", hosts);
+  // By address: the nodes' names may be unknown inside.
+  if (!facts.tcp_devices.empty()) {
+    env.set_default("HYDRA_IFACE", facts.tcp_devices.substr(0, facts.tcp_devices.find(',')));
+  }
+}
+
 void plan_mpi_environment(Environment& env,
                           const LaunchFacts& facts,
                           MpiMode mode,

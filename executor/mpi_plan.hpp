@@ -34,6 +34,12 @@ struct RankMap {
 [[nodiscard]] PmiJob plan_pmi_job(const RankMap& map);
 [[nodiscard]] wire::PmixSetup plan_pmix_setup(const RankMap& map, const LaunchFacts& facts);
 
+// For mpirun and mpiexec inside the job, and for whatever else starts programs by a remote shell
+// and a list of hosts: both are given.
+void plan_launchers(Environment& env,
+                    const StepOrder& order,
+                    const LaunchFacts& facts,
+                    const containers::SandboxReady& sandbox);
 // What MPI libraries need to know for `ranks` ranks on `cores` cores of this node.
 void plan_mpi_environment(
     Environment& env, const LaunchFacts& facts, MpiMode mode, std::size_t ranks, std::size_t cores);

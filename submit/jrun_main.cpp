@@ -437,8 +437,35 @@ int run_outside(StepRequest request) {
   return finish_play(code);
 }
 
+// As rsh and ssh are called: options, a host, and words of a command for a shell there. All that
+// programs that start others so need to know of them; the command keeps to no cores of its own.
+Result<std::vector<std::string>> words_of_remote_shell(const std::vector<std::string>& given) {
+  constexpr std::string_view kWithValue = "bceFilmopRLDSW";
+  std::size_t next = 0;
+  for (; next < given.size() && given[next].starts_with('-'); ++next) {
+    const bool takes_next =
+        given[next].size() == 2 && kWithValue.find(given[next][1]) != std::string_view::npos;
+    if (takes_next) ++next;
+  }
+  if (next >= given.size() || next + 1 == given.size()) {
+    return Error(ErrorKind::Invalid, "jrsh needs a node and a command: jrsh n02 hostname");
+  }
+  const std::string& host = given[next];
+  const std::string command =
+      join({given.begin() + static_cast<std::ptrdiff_t>(next) + 1, given.end()}, " ");
+  return std::vector<std::string>{"--overlap", "--mpi=none", "--cpu-bind=none",
+                                  "-N",        "1",          "-n",
+                                  "1",         "-w",         host.substr(host.find('@') + 1),
+                                  "/bin/sh",   "-c",         command};
+}
+
 int run(int argc, char** argv) {
-  const std::vector<std::string> words = words_of(argc, argv);
+  std::vector<std::string> words = words_of(argc, argv);
+  if (argc > 0 && std::string_view(argv[0]).ends_with("jrsh")) {
+    Result<std::vector<std::string>> as_jrun = words_of_remote_shell(words);
+    if (!as_jrun) return complain_usage(kProgram, as_jrun.error());
+    words = *std::move(as_jrun);
+  }
   if (!words.empty() && words[0] == "--read-file") return read_job_file(words);
   if (words.size() == 2 && words[0] == "--say") finish(kExitOk, cat(words[1], "\n"));
   Result<StepRequest> request = parse_step(words);

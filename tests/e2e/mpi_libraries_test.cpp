@@ -99,6 +99,26 @@ TEST_P(WithEach, StepsOfAScriptAreRight) {
   EXPECT_EQ(ran.exit_code, 0) << ran.err << file("err");
   EXPECT_EQ(file("out"), "n01 n01 n02 n02 n03 n03 n04 n04\nring: right\n") << file("err");
 }
+TEST_P(WithEach, ItsOwnLauncherUsesTheAllocation) {
+  SKIP_WITHOUT_NETWORKS();
+  const std::string launcher =
+      std::string(GetParam()) == "mpich" ? "mpiexec.hydra" : "mpirun.openmpi";
+  const Ran ran = script(launcher + " " + copied(program()) + " where\n");
+  EXPECT_EQ(ran.exit_code, 0) << ran.err << file("err");
+  EXPECT_EQ(file("out"), "n01 n01 n02 n02 n03 n03 n04 n04\n") << file("err");
+}
+TEST_P(WithEach, ItsOwnLauncherUsesTheAllocationInAContainerToo) {
+  SKIP_WITHOUT_NETWORKS();
+  const std::string image = find_image("launchers.tar");
+  if (image.empty()) GTEST_SKIP() << "no build/images: run examples/images/make-images.sh";
+  const std::string launcher = std::string(GetParam()) == "mpich" ? "mpiexec.hydra" : "mpirun";
+  const Ran ran = script(
+      launcher + " " + copied(program()) + " where\n" + "jrun " + copied(program()) + " where\n",
+      {"--image", image});
+  EXPECT_EQ(ran.exit_code, 0) << ran.err << file("err");
+  const std::string nodes = "n01 n01 n02 n02 n03 n03 n04 n04\n";
+  EXPECT_EQ(file("out"), nodes + nodes) << file("err");
+}
 // ---- what only some can ------------------------------------------------------------------------
 
 // Debian's MPICH cannot, under its own mpiexec either.
@@ -150,6 +170,21 @@ TEST_F(MpiLibraries, AClientOfPmi2FindsWhatOthersPut) {
   for (int rank = 0; rank < 8; ++rank) {
     EXPECT_THAT(file("out"), HasSubstr(cat("rank ", rank, " of 8: right\n")));
   }
+}
+
+// ---- whatever else starts programs -----------------------------------------------------------
+
+TEST_F(MpiLibraries, AHostFileAndARemoteShellAreThereForAllOthers) {
+  SKIP_WITHOUT_NETWORKS();
+  const Ran ran = script(
+      "uniq -c $JOB_HOSTFILE | sed 's/^ *//'\n"
+      "for n in $(uniq $JOB_HOSTFILE); do jrsh -x $n echo '$SLURMD_NODENAME' is $n; done\n"
+      "jrsh n02 exit 7; echo $?\n");
+  EXPECT_EQ(ran.exit_code, 0) << ran.err << file("err");
+  EXPECT_EQ(file("out"),
+            "2 n01\n2 n02\n2 n03\n2 n04\n"
+            "n01 is n01\nn02 is n02\nn03 is n03\nn04 is n04\n7\n")
+      << file("err");
 }
 
 // ---- ranks that never meet ---------------------------------------------------------------------

@@ -146,6 +146,7 @@ env: SLURM_SUBMIT_DIR=/home/alice/run
 env: JOB_RESTART_COUNT=0
 env: SLURM_RESTART_COUNT=0
 env: SLURM_JOB_PARTITION=batch
+env: JOB_HOSTFILE=/run/job/nodes
 env: JOB_MPI=pmix
 env: OMPI_MCA_pml=ob1
 env: OMPI_MCA_btl=self,vader,tcp
@@ -179,6 +180,7 @@ bind: /data -> /data (ro)
 cores: 2,3
 memory: 1G
 file: job_script (10 bytes)
+file: nodes (24 bytes)
 output: /home/alice/run/job-42.out (new)
 )");
 }
@@ -285,6 +287,26 @@ TEST(LaunchPlan, RanksYieldWhenTheyAreMoreThanTheCores) {
   shared.shared_machine = true;
   EXPECT_TRUE(yields(shared, mpi_order()));
 }
+TEST(LaunchPlan, LaunchersInsideOfAScriptFindTheAllocation) {
+  LaunchFacts f = facts();
+  f.step_tool = "/usr/bin/jrun";
+  f.tcp_devices = "eth0,eth1";
+  StepOrder order = batch_order();
+  order.spec.env.emplace_back("OMPI_MCA_plm_rsh_agent=ssh");
+  order.spec.env.emplace_back("HYDRA_IFACE=ib0");
+  const auto program = plan_programs(order, f, ready(), {})[0];
+  EXPECT_EQ(value(program, "JOB_HOSTFILE"), "/run/job/nodes");
+  EXPECT_EQ(value(program, "OMPI_MCA_orte_default_hostfile"), "/run/job/nodes");
+  EXPECT_EQ(value(program, "HYDRA_LAUNCHER_EXEC"), "/run/job/bin/jrsh");
+  EXPECT_EQ(value(program, "PRTE_MCA_plm_ssh_agent"), "/run/job/bin/jrsh");
+  // The user's own stay.
+  EXPECT_EQ(value(program, "OMPI_MCA_plm_rsh_agent"), "ssh");
+  EXPECT_EQ(value(program, "HYDRA_IFACE"), "ib0");
+  // A job of one task has nowhere else to go.
+  order.spec.components[0].tasks = 1;
+  order.allocation.shares.resize(1);
+  EXPECT_EQ(value(plan_programs(order, f, ready(), {})[0], "JOB_HOSTFILE"), "(not set)");
+}
 TEST(LaunchPlan, PlainJobsHaveNothingOfMpi) {
   const auto program = plan_programs(batch_order(), facts(), ready(), {})[0];
   for (const std::string& variable : program.env) {
@@ -388,7 +410,7 @@ TEST(LaunchPlan, BrokenVariablesAreSkipped) {
 TEST(LaunchPlan, AScriptRunsAsAFileWithItsArguments) {
   const auto program = plan_programs(batch_order(), facts(), ready(), {})[0];
   EXPECT_EQ(program.argv, (std::vector<std::string>{"/run/job/job_script", "one", "two words"}));
-  ASSERT_EQ(plan_sandbox(batch_order(), facts()).files.size(), 1U);
+  ASSERT_EQ(plan_sandbox(batch_order(), facts()).files.size(), 2U);  // and the host file
   EXPECT_TRUE(plan_sandbox(batch_order(), facts()).files[0].executable);
 }
 TEST(LaunchPlan, AScriptWithoutAnInterpreterRunsByTheShell) {
