@@ -5,6 +5,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstring>
 #include <optional>
@@ -99,6 +100,31 @@ std::optional<TarType> type_of(archive_entry* entry) {
 
 Error compressed_twice() {
   return Error(ErrorKind::Corrupt, "decompress: compressed more than once");
+}
+
+// Of tar: a header is one block, with its own checksum in octal.
+constexpr std::size_t kHeader = 512;
+constexpr std::size_t kTypeAt = 156;
+constexpr std::size_t kSumAt = 148;
+constexpr std::size_t kSumLength = 8;
+
+bool is_header(std::string_view header) {
+  if (header.size() != kHeader) return false;
+  // Some writers have added signed bytes; the parser takes either.
+  int sum = 0;
+  int signed_sum = 0;
+  for (std::size_t i = 0; i < kHeader; ++i) {
+    const bool in_sum = i >= kSumAt && i < kSumAt + kSumLength;
+    sum += in_sum ? ' ' : static_cast<unsigned char>(header[i]);
+    signed_sum += in_sum ? ' ' : static_cast<signed char>(header[i]);
+  }
+  std::string_view digits = header.substr(kSumAt, kSumLength);
+  digits.remove_prefix(std::min(digits.find_first_of("01234567"), digits.size()));
+  int said = 0;
+  for (const char c : digits.substr(0, digits.find_first_not_of("01234567"))) {
+    said = said * 8 + (c - '0');
+  }
+  return said == sum || said == signed_sum;
 }
 
 std::string text_or_empty(const char* text) { return text == nullptr ? "" : text; }
@@ -239,17 +265,44 @@ struct TarReader::State {
   ArchiveOwner parser;
   TarEntry entry;
   bool at_end = false;
+  // What the parser was given last, and the end of what came before: for is_known_type().
+  std::string_view block;
+  std::int64_t block_start = 0;
+  std::string before;
 
   static ssize_t read_block(archive* a, void* self, const void** out) {
     auto& state = *static_cast<State*>(self);
+    state.block_start += static_cast<std::int64_t>(state.block.size());
+    state.before += state.block.substr(state.block.size() - std::min(state.block.size(), kHeader));
+    if (state.before.size() > kHeader) state.before.erase(0, state.before.size() - kHeader);
+    state.block = {};
     const Result<std::string_view> got = state.source();
     if (!got) {
       state.source_error = got.error();
       archive_set_error(a, EIO, "read failed");
       return -1;
     }
+    state.block = *got;
     *out = got->data();
     return static_cast<ssize_t>(got->size());
+  }
+
+  // libarchive takes a type it does not know for an ordinary file and does not tell. The header is
+  // what it has read last. Where it is not (a sparse file's map), the type was one that is known.
+  bool is_known_type() {
+    const std::int64_t end = archive_filter_bytes(parser.get(), 0) - block_start;
+    const std::int64_t begin = end - static_cast<std::int64_t>(kHeader);
+    if (begin < -static_cast<std::int64_t>(before.size()) || end < 0 ||
+        end > static_cast<std::int64_t>(block.size())) {
+      return true;
+    }
+    std::string header;
+    if (begin < 0) header = before.substr(before.size() - static_cast<std::size_t>(-begin));
+    header += block.substr(static_cast<std::size_t>(std::max<std::int64_t>(begin, 0)),
+                           kHeader - header.size());
+    if (!is_header(header)) return true;
+    constexpr std::string_view kTypes("\00001234567S", 10);
+    return kTypes.find(header[kTypeAt]) != std::string_view::npos;
   }
 
   Error failed() {
@@ -311,6 +364,9 @@ Result<const TarEntry*> TarReader::next() {
     return nullptr;
   }
   if (result != ARCHIVE_OK) return state.failed();
+  if (!state.is_known_type()) {
+    return Error(ErrorKind::Unsupported, "tar: entry of an unknown type");
+  }
   GANGWAY_TRY(state.fill(raw));
   return &state.entry;
 }

@@ -354,6 +354,10 @@ Result<void> TreeWriter::make_fifo(const Parent& parent,
                                    const TarEntry& entry) {
   GANGWAY_TRY(remove_entry(parent.fd, parent.inode, name, 0));
   if (mkfifoat(parent.fd, name.c_str(), file_mode(entry.mode)) != 0) return failed("make FIFO");
+  const timespec times[2] = {entry_time(entry), entry_time(entry)};
+  if (utimensat(parent.fd, name.c_str(), times, AT_SYMLINK_NOFOLLOW) != 0) {
+    return failed("set time of FIFO");
+  }
   return {};
 }
 
@@ -449,9 +453,9 @@ Result<bool> TreeWriter::hide_children(int directory, std::uint64_t inode, int d
 Result<void> TreeWriter::end_layer() {
   for (const auto& [inode, times] : times_) {
     // By name again, because not all of them can be kept open; and only if it is still that one: it
-    // may have been replaced since, by a symlink for instance.
-    const Result<Fd> fd = open_in_root(root_.get(), times.path.empty() ? "." : times.path,
-                                       O_RDONLY | O_DIRECTORY | O_NOFOLLOW);
+    // may have been replaced since. The name may go through a symlink, as "lib" for "usr/lib".
+    const Result<Fd> fd =
+        open_in_root(root_.get(), times.path.empty() ? "." : times.path, O_RDONLY | O_DIRECTORY);
     if (!fd) continue;
     const Result<std::uint64_t> found = inode_of(fd->get());
     if (!found || *found != inode) continue;

@@ -1,5 +1,6 @@
 // Layers that try to reach out of the image, and what they end as. After each test the fixture
 // checks that nothing outside has changed.
+#include "tests/containers/again_as_user.hpp"
 #include "tests/containers/layer_fixture.hpp"
 
 namespace gangway::containers {
@@ -147,7 +148,12 @@ std::vector<Attack> odd_numbers() {
       {"owner 2^32-1", {{big_owner}}, true},
       {"owner -1", {{negative_owner}}, true},
       {"time before 1970", {{negative_time}}, true},
-      {"unknown type", {{{.name = "f", .type = 'Z', .data = "x"}}}, false},
+      {"unknown type", {{{.name = "f", .type = 'Z', .data = "x"}}}, true},
+      {"unknown type after others",
+       {{file("a", std::string(300'000, 'a')), {.name = "b", .type = '9', .data = "x"}}},
+       true},
+      {"a volume's name, which is no file", {{{.name = "v", .type = 'V'}}}, false},
+      {"contiguous file", {{{.name = "f", .type = '7', .data = "x"}}}, false},
   };
 }
 
@@ -215,6 +221,12 @@ TEST_F(LayerAttack, LowerFilesAreNotChangedThroughHardLinks) {
 TEST_F(LayerAttack, HardLinkToASymlinkIsTheSymlink) {
   ASSERT_TRUE(apply({symlink_to("l", "../outside/victim"), hardlink_to("h", "l")}));
   EXPECT_EQ(tree()["h"], "l ../outside/victim");
+}
+
+// An executor without root unpacks with the rights of its user.
+TEST(LayerAttackOnAUser, EndsTheSameForAnExecutorWithoutRoot) {
+  if (geteuid() != 0) GTEST_SKIP() << "the tests above were that";
+  pass_again_as_user("LayerAttack.*:LayerBounds.*");
 }
 
 }  // namespace

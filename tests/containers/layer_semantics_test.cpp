@@ -117,10 +117,11 @@ TEST_F(LayerSemantics, TimesAreThoseOfTheArchive) {
   f.mtime = 222;
   Member l = symlink_to("d/l", "f");
   l.mtime = 333;
-  ASSERT_TRUE(apply({d, f, l}));
+  const Member fifo{.name = "d/p", .type = '6', .mtime = 444};
+  ASSERT_TRUE(apply({d, f, l, fifo}));
   struct stat status {};
   for (const auto& [name, time] :
-       std::map<std::string, std::int64_t>{{"d", 111}, {"d/f", 222}, {"d/l", 333}}) {
+       std::map<std::string, std::int64_t>{{"d", 111}, {"d/f", 222}, {"d/l", 333}, {"d/p", 444}}) {
     ASSERT_EQ(lstat(in_root(name).c_str(), &status), 0);
     EXPECT_EQ(status.st_mtim.tv_sec, time) << name;
   }
@@ -132,6 +133,15 @@ TEST_F(LayerSemantics, DirectoryThatALayerOnlyWritesIntoKeepsItsTime) {
   ASSERT_TRUE(apply_all({{d}, {file("d/new")}}));
   struct stat status {};
   ASSERT_EQ(stat(in_root("d").c_str(), &status), 0);
+  EXPECT_EQ(status.st_mtim.tv_sec, 111);
+}
+
+TEST_F(LayerSemantics, DirectoryThatIsWrittenIntoThroughALinkKeepsItsTime) {
+  Member d = dir("usr/lib/");
+  d.mtime = 111;
+  ASSERT_TRUE(apply_all({{dir("usr/"), d, symlink_to("lib", "usr/lib")}, {file("lib/new")}}));
+  struct stat status {};
+  ASSERT_EQ(stat(in_root("usr/lib").c_str(), &status), 0);
   EXPECT_EQ(status.st_mtim.tv_sec, 111);
 }
 
