@@ -1,6 +1,5 @@
 #include "containers/layer_unpack.hpp"
 
-#include <fcntl.h>
 #include <sys/prctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -8,17 +7,19 @@
 #include <algorithm>
 #include <cerrno>
 #include <csignal>
+#include <functional>
+#include <optional>
+#include <utility>
 
 #include "containers/init_protocol.hpp"
 #include "containers/namespaces.hpp"
+#include "containers/stream_ring.hpp"
 #include "queues/base/digest.hpp"
 #include "queues/base/pipe.hpp"
 #include "queues/base/text.hpp"
 
 namespace gangway::containers {
 namespace {
-
-constexpr std::size_t kPipeBytes = 1 << 20;
 
 Result<void> write_all(int fd, std::string_view bytes) {
   while (!bytes.empty()) {
@@ -44,95 +45,68 @@ Result<void> check_size(std::int64_t bytes, const FileRange& layer, const Unpack
   return {};
 }
 
-// The hexadecimal digest of the whole stream, which has gone down the pipe.
-Result<std::string> decompress_into(int pipe, const FileRange& layer, const UnpackLimits& limits) {
+// The readers of the stream.
+constexpr std::size_t kWriter = 0;
+constexpr std::size_t kHasher = 1;
+
+Result<void> decompress_into(StreamRing& ring, const FileRange& layer, const UnpackLimits& limits) {
   GANGWAY_ASSIGN(Decompressor stream, Decompressor::open(layer));
-  Sha256 hash;
   std::int64_t bytes = 0;
   while (true) {
     GANGWAY_ASSIGN(const std::string_view block, stream.next());
-    if (block.empty()) return hash.finish_hex();
+    if (block.empty()) return {};
     bytes += static_cast<std::int64_t>(block.size());
     GANGWAY_TRY(check_size(bytes, layer, limits));
-    hash.update(block);
-    GANGWAY_TRY(write_all(pipe, block));
+    GANGWAY_TRY(ring.write(block));
   }
 }
 
-// The decompressing child.
-class Feeder {
+// In hexadecimal, of the whole stream.
+Result<std::string> hash_all(StreamRing& ring) {
+  Sha256 hash;
+  while (true) {
+    GANGWAY_ASSIGN(const std::string_view block, ring.read());
+    if (block.empty()) return hash.finish_hex();
+    hash.update(block);
+  }
+}
+
+// A child with one task, and its answer.
+class Helper {
  public:
-  static Result<Feeder> start(const FileRange& layer, const UnpackLimits& limits) {
-    GANGWAY_ASSIGN(Pipe data, make_pipe());
-    GANGWAY_ASSIGN(Pipe verdict, make_pipe());
-    fcntl(data.write.get(), F_SETPIPE_SZ, static_cast<int>(kPipeBytes));
+  static Result<Helper> start(const std::function<Result<std::string>()>& task) {
+    GANGWAY_ASSIGN(Pipe answer, make_pipe());
     const pid_t pid = fork();
     if (pid < 0) return errno_error("fork", errno);
     if (pid == 0) {
       prctl(PR_SET_PDEATHSIG, SIGKILL);
-      data.read.reset();
       signal(SIGPIPE, SIG_DFL);
-      const Result<std::string> result = decompress_into(data.write.get(), layer, limits);
+      const Result<std::string> result = task();
       const std::string text =
           result ? "+" + *result : "-" + encode_report(SetUpFailed{result.error()});
-      [[maybe_unused]] const Result<void> told = write_all(verdict.write.get(), text);
+      [[maybe_unused]] const Result<void> told = write_all(answer.write.get(), text);
       _exit(result ? 0 : 1);
     }
-    Feeder feeder;
-    feeder.pid_ = pid;
-    feeder.data_ = std::move(data.read);
-    feeder.verdict_ = std::move(verdict.read);
-    feeder.buffer_.resize(kPipeBytes);
-    return feeder;
+    Helper helper;
+    helper.pid_ = pid;
+    helper.answer_ = std::move(answer.read);
+    return helper;
   }
 
-  Feeder(Feeder&& other) noexcept
-      : pid_(std::exchange(other.pid_, -1)),
-        data_(std::move(other.data_)),
-        verdict_(std::move(other.verdict_)),
-        buffer_(std::move(other.buffer_)) {}
-  Feeder& operator=(Feeder&&) = delete;
-  ~Feeder() {
+  Helper(Helper&& other) noexcept
+      : pid_(std::exchange(other.pid_, -1)), answer_(std::move(other.answer_)) {}
+  Helper& operator=(Helper&&) = delete;
+  ~Helper() {
     if (pid_ < 0) return;
     kill(pid_, SIGKILL);
     reap(pid_);
   }
 
-  // Empty at the end of the stream, or where the child gave up: then finish() says why.
-  Result<std::string_view> next() {
-    while (true) {
-      const ssize_t got = read(data_.get(), buffer_.data(), buffer_.size());
-      if (got < 0 && errno == EINTR) continue;
-      if (got < 0) return errno_error("read layer", errno);
-      return std::string_view(buffer_.data(), static_cast<std::size_t>(got));
-    }
-  }
-
-  // Reads what is left, and takes the child's verdict: the digest of everything.
-  Result<std::string> finish() {
-    while (true) {
-      GANGWAY_ASSIGN(const std::string_view rest, next());
-      if (rest.empty()) break;
-    }
-    return take_verdict();
-  }
-
-  // If the child gave up, why.
-  std::optional<Error> failure() {
-    data_.reset();  // it ends if it was still writing
-    const Result<std::string> verdict = take_verdict();
-    if (verdict) return std::nullopt;
-    return verdict.error();
-  }
-
- private:
-  Feeder() = default;
-
-  Result<std::string> take_verdict() {
+  Result<std::string> answer() {
     std::string text;
     char block[4096];
     ssize_t got = 0;
-    while ((got = read(verdict_.get(), block, sizeof block)) > 0) {
+    while ((got = read(answer_.get(), block, sizeof block)) > 0) {
       text.append(block, static_cast<std::size_t>(got));
     }
     if (text.starts_with('+')) return text.substr(1);
@@ -142,14 +116,64 @@ class Feeder {
         return std::get<SetUpFailed>(*report).error;
       }
     }
-    // Killed: by the writer's side closing the pipe, or by a bound of the system.
+    // Killed: by this side closing the stream, or by a bound of the system.
     return Error(ErrorKind::Internal, "the decompressor ended without a word");
   }
 
+ private:
+  Helper() = default;
   pid_t pid_ = -1;
-  Fd data_;
-  Fd verdict_;
-  std::vector<char> buffer_;
+  Fd answer_;
+};
+
+// The stream, with the children that decompress and hash it.
+class Feeder {
+ public:
+  static Result<Feeder> start(const FileRange& layer, const UnpackLimits& limits) {
+    GANGWAY_ASSIGN(StreamRing ring, StreamRing::make());
+    GANGWAY_ASSIGN(Helper decompressor, Helper::start([&]() -> Result<std::string> {
+                     ring.be_writer();
+                     GANGWAY_TRY(decompress_into(ring, layer, limits));
+                     return std::string();
+                   }));
+    GANGWAY_ASSIGN(Helper hasher, Helper::start([&] {
+                     ring.be_reader(kHasher);
+                     return hash_all(ring);
+                   }));
+    ring.be_reader(kWriter);
+    return Feeder(std::move(ring), std::move(decompressor), std::move(hasher));
+  }
+
+  // Empty at the end of the stream, or where the child gave up: then finish() says why.
+  Result<std::string_view> next() { return ring_.read(); }
+
+  // Reads what is left; the digest of everything.
+  Result<std::string> finish() {
+    while (true) {
+      GANGWAY_ASSIGN(const std::string_view rest, next());
+      if (rest.empty()) break;
+    }
+    GANGWAY_TRY(decompressor_.answer());
+    return hasher_.answer();
+  }
+
+  // If decompressing failed, why.
+  std::optional<Error> failure() {
+    ring_.close();  // it ends if it was still writing
+    const Result<std::string> answer = decompressor_.answer();
+    if (answer) return std::nullopt;
+    return answer.error();
+  }
+
+ private:
+  Feeder(StreamRing ring, Helper decompressor, Helper hasher)
+      : ring_(std::move(ring)),
+        decompressor_(std::move(decompressor)),
+        hasher_(std::move(hasher)) {}
+
+  StreamRing ring_;
+  Helper decompressor_;
+  Helper hasher_;
 };
 
 Result<void> apply_all(Feeder& feeder, TreeWriter& writer) {

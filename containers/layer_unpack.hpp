@@ -1,9 +1,9 @@
 // Unpacking one layer: decompress, hash, bound; parse; write.
 //
-// Two processes share the work, because either half takes about as long as the other: a forked
-// child decompresses and hashes the whole stream, the caller parses and writes. A tar reader stops
-// at the end-of-archive blocks, but a layer's diff id is the digest of all of its bytes: so the
-// rest is read too. Both run in the confined worker, see unpack_worker.hpp.
+// Three processes share the work: one forked child decompresses, one hashes the whole stream, the
+// caller parses and writes. A tar reader stops at the end-of-archive blocks, but a layer's diff id
+// is the digest of all of its bytes: so the rest is read too. All run in the confined worker, see
+// unpack_worker.hpp.
 #pragma once
 
 #include "containers/archive_reader.hpp"
