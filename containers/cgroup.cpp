@@ -11,6 +11,7 @@
 #include <ctime>
 #include <set>
 
+#include "containers/device_program.hpp"
 #include "containers/freezer.hpp"
 #include "queues/base/check.hpp"
 #include "queues/base/small_file.hpp"
@@ -187,12 +188,27 @@ bool is_everybodys(dev_t device) {
   return major(device) == kMemory || major(device) == kTerminals;
 }
 
-Result<void> close_devices(const std::string& group, const std::vector<dev_t>& devices) {
-  for (const dev_t device : devices) {
-    if (is_everybodys(device)) continue;
-    GANGWAY_TRY_CONTEXT(write_existing_file(group + "/devices.deny",
-                                            cat("c ", major(device), ":", minor(device), " rwm")),
-                        "close devices");
+// The group of each hierarchy that has something we use, or why there is none.
+using MadeGroups = std::vector<std::pair<const CgroupHierarchy*, Result<std::string>>>;
+
+// By version 1's controller, else by a program in version 2. Who may not do either has mounts
+// alone.
+Result<void> close_devices(const MadeGroups& made, std::vector<dev_t> devices) {
+  std::erase_if(devices, is_everybodys);
+  if (devices.empty()) return {};
+  for (const auto& [hierarchy, path] : made) {
+    if (!path || hierarchy->version != 1 || !hierarchy->controllers.contains("devices")) continue;
+    for (const dev_t device : devices) {
+      GANGWAY_TRY_CONTEXT(write_existing_file(*path + "/devices.deny",
+                                              cat("c ", major(device), ":", minor(device), " rwm")),
+                          "close devices");
+    }
+    return {};
+  }
+  for (const auto& [hierarchy, path] : made) {
+    if (!path || hierarchy->version != 2) continue;
+    [[maybe_unused]] const Result<void> closed = attach_device_program(*path, devices);
+    return {};
   }
   return {};
 }
@@ -210,8 +226,7 @@ Result<Cgroup> Cgroup::make(const CgroupLayout& layout,
     }
   }
   Cgroup group;
-  // The group of each hierarchy that has something we use, or why there is none.
-  std::vector<std::pair<const CgroupHierarchy*, Result<std::string>>> made;
+  MadeGroups made;
   for (const CgroupHierarchy& hierarchy : layout.hierarchies) {
     const bool useful =
         hierarchy.version == 2 ||
@@ -272,11 +287,7 @@ Result<Cgroup> Cgroup::make(const CgroupLayout& layout,
                             return limit_pids(hierarchy, path, *request.pids);
                           }));
     }
-    for (const auto& [hierarchy, path] : made) {
-      if (!path || hierarchy->version != 1 || !hierarchy->controllers.contains("devices")) continue;
-      GANGWAY_TRY(close_devices(*path, request.closed_devices));
-    }
-    return {};
+    return close_devices(made, request.closed_devices);
   };
   if (auto limited = limit_all(); !limited) {
     [[maybe_unused]] const Result<void> removed = group.remove();
@@ -370,6 +381,11 @@ Result<void> enter_leaf_group(const CgroupLayout& layout) {
 
 Result<void> probe_cgroup_controller(const CgroupLayout& layout, const std::string& controller) {
   const CgroupHierarchy* hierarchy = layout.find(controller);
+  const bool by_program = hierarchy == nullptr && controller == "devices";
+  if (by_program) {
+    const auto v2 = std::ranges::find(layout.hierarchies, 2, &CgroupHierarchy::version);
+    if (v2 != layout.hierarchies.end()) hierarchy = &*v2;
+  }
   if (hierarchy == nullptr) {
     return Error(ErrorKind::Unsupported, cat("no ", controller, " controller"));
   }
@@ -389,6 +405,8 @@ Result<void> probe_cgroup_controller(const CgroupLayout& layout, const std::stri
                                                               : "/cgroup.procs";
     if (access((directory + file).c_str(), W_OK) != 0) {
       result = errno_error(cat("write ", directory, file), errno);
+    } else if (by_program) {
+      result = attach_device_program(directory, {});
     }
   }
   rmdir(directory.c_str());

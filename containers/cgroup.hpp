@@ -28,9 +28,9 @@ struct CgroupRequest {
   std::vector<int> cores;          // empty: all of the parent's
   std::optional<Bytes> memory;
   std::optional<std::int64_t> pids;
-  // Character devices that no process in it can open, under whatever name (v1; on v2 alone nothing
-  // is done, there the sandbox's mounts close them). Those that everybody needs (/dev/null and its
-  // kin) are passed over.
+  // Character devices that no process in it can open, under whatever name: by v1's controller, else
+  // by a program in v2. Where neither can be had (who is not root) the sandbox's mounts alone close
+  // them. Those that everybody needs (/dev/null and its kin) are passed over.
   std::vector<dev_t> closed_devices;
 };
 

@@ -5,11 +5,14 @@
 #include <fcntl.h>
 #include <gtest/gtest.h>
 #include <sys/stat.h>
+#include <sys/sysmacros.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <cerrno>
 #include <csignal>
 
+#include "containers/device_program.hpp"
 #include "queues/base/fd.hpp"
 #include "queues/base/small_file.hpp"
 #include "queues/base/text.hpp"
@@ -164,6 +167,47 @@ TEST_F(RealCgroup, EmptyGroupLeftBehindIsReplaced) {
   ASSERT_TRUE(left) << left.error().message();
   auto group = Cgroup::make(layout_, request_, {}, waived_);
   ASSERT_TRUE(group) << group.error().message();
+  EXPECT_TRUE(group->remove());
+}
+
+TEST(DeviceProgram, HasAQuestionForEachDeviceAndOneAnswerForAllOthers) {
+  EXPECT_EQ(make_device_program({}).size(), 6U);
+  const std::vector<bpf_insn> program = make_device_program({makedev(195, 0), makedev(195, 1000)});
+  ASSERT_EQ(program.size(), 16U);
+  EXPECT_EQ(program[5].imm, 195);
+  EXPECT_EQ(program[11].imm, 1000);
+  // Whoever is not meant goes on with the next device, or to the end.
+  for (const std::size_t at : {4U, 5U, 6U}) {
+    EXPECT_EQ(at + 1 + static_cast<std::size_t>(program[at].off), 9U);
+  }
+}
+
+TEST_F(RealCgroup, OnVersion2ADeviceIsClosedByAProgram) {
+  if (geteuid() != 0) GTEST_SKIP() << "needs root";
+  std::erase_if(layout_.hierarchies, [](const CgroupHierarchy& h) { return h.version != 2; });
+  if (layout_.hierarchies.empty() || !probe_cgroup_controller(layout_, "devices")) {
+    GTEST_SKIP() << "this kernel has no control groups of version 2 with programs for devices";
+  }
+  const TemporaryDirectory place(geteuid(), "/dev");  // other places may be mounted without devices
+  const dev_t closed = makedev(10, 235);
+  ASSERT_EQ(mknod((place / "closed").c_str(), S_IFCHR | 0666, closed), 0);
+  ASSERT_EQ(mknod((place / "open").c_str(), S_IFCHR | 0666, makedev(1, 5)), 0);
+  request_.closed_devices = {makedev(1, 5), closed, makedev(10, 254)};  // the first is everybody's
+  auto group = Cgroup::make(layout_, request_, {}, waived_);
+  ASSERT_TRUE(group) << group.error().message();
+  const pid_t pid = fork();
+  if (pid == 0) {
+    raise(SIGSTOP);  // until it is in the group
+    const int refused = open((place / "closed").c_str(), O_RDONLY) < 0 ? errno : 0;
+    const int given = open((place / "open").c_str(), O_RDONLY) < 0 ? errno : 0;
+    _exit(refused == EPERM && given == 0 ? 0 : 1);
+  }
+  int status = 0;
+  ASSERT_EQ(waitpid(pid, &status, WUNTRACED), pid);
+  ASSERT_TRUE(group->add(pid));
+  kill(pid, SIGCONT);
+  ASSERT_EQ(waitpid(pid, &status, 0), pid);
+  EXPECT_EQ(status, 0);
   EXPECT_TRUE(group->remove());
 }
 
