@@ -251,6 +251,15 @@ Result<ResolvedImage> resolve_image(const std::string& name) {
   return ResolvedImage{opened.kind, opened.path, opened.found.digest};
 }
 
+Result<std::unique_ptr<ImageFiles>> open_image_files(const ResolvedImage& image) {
+  const bool layout = image.kind == ImageSourceKind::OciLayout;
+  Fd fd(open(image.path.c_str(), (layout ? O_PATH | O_DIRECTORY : O_RDONLY) | O_CLOEXEC));
+  if (!fd) return errno_error(cat("image ", image.path), errno);
+  if (layout) return make_directory_files(std::move(fd));
+  GANGWAY_ASSIGN(ArchiveIndex index, index_archive(fd.get()));
+  return make_archive_files(std::move(fd), std::move(index));
+}
+
 Result<ResolvedImage> resolve_whole_image(const std::string& name, const BlobMemory& memory) {
   GANGWAY_ASSIGN(const OpenImage opened, open_image(name));
   const std::vector<Descriptor>& layers = opened.found.layers;

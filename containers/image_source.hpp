@@ -55,8 +55,10 @@ struct ResolvedImage {
 // What "PATH[:reference]" means, with the rights of the calling process.
 // Errors: NotFound (no such file; no such tag, with those there are), Denied, Invalid (no image).
 [[nodiscard]] Result<ResolvedImage> resolve_image(const std::string& name);
-// The same, and every layer that the manifest names by digest is there, has its size and its
-// digest; what `memory` knows is not read again. Errors also: Corrupt (naming the layer).
+// Its files, opened again. Errors: those of opening and indexing them.
+[[nodiscard]] Result<std::unique_ptr<ImageFiles>> open_image_files(const ResolvedImage& image);
+// As resolve_image(), and every layer that the manifest names by digest is there, has its size and
+// its digest; what `memory` knows is not read again. Errors also: Corrupt (naming the layer).
 [[nodiscard]] Result<ResolvedImage> resolve_whole_image(const std::string& name,
                                                         const BlobMemory& memory);
 

@@ -15,6 +15,7 @@
 #include <vector>
 
 #include "containers/build/build_commands.hpp"
+#include "containers/build/image_export.hpp"
 #include "containers/image_ensure.hpp"
 #include "containers/image_gc.hpp"
 #include "containers/image_source.hpp"
@@ -35,7 +36,9 @@ constexpr std::string_view kHelp =
     "       jimage verify --store DIR [DIGEST...]  compare them with what was unpacked\n"
     "       jimage rm --store DIR DIGEST...  remove images from a store\n"
     "       jimage gc --store DIR [--unused-for TIME] [--quota SIZE] [--dry-run]\n"
-    "                                        remove what is unused and what was left behind\n";
+    "                                        remove what is unused and what was left behind\n"
+    "       jimage export PATH[:TAG]|NAME OUTPUT  write it, as it is, as a file of its own\n"
+    "       jimage export --store DIR DIGEST OUTPUT  write its tree as an image of one layer\n";
 
 constexpr std::string_view kHelpEnd =
     "\n"
@@ -43,7 +46,8 @@ constexpr std::string_view kHelpEnd =
     "writes\n"
     "(docker-archive). Without a TAG: the only image in it, or the one tagged 'latest'.\n"
     "NAME is an image of the user's library, where no such PATH is an image.\n"
-    "A store is a directory with unpacked images, private to the user who owns it.\n";
+    "A store is a directory with unpacked images, private to the user who owns it.\n"
+    "OUTPUT is an oci-archive if it ends in .tar, else an OCI layout directory.\n";
 
 constexpr std::string_view kHelpOptions =
     "options of stores:\n"
@@ -54,6 +58,7 @@ constexpr std::string_view kHelpOptions =
     "      --no-sync          of import: do not wait for the disk; after a power failure the "
     "image\n"
     "                         counts as not there\n"
+    "      --compression zstd|gzip|none  of export from a store: of its layer\n"
     "  -q, --quiet            no progress on the terminal\n"
     "  -h, --help    -V, --version\n"
     "\n"
@@ -145,15 +150,17 @@ Credentials own_credentials() {
 class ProgressLine {
  public:
   void show(const EnsureProgress& progress) {
+    show(cat("layer ", progress.layer, " of ", progress.layers, ", "), progress.bytes,
+         progress.total_bytes);
+  }
+  void show(const std::string& what, std::int64_t bytes, std::int64_t total_bytes) {
     const auto now = std::chrono::steady_clock::now();
     if (is_shown_ && now - shown_at_ < std::chrono::milliseconds(100)) return;
     is_shown_ = true;
     shown_at_ = now;
-    std::string line = cat("layer ", progress.layer, " of ", progress.layers, ", ",
-                           render_bytes(Bytes{progress.bytes}));
-    if (progress.total_bytes > 0) {
-      line += cat(" of ", render_bytes(Bytes{progress.total_bytes}), ", ",
-                  progress.bytes * 100 / progress.total_bytes, " %");
+    std::string line = cat(what, render_bytes(Bytes{bytes}));
+    if (total_bytes > 0) {
+      line += cat(" of ", render_bytes(Bytes{total_bytes}), ", ", bytes * 100 / total_bytes, " %");
     }
     std::fprintf(stderr, "\r\033[K%s", line.c_str());
   }
@@ -291,6 +298,7 @@ int remove(const ImageStore& store, const std::vector<std::string>& digests) {
 
 struct Options {
   std::string store;
+  std::string compression;
   GcPolicy policy;
   bool dry_run = false;
   bool quiet = false;
@@ -327,13 +335,19 @@ Result<Options> parse_options(const std::vector<std::string>& words) {
       options.names.push_back(word);
       continue;
     }
-    if (word != "--store" && word != "--unused-for" && word != "--quota") {
+    if (word != "--store" && word != "--unused-for" && word != "--quota" &&
+        word != "--compression") {
       return invalid(cat("unknown option ", word));
     }
     if (++i == words.size()) return invalid(cat(word, " needs a value"));
     const std::string& value = words[i];
     if (word == "--store") {
       options.store = value;
+    } else if (word == "--compression") {
+      options.compression = value;
+      if (value != "zstd" && value != "gzip" && value != "none") {
+        return invalid(cat(word, " ", value, ": is zstd, gzip or none"));
+      }
     } else if (word == "--unused-for") {
       options.policy.unused_for = parse_time_limit(value);
       if (!options.policy.unused_for) {
@@ -345,6 +359,49 @@ Result<Options> parse_options(const std::vector<std::string>& words) {
     }
   }
   return options;
+}
+
+// The image at a path or of the library, as it is; or the tree of one of a store.
+Result<Digest> export_to(const Options& options, build::ExportRequest request) {
+  const std::string& what = options.names[0];
+  if (options.store.empty()) {
+    return find_image<Digest>(what, [&](const std::string& path) {
+      struct stat status {};
+      request.name = split_image_name(path, [&](const std::string& part) {
+                       return stat(part.c_str(), &status) == 0;
+                     }).reference;
+      return build::export_source(path, request);
+    });
+  }
+  GANGWAY_ASSIGN(const ImageStore store, ImageStore::open(options.store));
+  GANGWAY_ASSIGN(const std::vector<ImageKey> keys, choose(store, {what}));
+  const Compression compression = options.compression == "none"   ? Compression::None
+                                  : options.compression == "gzip" ? Compression::Gzip
+                                                                  : Compression::Zstd;
+  return build::export_stored(store, keys.front(), compression, request);
+}
+
+int export_image(const Options& options) {
+  if (options.names.size() != 2) return usage("export needs an image and where to write it");
+  const std::string& output = options.names[1];
+  if (output.empty() || output == "-") {
+    return usage("export writes a file that appears when it is whole, not standard output");
+  }
+  if (options.store.empty() && !options.compression.empty()) {
+    return usage("--compression belongs to the export from a store; other layers stay as they are");
+  }
+  ProgressLine line;
+  build::ExportRequest request{.output = output, .name = {}, .mtime_s = 0};
+  if (!options.quiet && isatty(2) != 0) {
+    request.progress = [&line](std::int64_t bytes, std::int64_t total) {
+      line.show("read ", bytes, total);
+    };
+  }
+  const Result<Digest> digest = export_to(options, std::move(request));
+  line.clear();
+  if (!digest) return fail(digest.error());
+  print(cat("digest ", digest->text(), "\noutput ", output, "\n"));
+  return 0;
 }
 
 int run_in_store(const std::string& command, const Options& options) {
@@ -385,6 +442,8 @@ int run(const std::vector<std::string>& arguments) {
     return usage(cat("--quota, --unused-for and --dry-run belong to gc, not to ", command));
   }
   if (command != "import" && !options->sync) return usage("--no-sync belongs to import");
+  if (command == "export") return export_image(*options);
+  if (!options->compression.empty()) return usage("--compression belongs to export");
   if (command == "resolve" || command == "inspect") {
     if (options->names.size() != 1) return usage(cat(command, " needs one image"));
     return command == "resolve" ? resolve(options->names[0]) : inspect(options->names[0]);

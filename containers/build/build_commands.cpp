@@ -18,6 +18,7 @@
 #include "containers/build/bootstrap.hpp"
 #include "containers/build/builder.hpp"
 #include "containers/build/dockerfile_lines.hpp"
+#include "containers/build/image_export.hpp"
 #include "containers/build/image_import.hpp"
 #include "containers/build/image_library.hpp"
 #include "queues/base/small_file.hpp"
@@ -338,7 +339,9 @@ Result<void> build(const BuildRequest& request, const Options& options) {
     return built.error();
   }
   if (!options.output.empty()) {
-    GANGWAY_TRY(export_image(library, *built, options.output, request.epoch_s.value_or(0)));
+    GANGWAY_TRY(export_image(
+        library, *built,
+        {.output = options.output, .name = built->name, .mtime_s = request.epoch_s.value_or(0)}));
   }
   print_image(*built, request.names);
   return {};

@@ -27,11 +27,4 @@ struct LoadedImage {
                                                 const ImageSettings& settings,
                                                 const std::vector<LayerBlob>& layers);
 
-// `manifest` as an image of its own: an OCI layout directory, or if the path ends in ".tar" an
-// archive that is both an oci-archive and, but for zstd layers, what `docker load` takes.
-Result<void> export_image(const ImageLibrary& library,
-                          const NamedManifest& manifest,
-                          const std::string& path,
-                          std::int64_t mtime_s);
-
 }  // namespace gangway::containers::build

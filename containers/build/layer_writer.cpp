@@ -2,12 +2,10 @@
 
 #include <archive.h>
 #include <archive_entry.h>
-#include <fcntl.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
-#include <optional>
 
 #include "queues/base/check.hpp"
 #include "queues/base/digest.hpp"
@@ -30,16 +28,6 @@ Error failed(archive* a, const char* what) {
   const char* why = archive_error_string(a);
   return Error(archive_errno(a) == ENOSPC ? ErrorKind::Exhausted : ErrorKind::Internal,
                cat(what, ": ", why != nullptr ? why : "unknown"));
-}
-
-bool write_all(int fd, std::string_view bytes) {
-  while (!bytes.empty()) {
-    const ssize_t written = write(fd, bytes.data(), bytes.size());
-    if (written < 0 && errno == EINTR) continue;
-    if (written <= 0) return false;
-    bytes.remove_prefix(static_cast<std::size_t>(written));
-  }
-  return true;
 }
 
 Entry make_entry(const TarEntry& from) {
@@ -73,6 +61,9 @@ Entry make_entry(const TarEntry& from) {
   archive_entry_set_perm(entry.get(), from.mode & 07777);
   if (from.type == TarType::Symlink) archive_entry_set_symlink(entry.get(), from.link.c_str());
   archive_entry_set_size(entry.get(), from.type == TarType::File ? from.size : 0);
+  for (const auto& [name, value] : from.xattrs) {
+    archive_entry_xattr_add_entry(entry.get(), name.c_str(), value.data(), value.size());
+  }
   return entry;
 }
 
@@ -88,6 +79,7 @@ struct LayerWriter::State {
   Sha256 digest;
   std::int64_t size = 0;
   std::optional<Error> broken;
+  std::function<void(std::int64_t)> on_bytes;
 
   static la_ssize_t on_tar(archive*, void* self, const void* bytes, std::size_t count) {
     auto& state = *static_cast<State*>(self);
@@ -101,8 +93,8 @@ struct LayerWriter::State {
   static la_ssize_t on_file(archive*, void* self, const void* bytes, std::size_t count) {
     auto& state = *static_cast<State*>(self);
     const std::string_view block(static_cast<const char*>(bytes), count);
-    if (!write_all(state.fd, block)) {
-      state.broken = errno_error("write layer", errno);
+    if (const Result<void> written = write_all(state.fd, block); !written) {
+      state.broken = written.error();
       return -1;
     }
     state.digest.update(block);
@@ -166,8 +158,13 @@ Result<void> LayerWriter::data(std::string_view bytes) {
     const la_ssize_t written = archive_write_data(state_->tar.get(), bytes.data(), bytes.size());
     if (written <= 0) return state_->error(state_->tar.get(), "write layer");
     bytes.remove_prefix(static_cast<std::size_t>(written));
+    if (state_->on_bytes) state_->on_bytes(written);
   }
   return {};
+}
+
+void LayerWriter::set_on_bytes(std::function<void(std::int64_t)> on_bytes) {
+  state_->on_bytes = std::move(on_bytes);
 }
 
 Result<WrittenLayer> LayerWriter::finish() {
@@ -182,40 +179,69 @@ Result<WrittenLayer> LayerWriter::finish() {
                       state_->compression};
 }
 
+Result<void> write_all(int fd, std::string_view bytes) {
+  while (!bytes.empty()) {
+    const ssize_t written = write(fd, bytes.data(), bytes.size());
+    if (written < 0 && errno == EINTR) continue;
+    if (written < 0) return errno_error("write", errno);
+    bytes.remove_prefix(static_cast<std::size_t>(written));
+  }
+  return {};
+}
+
+Result<Digest> read_pieces(const FileRange& range,
+                           const std::optional<Digest>& digest,
+                           const std::function<Result<void>(std::string_view)>& take) {
+  Sha256 hash;
+  std::string piece(std::size_t{1} << 20, '\0');
+  for (std::int64_t done = 0; done < range.size;) {
+    const auto want = static_cast<std::size_t>(
+        std::min<std::int64_t>(static_cast<std::int64_t>(piece.size()), range.size - done));
+    const ssize_t got = pread(range.fd, piece.data(), want, range.offset + done);
+    if (got < 0 && errno == EINTR) continue;
+    if (got < 0) return errno_error("read blob", errno);
+    if (got == 0) return Error(ErrorKind::Corrupt, "the file is shorter than it was");
+    const std::string_view bytes(piece.data(), static_cast<std::size_t>(got));
+    hash.update(bytes);
+    GANGWAY_TRY(take(bytes));
+    done += got;
+  }
+  const Digest found = Digest::of_hex(hash.finish_hex());
+  if (digest && found != *digest) {
+    return Error(ErrorKind::Corrupt, cat("blob ", digest->text(), " has another digest"));
+  }
+  return found;
+}
+
 Result<void> write_archive(int fd,
                            const std::vector<ArchiveMember>& members,
-                           std::int64_t mtime_s) {
+                           std::int64_t mtime_s,
+                           const std::function<void(std::int64_t)>& on_bytes) {
   const Archive tar(archive_write_new());
   archive* a = tar.get();
   if (archive_write_set_format_pax_restricted(a) != ARCHIVE_OK ||
       archive_write_open_fd(a, fd) != ARCHIVE_OK) {
     return failed(a, "open archive");
   }
-  std::string block(1 << 20, '\0');
+  const auto put = [&](std::string_view bytes) -> Result<void> {
+    if (archive_write_data(a, bytes.data(), bytes.size()) < 0) return failed(a, "write archive");
+    return {};
+  };
   for (const ArchiveMember& member : members) {
+    const bool is_range = member.range.fd >= 0;
     TarEntry entry{.path = member.name, .mode = 0644, .mtime_s = mtime_s};
-    Fd file;
-    entry.size = static_cast<std::int64_t>(member.text.size());
-    if (!member.from_path.empty()) {
-      file = Fd(open(member.from_path.c_str(), O_RDONLY | O_CLOEXEC));
-      struct stat status {};
-      if (!file || fstat(file.get(), &status) != 0) return errno_error(member.from_path, errno);
-      entry.size = status.st_size;
-    }
+    entry.size = is_range ? member.range.size : static_cast<std::int64_t>(member.text.size());
     const Entry header = make_entry(entry);
     if (archive_write_header(a, header.get()) != ARCHIVE_OK) return failed(a, "write archive");
-    if (!file && archive_write_data(a, member.text.data(), member.text.size()) < 0) {
-      return failed(a, "write archive");
+    if (!is_range) {
+      GANGWAY_TRY(put(member.text));
+      continue;
     }
-    for (std::int64_t left = file ? entry.size : 0; left > 0;) {
-      const ssize_t got = read(file.get(), block.data(), block.size());
-      if (got < 0 && errno == EINTR) continue;
-      if (got <= 0) return errno_error(cat("read ", member.from_path), got < 0 ? errno : EIO);
-      if (archive_write_data(a, block.data(), static_cast<std::size_t>(got)) < 0) {
-        return failed(a, "write archive");
-      }
-      left -= got;
-    }
+    const auto copy = [&](std::string_view bytes) -> Result<void> {
+      if (on_bytes) on_bytes(static_cast<std::int64_t>(bytes.size()));
+      return put(bytes);
+    };
+    GANGWAY_TRY(read_pieces(member.range, member.digest, copy));
   }
   if (archive_write_close(a) != ARCHIVE_OK) return failed(a, "finish archive");
   return {};

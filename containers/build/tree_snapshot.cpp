@@ -2,7 +2,9 @@
 
 #include <dirent.h>
 #include <fcntl.h>
+#include <linux/limits.h>
 #include <sys/stat.h>
+#include <sys/xattr.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -166,6 +168,10 @@ class ChangeWriter {
     switch (file.mode & S_IFMT) {
       case S_IFDIR:
         entry.type = TarType::Directory;
+        if (rules_.keep_user_attributes) {
+          GANGWAY_ASSIGN(const Fd fd, open_readable(root_, path, O_DIRECTORY));
+          GANGWAY_TRY(add_attributes(fd.get(), entry));
+        }
         return layer_.add(entry);
       case S_IFLNK: {
         std::string target(PATH_MAX, '\0');
@@ -194,12 +200,32 @@ class ChangeWriter {
       }
     }
     entry.size = file.size;
+    GANGWAY_ASSIGN(const Fd fd, open_readable(root_, path, 0));
+    if (rules_.keep_user_attributes) GANGWAY_TRY(add_attributes(fd.get(), entry));
     GANGWAY_TRY(layer_.add(entry));
-    return contents(path, file.size);
+    return contents(fd, file.size);
   }
 
-  Result<void> contents(const std::string& path, std::int64_t size) {
-    GANGWAY_ASSIGN(const Fd fd, open_readable(root_, path, 0));
+  static Result<void> add_attributes(int fd, TarEntry& entry) {
+    std::string names(XATTR_LIST_MAX, '\0');
+    const ssize_t length = flistxattr(fd, names.data(), names.size());
+    if (length < 0 && errno == ENOTSUP) return {};
+    if (length < 0) return errno_error("list attributes", errno);
+    names.resize(static_cast<std::size_t>(length));
+    std::vector<std::string_view> sorted = split(names, '\0');
+    std::ranges::sort(sorted);
+    for (const std::string_view name : sorted) {
+      if (!name.starts_with("user.")) continue;
+      std::string value(XATTR_SIZE_MAX, '\0');
+      const ssize_t got = fgetxattr(fd, std::string(name).c_str(), value.data(), value.size());
+      if (got < 0) return errno_error(cat("read attribute ", name), errno);
+      value.resize(static_cast<std::size_t>(got));
+      entry.xattrs.emplace_back(name, std::move(value));
+    }
+    return {};
+  }
+
+  Result<void> contents(const Fd& fd, std::int64_t size) {
     std::string block(256 << 10, '\0');
     for (std::int64_t left = size; left > 0;) {
       const auto want = static_cast<std::size_t>(

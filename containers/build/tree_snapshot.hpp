@@ -49,6 +49,7 @@ struct LayerRules {
   std::int64_t gid = 0;
   std::optional<std::int64_t> latest_mtime_s;  // times after it become it
   bool set_all_times = false;                  // …and all others too
+  bool keep_user_attributes = false;           // extended ones, "user.*"
 };
 // The changes as a layer: names sorted, whiteouts before what stands beside them.
 Result<void> write_changes(int root,

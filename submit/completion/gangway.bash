@@ -69,7 +69,7 @@ _gangway() {
     gangway) COMPREPLY=($(compgen -W 'up down status doctor' -- "$word")) ;;
     jimage)
       if [ "$COMP_CWORD" = 1 ]; then
-        COMPREPLY=($(compgen -W 'resolve inspect import list verify rm gc' -- "$word"))
+        COMPREPLY=($(compgen -W 'resolve inspect import export list verify rm gc build bootstrap tag untag images prune' -- "$word"))
       else
         COMPREPLY=($(compgen -f -- "$word"))
       fi ;;

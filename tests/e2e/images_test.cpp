@@ -105,6 +105,17 @@ TEST_F(Images, EveryKindOfImageRuns) {
   }
 }
 
+TEST_F(Images, AnExportedImageRunsAndIsTheSame) {
+  const Ran exported = user({"jimage", "export", busybox_, "copy.tar"});
+  ASSERT_EQ(exported.exit_code, 0) << exported.err;
+  const std::string digest = exported.out.substr(0, exported.out.find('\n'));
+  EXPECT_THAT(user({"jimage", "resolve", busybox_}).out, HasSubstr("\n" + digest + "\n"));
+  const Ran ran = user({"jsubmit", "--wait", "--image", "copy.tar", "-o", "out", "--", "sh", "-c",
+                        "busybox | head -1"});
+  EXPECT_EQ(ran.exit_code, 0) << ran.err;
+  EXPECT_THAT(file("out"), HasSubstr("BusyBox"));
+}
+
 TEST_F(Images, AnImageThatTheUserMayNotReadIsRefused) {
   if (::geteuid() != 0) GTEST_SKIP() << "needs an image that is not the user's";
   const std::string copy = directory() + "/private.tar";

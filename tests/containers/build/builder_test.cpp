@@ -13,6 +13,7 @@
 #include <fstream>
 #include <sstream>
 
+#include "containers/build/image_export.hpp"
 #include "containers/build/image_import.hpp"
 #include "containers/image_source.hpp"
 #include "queues/base/text.hpp"
@@ -325,13 +326,13 @@ TEST_F(ImageBuild, AnExportedImageIsAnImageForJobs) {
   ASSERT_TRUE(built) << built.error().message();
   for (const std::string name : {"out.tar", "out"}) {
     const std::string path = directory_ / name;
-    ASSERT_TRUE(export_image(*library_, *built, path, 0));
+    ASSERT_TRUE(export_image(*library_, *built, {.output = path}));
     const auto resolved = resolve_whole_image(path, BlobMemory(""));
     ASSERT_TRUE(resolved) << resolved.error().message();
     EXPECT_EQ(resolved->digest, built->digest);
   }
   fs::create_directories(directory_ / "precious/things");
-  EXPECT_FALSE(export_image(*library_, *built, directory_ / "precious", 0));
+  EXPECT_FALSE(export_image(*library_, *built, {.output = directory_ / "precious"}));
   EXPECT_TRUE(fs::exists(directory_ / "precious/things"));
 }
 
