@@ -18,6 +18,7 @@
 #include "queues/base/rng.hpp"
 #include "queues/base/small_file.hpp"
 #include "queues/base/text.hpp"
+#include "tests/containers/again_as_user.hpp"
 #include "tests/containers/image_builder.hpp"
 #include "tests/containers/temporary_directory.hpp"
 
@@ -378,6 +379,9 @@ TEST_F(ImageEnsure, KilledUnpackLeavesNothingThatLooksFinishedAndIsClearedAway) 
   kill(pid, SIGKILL);
   EXPECT_EQ(wait_for(pid), 128 + SIGKILL);
   EXPECT_TRUE(names_in(place_ / "store/trees/sha256").empty());
+  const std::vector<std::string> verify = {GANGWAY_BINARY_DIR "/bin/jimage", "verify", "--store",
+                                           place_ / "store"};
+  EXPECT_EQ(run(verify).exit_code, 0);
 
   const Ran again = run(argv);
   EXPECT_EQ(again.exit_code, 0) << again.err;
@@ -385,6 +389,9 @@ TEST_F(ImageEnsure, KilledUnpackLeavesNothingThatLooksFinishedAndIsClearedAway) 
   const Result<ImageReport> report = parse_image_report(again.out);
   ASSERT_TRUE(report);
   EXPECT_EQ(names_in(report->tree).size(), 60U);
+  const Ran verified = run(verify);
+  EXPECT_EQ(verified.exit_code, 0) << verified.err;
+  EXPECT_EQ(verified.out, cat("ok       ", digest.text(), "\n"));
 }
 
 TEST_F(ImageEnsure, TreeOfAnEarlierBootThatNeverReachedTheDiskIsMadeAnew) {
@@ -398,6 +405,11 @@ TEST_F(ImageEnsure, TreeOfAnEarlierBootThatNeverReachedTheDiskIsMadeAnew) {
   write_file(tree + "/boot", "another boot");
   unlink((tree + "/durable").c_str());
   EXPECT_NE(run(argv).err.find("image_unpacked"), std::string::npos);
+}
+
+TEST(ImageEnsureOfAUser, EndsTheSameForAnExecutorWithoutRoot) {
+  if (geteuid() != 0) GTEST_SKIP() << "the tests of ImageEnsure are that";
+  pass_again_as_user("ImageEnsure.*-*ManyProcesses*");
 }
 
 TEST_F(ImageEnsure, StoreThatOthersMayWriteIsRefused) {

@@ -533,6 +533,29 @@ TEST(RootSandbox, MemoryLimitHoldsAndItsVictimsAreKnown) {
   EXPECT_GT(usage.peak_memory, mebibytes(10));
 }
 
+TEST(RootSandbox, MemoryOverrunEndsOneAndItsNeighbourLives) {
+  if (geteuid() != 0) GTEST_SKIP() << "needs root";
+  TestSandbox neighbour;
+  TestSandbox greedy;
+  for (TestSandbox* sandbox : {&neighbour, &greedy}) {
+    sandbox->request.limits.memory = mebibytes(40);
+    const Result<SandboxReady> ready = sandbox->prepare();
+    if (!ready) GTEST_SKIP() << "this kernel cannot: " << ready.error().message();
+  }
+  const ProgramRequest waits =
+      neighbour.shell("echo up > up; while [ ! -e go ]; do sleep 0.01; done; echo alive");
+  neighbour.start({waits});
+  neighbour.wait_for_file("up");
+  const ProgramEnd end = greedy.run(
+      greedy.program({"/usr/bin/perl", "-e", "my $x = 'x' x (200 << 20); print length $x"}));
+  EXPECT_TRUE(WIFSIGNALED(end.wait_status));
+  EXPECT_TRUE(greedy.cleanup().out_of_memory);
+  write_test_file(neighbour.home / "go", "", 0644);
+  EXPECT_EQ(neighbour.wait_end(waits.id).wait_status, 0);
+  EXPECT_EQ(read_small_file(waits.out.path).value_or(""), "alive\n");
+  EXPECT_FALSE(neighbour.cleanup().out_of_memory);
+}
+
 TEST(RootSandbox, CoresAndProcessesAreBounded) {
   if (geteuid() != 0) GTEST_SKIP() << "needs root";
   TestSandbox sandbox;

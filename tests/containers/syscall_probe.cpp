@@ -8,17 +8,20 @@
 #include <sys/personality.h>
 #include <sys/prctl.h>
 #include <sys/ptrace.h>
+#include <sys/shm.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/sysmacros.h>
 #include <sys/uio.h>
 #include <sys/wait.h>
+#include <sys/xattr.h>
 #include <unistd.h>
 
 #include <cerrno>
 #include <cstdio>
 #include <cstring>
+#include <ctime>
 #include <string>
 
 namespace {
@@ -42,6 +45,19 @@ long with_sibling(long (*what)(pid_t)) {
   errno = error;
   return result;
 }
+
+long rewrite_map() {
+  const int fd = open("/proc/self/uid_map", O_WRONLY);
+  return write(fd, "0 0 1\n", 6);
+}
+
+long read_some(const char* path) {
+  char byte = 0;
+  return read(open(path, O_RDONLY), &byte, 1) == 1 ? 0 : -1;
+}
+
+// The test has made it on the node.
+constexpr key_t kSharedMemoryKey = 0x47574f54;
 
 char shared_text[] = "same address in both";
 
@@ -96,6 +112,53 @@ long attempt(const std::string& name) {
   if (name == "open-init-mem") return open("/proc/1/mem", O_RDONLY);
   if (name == "open-init-exe") return open("/proc/1/exe", O_RDONLY);
   if (name == "write-proc-sys") return open("/proc/sys/kernel/core_pattern", O_WRONLY);
+  if (name == "open-init-root") return open("/proc/1/root/", O_RDONLY | O_DIRECTORY);
+  if (name == "open-init-cwd") return open("/proc/1/cwd/", O_RDONLY | O_DIRECTORY);
+  if (name == "open-init-fd") return open("/proc/1/fd/0", O_RDONLY);
+  if (name == "open-init-environ") return open("/proc/1/environ", O_RDONLY);
+  if (name == "write-own-program") return open("/proc/self/exe", O_WRONLY);
+  if (name == "write-sysrq") return open("/proc/sysrq-trigger", O_WRONLY);
+  if (name == "write-release-agent")
+    return open("/sys/fs/cgroup/release_agent", O_WRONLY | O_CREAT);
+  if (name == "write-own-maps")
+    return open("/proc/self/uid_map", O_WRONLY) < 0 ? -1 : rewrite_map();
+  if (name == "open-memory") return open("/dev/mem", O_RDONLY);
+  if (name == "open-kmsg") return open("/dev/kmsg", O_RDONLY);
+  if (name == "open-kcore") return read_some("/proc/kcore");
+  if (name == "pivot_root") return syscall(SYS_pivot_root, ".", ".");
+  if (name == "fsopen") return syscall(SYS_fsopen, "tmpfs", 0);
+  if (name == "open_tree") return syscall(SYS_open_tree, AT_FDCWD, "/", 1 /* OPEN_TREE_CLONE */);
+  if (name == "mount_setattr") return syscall(SYS_mount_setattr, AT_FDCWD, "/proc/sys", 0, "", 0);
+  if (name == "remount") return mount(nullptr, "/proc/sys", nullptr, MS_REMOUNT | MS_BIND, nullptr);
+  if (name == "open_by_handle_at") {
+    struct {
+      unsigned bytes = 8;
+      int type = 1;
+      unsigned char handle[8] = {2};  // of the root directory on many file systems
+    } handle;
+    return syscall(SYS_open_by_handle_at, open("/", O_RDONLY), &handle, O_RDONLY);
+  }
+  if (name == "init_module") return syscall(SYS_init_module, nullptr, 0, "");
+  if (name == "kexec_load") return syscall(SYS_kexec_load, 0, 0, nullptr, 0);
+  if (name == "reboot") return syscall(SYS_reboot, 0xfee1dead, 0x28121969, 0, nullptr);
+  if (name == "swapoff") return syscall(SYS_swapoff, "/none");
+  if (name == "clock_settime") {
+    const timespec now{.tv_sec = 1, .tv_nsec = 0};
+    return clock_settime(CLOCK_REALTIME, &now);
+  }
+  if (name == "quotactl") return syscall(SYS_quotactl, 0, nullptr, 0, nullptr);
+  if (name == "setgroups") {
+    const gid_t root = 0;
+    return syscall(SYS_setgroups, 1, &root);
+  }
+  if (name == "chown-root") return chown("/tmp", 0, 0);
+  if (name == "set-file-capability") {
+    close(open("/tmp/capable", O_WRONLY | O_CREAT, 0755));
+    const unsigned capability[5] = {0x02000001, 0xffffffff, 0, 0xffffffff, 0};
+    return setxattr("/tmp/capable", "security.capability", capability, sizeof capability, 0);
+  }
+  if (name == "nodes-shared-memory") return shmget(kSharedMemoryKey, 0, 0);
+  if (name == "another-session") return ioctl(0, TIOCSCTTY, 1);
   if (name == "write-sys") return open("/sys/kernel/uevent_helper", O_WRONLY);
   if (name == "open-fds") {
     // Anything beyond 0, 1, 2 would have been left open for us.

@@ -118,10 +118,17 @@ TEST_F(Jobs, MoreMemoryThanAskedForEndsTheJob) {
   if (content(cluster().layout().config_file()).find("[cgroup-memory") != std::string::npos) {
     GTEST_SKIP() << "the kernel gives no control group for memory here";
   }
-  const Ran ran =
-      run_and_wait({"--mem=64M", "--wrap", "x=$(head -c 200M /dev/zero | tr '\\0' x); echo ${#x}"});
+  // On the same node, and not to be disturbed.
+  const std::string neighbour =
+      submit({"-w", "n01", "--mem=64M", "--wrap",
+              "touch started; while ! test -e go; do sleep 0.05; done; echo alive"});
+  ASSERT_TRUE(becomes_true([&] { return std::filesystem::exists(directory() + "/started"); }));
+  const Ran ran = run_and_wait(
+      {"-w", "n01", "--mem=64M", "--wrap", "x=$(head -c 200M /dev/zero | tr '\\0' x); echo ${#x}"});
   EXPECT_EQ(ran.exit_code, 1);
   EXPECT_THAT(ran.err, HasSubstr("OUT_OF_MEMORY"));
+  write_as_user(cluster(), directory() + "/go", "");
+  EXPECT_EQ(user({"jwait", neighbour}).exit_code, 0);
 }
 
 TEST_F(Jobs, CancellingARunningJobLeavesNoProcess) {
