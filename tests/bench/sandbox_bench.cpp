@@ -1,7 +1,10 @@
 // How long a sandbox takes from its request to its end, with /bin/true in it: ours, and a bare
 // launcher that performs the same list of operations and nothing else, in turns in one process.
 //
-//   sandbox_bench [--rounds N] [--groups] [--network] IMAGE STORE [COMMAND ...]
+//   sandbox_bench [--rounds N] [--groups] [--network] LAYOUT DIGEST STORE [COMMAND ...]
+//
+// The image is in the store already (jimage import). This is a small static program as the shepherd
+// is: what a process costs depends on its size.
 //
 // Prints the operations (as `jshepherd --dry-run` does), then medians and quantiles. What is not in
 // the list is what ours adds: the sandbox's init that outlives the program and reports its end, the
@@ -24,8 +27,7 @@
 #include <string>
 #include <vector>
 
-#include "containers/image_ensure.hpp"
-#include "containers/image_source.hpp"
+#include "containers/image_store.hpp"
 #include "containers/namespaces.hpp"
 #include "containers/sandbox_plan.hpp"
 #include "containers/sandbox_run.hpp"
@@ -45,6 +47,7 @@ struct Options {
   bool groups = false;
   bool network = false;
   std::string image;
+  std::string digest;
   std::string store;
   std::vector<std::string> other;
 };
@@ -70,11 +73,11 @@ double milliseconds_of(const auto& work) {
          static_cast<double>(end.tv_nsec - begin.tv_nsec) / 1e6;
 }
 
-SandboxRequest make_request(const Options& options, const ResolvedImage& image, int round) {
+SandboxRequest make_request(const Options& options, int round) {
   SandboxRequest request;
   request.name = cat("bench-", getpid(), "-", round);
   request.directory = cat(options.store, "/bench-", round);
-  request.image = ImageSource{image.kind, image.path, image.digest.text()};
+  request.image = ImageSource{ImageSourceKind::OciLayout, options.image, options.digest};
   request.user = {
       .uid = kUser, .gid = kUser, .groups = {}, .name = "bench", .home = "/", .shell = {}};
   request.hostname = "node";
@@ -156,10 +159,11 @@ double median(std::vector<double> times) {
 }
 
 int run(const Options& options) {
-  const ResolvedImage image = need(resolve_image(options.image));
   const ImageStore store = need(ImageStore::open(options.store));
-  const ImageReport report = need(ensure_image(
-      store, {.kind = image.kind, .path = image.path, .digest = image.digest, .user = {0, 0, {}}}));
+  const std::optional<ImageReport> stored =
+      store.find({need(Digest::parse(options.digest)), false});
+  if (!stored) die("the image is not in the store");
+  const ImageReport& report = *stored;
   const Fd tree(open(report.tree.c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC));
   const Fd owners =
       need(make_user_namespace({.uids = {{.inside = report.owner_uid, .outside = kUser}},
@@ -167,7 +171,7 @@ int run(const Options& options) {
   NodeFacts facts;
   facts.tree_by_slot = true;
   facts.devices = SandboxSettings{}.devices;
-  const SandboxPlan plan = need(make_sandbox_plan(make_request(options, image, 0), facts));
+  const SandboxPlan plan = need(make_sandbox_plan(make_request(options, 0), facts));
   std::fputs(render_plan(plan).c_str(), stdout);
   const IdMaps maps = identity_maps(kUser, kUser, {}, /*privileged=*/true);
 
@@ -176,7 +180,7 @@ int run(const Options& options) {
   std::vector<double> other;
   constexpr int kWarm = 5;
   for (int i = 0; i < options.rounds + kWarm; ++i) {
-    const SandboxRequest request = make_request(options, image, i);
+    const SandboxRequest request = make_request(options, i);
     const double a = milliseconds_of([&] { run_ours(options, request); });
     const double b =
         milliseconds_of([&] { run_bare(plan, maps, tree.get(), owners.get(), options.network); });
@@ -214,14 +218,16 @@ int main(int argc, char** argv) {
       options.rounds = std::max(1, std::atoi(argv[++at]));
     }
   }
-  if (at + 2 > argc) {
+  if (at + 3 > argc) {
     std::fputs(
-        "usage: sandbox_bench [--rounds N] [--groups] [--network] IMAGE STORE [COMMAND ...]\n",
+        "usage: sandbox_bench [--rounds N] [--groups] [--network] LAYOUT DIGEST STORE "
+        "[COMMAND ...]\n",
         stderr);
     return 64;
   }
   options.image = argv[at];
-  options.store = argv[at + 1];
-  for (int i = at + 2; i < argc; ++i) options.other.emplace_back(argv[i]);
+  options.digest = argv[at + 1];
+  options.store = argv[at + 2];
+  for (int i = at + 3; i < argc; ++i) options.other.emplace_back(argv[i]);
   return run(options);
 }
