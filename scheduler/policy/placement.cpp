@@ -28,90 +28,16 @@ std::optional<Placement> in_order_of_names(const Profile& profile,
   return placement;
 }
 
-// Walks the moments at which nodes become, and cease to be, open for a start of the request, and
-// counts the open nodes of each part.
-class Sweep {
- public:
-  Sweep(const Profile& profile, const Request& request, Profile::QueueNumber queue, Time after)
-      : profile_(profile), request_(request), open_(request.parts.size(), 0) {
-    for (std::size_t p = 0; p < request.parts.size(); ++p) {
-      for (NodeIndex node = 0; node < profile.node_count(); ++node) {
-        if (profile.may_serve(node, queue, request.parts[p])) find_window(p, node, after);
-      }
-    }
-    std::make_heap(changes_.begin(), changes_.end());
-  }
-
-  // The next moment at which each part alone has enough nodes: necessary, and for a single part
-  // sufficient.
-  [[nodiscard]] std::optional<Time> next() {
-    while (!changes_.empty()) {
-      const Time at = changes_.front().at;
-      if (at == Time::infinity()) return std::nullopt;
-      bool opened = false;
-      while (!changes_.empty() && changes_.front().at == at) opened |= take_first();
-      if (opened && may_suffice()) return at;
-    }
-    return std::nullopt;
-  }
-
- private:
-  struct Change {
-    Time at;
-    Time closes;  // of an opening: when it ends again
-    Time next;
-    std::size_t part = 0;
-    NodeIndex node = 0;
-    bool opens = false;
-    friend bool operator<(const Change& a, const Change& b) { return b.at < a.at; }  // first on top
-  };
-
-  void find_window(std::size_t part, NodeIndex node, Time after) {
-    const auto window = profile_.timeline_of(node).next_window(
-        profile_.wanted_of(node, request_.parts[part]), after, request_.limit);
-    if (window) changes_.push_back({window->first, window->last, window->next, part, node, true});
-  }
-
-  bool take_first() {
-    std::pop_heap(changes_.begin(), changes_.end());
-    Change change = changes_.back();
-    changes_.pop_back();
-    open_[change.part] += change.opens ? 1 : -1;
-    if (change.opens) {
-      if (change.closes == Time::infinity()) return true;
-      changes_.push_back(
-          {change.closes, change.closes, change.next, change.part, change.node, false});
-    } else {
-      const std::size_t before = changes_.size();
-      find_window(change.part, change.node, change.next);
-      if (changes_.size() == before) return false;
-    }
-    std::push_heap(changes_.begin(), changes_.end());
-    return change.opens;
-  }
-
-  [[nodiscard]] bool may_suffice() const {
-    for (std::size_t p = 0; p < open_.size(); ++p) {
-      if (open_[p] < request_.parts[p].nodes) return false;
-    }
-    return true;
-  }
-
-  const Profile& profile_;
-  const Request& request_;
-  std::vector<std::int32_t> open_;
-  std::vector<Change> changes_;
-};
-
 // For each part the nodes on which it is free now and `runs_on(node, part)` says that it may run to
 // its end, best fit first, those with `is_last` last. nullopt: too few of some part.
-// `only_reservations`: whether there are more that are free now, and with them enough of each part.
+// `found`: how many there are of the part that was looked at last, and whether there are more that
+// are free now, and with them enough of each part.
 template <typename RunsOn>
 std::optional<std::vector<GangPart>> options_now(const Profile& profile,
                                                  const Request& request,
                                                  const NodeSet* is_last,
                                                  RunsOn runs_on,
-                                                 bool* only_reservations = nullptr) {
+                                                 PlacedNow* found = nullptr) {
   const auto queue = profile.find_queue(request.queue);
   if (!queue) return std::nullopt;
   // More than this many options of a part never matter: at most so many less one can be taken by
@@ -139,8 +65,9 @@ std::optional<std::vector<GangPart>> options_now(const Profile& profile,
       if (options.size() == enough) break;
       options.push_back(node);
     }
+    if (found != nullptr) found->nodes = options.size();
     if (options.size() + reserved < static_cast<std::size_t>(part.nodes)) return std::nullopt;
-    if (only_reservations != nullptr) *only_reservations |= reserved > 0;
+    if (found != nullptr) found->only_reservations_forbid |= reserved > 0;
   }
   return parts;
 }
@@ -157,18 +84,18 @@ PlacedNow place_now(const Profile& profile, const Request& request, Time now) {
     }
     return none;
   }
-  bool only_reservations = false;
+  PlacedNow found;
   const Time end = end_of(now, request.limit);
   auto parts = options_now(
       profile, request, nullptr,
       [&](NodeIndex node, const RequestPart& part) {
         return !profile.is_reserved(node) || profile.is_free(node, part, now, end);
       },
-      &only_reservations);
-  if (!parts) return {};
-  std::optional<Placement> placement = in_order_of_names(profile, assign_gang(*parts));
-  const bool in_the_way = !placement && only_reservations;
-  return {std::move(placement), in_the_way};
+      &found);
+  if (!parts) return {.placement = std::nullopt, .nodes = found.nodes};
+  found.placement = in_order_of_names(profile, assign_gang(*parts));
+  if (found.placement) found.only_reservations_forbid = false;
+  return found;
 }
 
 std::optional<Placement> place_now_avoiding(const Profile& profile,
@@ -209,6 +136,21 @@ std::optional<Placement> place_at(const Profile& profile, const Request& request
   const auto queue = profile.find_queue(request.queue);
   if (!queue) return std::nullopt;
   const Time end = end_of(at, request.limit);
+  std::vector<std::vector<NodeIndex>> open(request.parts.size());
+  for (std::size_t p = 0; p < open.size(); ++p) {
+    const RequestPart& part = request.parts[p];
+    for (NodeIndex node = 0; node < profile.node_count(); ++node) {
+      if (!profile.may_serve(node, *queue, part)) continue;
+      if (profile.is_free(node, part, at, end)) open[p].push_back(node);
+    }
+  }
+  return place_among(profile, request, at, open);
+}
+
+std::optional<Placement> place_among(const Profile& profile,
+                                     const Request& request,
+                                     Time at,
+                                     const std::vector<std::vector<NodeIndex>>& open) {
   std::vector<GangPart> parts = empty_parts(request);
   for (std::size_t p = 0; p < parts.size(); ++p) {
     const RequestPart& part = request.parts[p];
@@ -219,9 +161,8 @@ std::optional<Placement> place_at(const Profile& profile, const Request& request
       NodeIndex node;
     };
     std::vector<Option> options;
-    for (NodeIndex node = 0; node < profile.node_count(); ++node) {
-      if (!profile.may_serve(node, *queue, part)) continue;
-      if (!profile.is_free(node, part, at, end)) continue;
+    options.reserve(open[p].size());
+    for (const NodeIndex node : open[p]) {
       options.push_back({profile.is_free_now(node, part), profile.timeline_of(node).cores_at(at),
                          profile.rank_of(node), node});
     }
@@ -232,28 +173,6 @@ std::optional<Placement> place_at(const Profile& profile, const Request& request
     for (const Option& option : options) parts[p].options.push_back(option.node);
   }
   return in_order_of_names(profile, assign_gang(parts));
-}
-
-std::optional<EarliestPlacement> place_earliest(const Profile& profile,
-                                                const Request& request,
-                                                Time after) {
-  if (!request.choices.empty()) {
-    std::optional<EarliestPlacement> earliest;
-    for (const Request& choice : request.choices) {
-      auto found = place_earliest(profile, choice, after);
-      if (found && (!earliest || found->at < earliest->at)) earliest = std::move(found);
-    }
-    return earliest;
-  }
-  const auto queue = profile.find_queue(request.queue);
-  if (!queue) return std::nullopt;
-  Sweep sweep(profile, request, *queue, after);
-  while (const auto at = sweep.next()) {
-    if (auto placement = place_at(profile, request, *at)) {
-      return EarliestPlacement{*at, *std::move(placement)};
-    }
-  }
-  return std::nullopt;
 }
 
 bool would_fit_empty(const Profile& profile, const Request& request, bool even_unusable) {

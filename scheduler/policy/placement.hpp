@@ -4,6 +4,7 @@
 // are taken first, so that those free now stay open for backfilling. Pure.
 #pragma once
 
+#include <cstddef>
 #include <optional>
 #include <vector>
 
@@ -22,6 +23,8 @@ using Placement = std::vector<std::vector<NodeIndex>>;
 struct PlacedNow {
   std::optional<Placement> placement;
   bool only_reservations_forbid = false;  // enough would be free now, but for a reservation
+  std::size_t nodes =
+      0;  // of a request with one part that finds no placement: so many could run it
 };
 [[nodiscard]] PlacedNow place_now(const Profile& profile, const Request& request, Time now);
 
@@ -42,9 +45,15 @@ using NodeSet = std::vector<bool>;  // by NodeIndex
                                                 const Request& request,
                                                 Time at);
 
+// The same among nodes of which it is known that they are free for it, those of each part.
+[[nodiscard]] std::optional<Placement> place_among(const Profile& profile,
+                                                   const Request& request,
+                                                   Time at,
+                                                   const std::vector<std::vector<NodeIndex>>& open);
+
 // The earliest moment, `after` or later, at which it can start, and where. nullopt: the usable
 // nodes of its queue would not suffice if all were free, or something holds them for ever. Looks at
-// each step of each node once.
+// nodes that may be free for it before that moment (outlook.hpp). `after` never goes back.
 struct EarliestPlacement {
   Time at;
   Placement placement;

@@ -16,15 +16,18 @@ void Profile::set_queues(const std::vector<Queue>& queues) {
     std::sort(sorted.nodes.begin(), sorted.nodes.end());
     queues_.emplace(queue.name, std::pair{number, std::move(sorted)});
   }
-  for (Node& node : nodes_) refresh_queues(node);
+  in_queue_.assign(queues_.size(), {});
+  for (NodeIndex node = 0; node < node_count(); ++node) refresh_queues(node);
 }
 
-void Profile::refresh_queues(Node& node) const {
-  node.in_queue.assign(queues_.size(), false);
+void Profile::refresh_queues(NodeIndex number) {
+  const NodeName& node = nodes_[number].name;
   for (const auto& [name, entry] : queues_) {
-    const auto& [number, queue] = entry;
-    node.in_queue[number] = queue.nodes.empty() ||
-                            std::binary_search(queue.nodes.begin(), queue.nodes.end(), node.name);
+    const auto& [of, queue] = entry;
+    const bool is_in =
+        queue.nodes.empty() || std::binary_search(queue.nodes.begin(), queue.nodes.end(), node);
+    in_queue_[of].resize(nodes_.size(), false);
+    in_queue_[of][number] = is_in;
   }
 }
 
@@ -33,7 +36,9 @@ NodeIndex Profile::index_of(const NodeName& name) {
   if (is_new) {
     Node& node = nodes_.emplace_back();
     node.name = name;
-    refresh_queues(node);
+    timelines_.emplace_back();
+    usable_.push_back(false);
+    refresh_queues(at->second);
     settled_ = false;
   }
   return at->second;
@@ -46,14 +51,15 @@ void Profile::set_node(const NodeName& name,
   const NodeIndex number = index_of(name);
   unindex(number);
   Node& node = nodes_[number];
-  node.usable = usable;
+  usable_[number] = usable;
   node.features = kinds_.features().bits_of(features);
   const Amounts amounts = kinds_.of_node(capacity);
   if (!(amounts == node.capacity)) {
-    node.timeline.take(Timeline::kAlways, Time::infinity(), node.capacity);
-    node.timeline.give(Timeline::kAlways, Time::infinity(), amounts);
+    timelines_[number].take(Timeline::kAlways, Time::infinity(), node.capacity);
+    timelines_[number].give(Timeline::kAlways, Time::infinity(), amounts);
     node.capacity = amounts;
     node.whole = Wanted(amounts);
+    outlook_.on_given(number);
     retake_cores(number);
   }
   index(number);
@@ -76,36 +82,46 @@ void Profile::settle() {
   if (settled_) return;
   by_fit_.clear();
   std::uint32_t rank = 0;
-  for (const auto& [name, number] : numbers_) nodes_[number].rank = rank++;
+  std::vector<NodeIndex> order;
+  order.reserve(nodes_.size());
+  for (const auto& [name, number] : numbers_) {
+    nodes_[number].rank = rank++;
+    order.push_back(number);
+  }
+  std::ranges::stable_sort(order, [&](NodeIndex a, NodeIndex b) {
+    return nodes_[a].capacity.of < nodes_[b].capacity.of;
+  });
+  outlook_.set_order(std::move(order));
   settled_ = true;
   for (NodeIndex node = 0; node < node_count(); ++node) index(node);
 }
 
 BestFit::Position Profile::position_of(NodeIndex number) const {
   const Node& node = nodes_[number];
-  return {node.capacity.has_named(), node.timeline.cores_at(Timeline::kAlways), node.rank, number};
+  return {node.capacity.has_named(), timelines_[number].cores_at(Timeline::kAlways), node.rank,
+          number};
 }
 
 void Profile::index(NodeIndex number) {
-  const Node& node = nodes_[number];
-  if (!settled_ || !node.usable) return;
-  by_fit_.insert(position_of(number), node.timeline.now(), node.timeline.fits_now(node.whole));
+  if (!settled_ || !usable_[number]) return;
+  const Timeline& timeline = timelines_[number];
+  by_fit_.insert(position_of(number), timeline.now(), timeline.fits_now(nodes_[number].whole));
 }
 
 void Profile::unindex(NodeIndex number) {
-  if (settled_ && nodes_[number].usable) by_fit_.erase(position_of(number));
+  if (settled_ && usable_[number]) by_fit_.erase(position_of(number));
 }
 
 void Profile::hold(const Holder& holder, const NodeClaim& claim) {
-  Node& node = nodes_[claim.node];
-  node.timeline.take(holder.from, holder.held_until, claim.amounts);
-  if (holder.reservation) ++node.reservations;
+  timelines_[claim.node].take(holder.from, holder.held_until, claim.amounts);
+  outlook_.on_taken(claim.node);
+  if (holder.reservation) ++nodes_[claim.node].reservations;
 }
 
 void Profile::let_go(const Holder& holder, const NodeClaim& claim) {
-  Node& node = nodes_[claim.node];
-  node.timeline.give(holder.from, holder.held_until, claim.amounts);
-  if (holder.reservation) --node.reservations;
+  timelines_[claim.node].give(holder.from, holder.held_until, claim.amounts);
+  outlook_.on_given(claim.node);
+  if (holder.reservation) --nodes_[claim.node].reservations;
 }
 
 void Profile::start(JobKey key, Time end, std::vector<NodeClaim> claims) {
@@ -177,7 +193,8 @@ void Profile::advance(Time now) {
     Holder& holder = holders_.at(key);
     // What is free now stays the same, so the index by fit does too.
     for (const NodeClaim& claim : holder.claims) {
-      nodes_[claim.node].timeline.take(holder.held_until, now + kOverrun, claim.amounts);
+      timelines_[claim.node].take(holder.held_until, now + kOverrun, claim.amounts);
+      outlook_.on_taken(claim.node);
     }
     holder.held_until = std::max(holder.held_until, now + kOverrun);
   }
@@ -193,14 +210,44 @@ bool Profile::may_serve(NodeIndex number,
                         QueueNumber queue,
                         const RequestPart& part,
                         bool even_if_unusable) const {
+  return is_admitted(number, queue, part, even_if_unusable) &&
+         part.wanted.fits_in(nodes_[number].capacity);
+}
+
+bool Profile::is_admitted(NodeIndex number,
+                          QueueNumber queue,
+                          const RequestPart& part,
+                          bool even_if_unusable) const {
+  if (!usable_[number] && !even_if_unusable) return false;
+  if (!in_queue_[queue][number]) return false;
   const Node& node = nodes_[number];
-  if (!node.usable && !even_if_unusable) return false;
-  if (!node.in_queue[queue]) return false;
   if (!part.filter.admits(node.features)) return false;
   const auto& [only, never] = std::tie(part.only, part.never);
   if (!only.empty() && !std::binary_search(only.begin(), only.end(), node.name)) return false;
-  if (!never.empty() && std::binary_search(never.begin(), never.end(), node.name)) return false;
-  return part.wanted.fits_in(node.capacity);
+  return never.empty() || !std::binary_search(never.begin(), never.end(), node.name);
+}
+
+ByOutlook Profile::outlook_for(const RequestPart& part, std::optional<Duration> limit) const {
+  std::vector<Outlook::Table*> tables;
+  const auto add = [&](std::size_t kind, std::int64_t amount) {
+    const Outlook::Size size{.kind = kind, .amount = amount, .length = limit};
+    tables.push_back(&outlook_.table_of(Outlook::rounded_down(size)));
+  };
+  if (part.exclusive) {
+    add(Outlook::kWhole, 0);
+  } else {
+    for (std::size_t kind = 0; kind < kMaxKinds; ++kind) {
+      if (part.per_node.of[kind] > 0) add(kind, part.per_node.of[kind]);
+    }
+  }
+  if (tables.empty()) add(0, 0);
+  return {outlook_, std::move(tables)};
+}
+
+Time Profile::refine(const Outlook::Table& table, NodeIndex node, Time from) const {
+  const Wanted& wanted = table.size.kind == Outlook::kWhole ? nodes_[node].whole : table.wanted;
+  const auto window = timelines_[node].next_window(wanted, from, table.size.length);
+  return window ? window->first : Time::infinity();
 }
 
 std::vector<Profile::End> Profile::ends_after(Time now) const {

@@ -24,6 +24,7 @@
 #include "scheduler/policy/best_fit.hpp"
 #include "scheduler/policy/core_set.hpp"
 #include "scheduler/policy/gang.hpp"
+#include "scheduler/policy/outlook.hpp"
 #include "scheduler/policy/request.hpp"
 #include "scheduler/policy/timeline.hpp"
 
@@ -85,6 +86,11 @@ class Profile {
                                QueueNumber queue,
                                const RequestPart& part,
                                bool even_if_unusable = false) const;
+  // The same, however large it is.
+  [[nodiscard]] bool is_admitted(NodeIndex number,
+                                 QueueNumber queue,
+                                 const RequestPart& part,
+                                 bool even_if_unusable = false) const;
   // What `part` takes of `node`: the whole of it if it is exclusive.
   [[nodiscard]] const Wanted& wanted_of(NodeIndex node, const RequestPart& part) const {
     return part.exclusive ? nodes_[node].whole : part.wanted;
@@ -92,13 +98,13 @@ class Profile {
   [[nodiscard]] const Amounts& amounts_of(NodeIndex node, const RequestPart& part) const {
     return part.exclusive ? nodes_[node].capacity : part.per_node;
   }
-  [[nodiscard]] const Timeline& timeline_of(NodeIndex node) const { return nodes_[node].timeline; }
+  [[nodiscard]] const Timeline& timeline_of(NodeIndex node) const { return timelines_[node]; }
   [[nodiscard]] bool is_free_now(NodeIndex node, const RequestPart& part) const {
-    return nodes_[node].timeline.fits_now(wanted_of(node, part));
+    return timelines_[node].fits_now(wanted_of(node, part));
   }
   // Whether what `part` wants of `node` is free all through [from, to).
   [[nodiscard]] bool is_free(NodeIndex node, const RequestPart& part, Time from, Time to) const {
-    return nodes_[node].timeline.fits(wanted_of(node, part), from, to);
+    return timelines_[node].fits(wanted_of(node, part), from, to);
   }
   // Whether a reservation holds something of it, at any time. Of others ever more becomes free.
   [[nodiscard]] bool is_reserved(NodeIndex node) const { return nodes_[node].reservations > 0; }
@@ -109,6 +115,14 @@ class Profile {
   void visit_by_best_fit(const RequestPart& part, Visit visit) const {
     by_fit_.visit(part.wanted, part.exclusive, visit);
   }
+
+  // ---- what is known of the future of many nodes (outlook.hpp) ----
+  // A search begins: tables of those before may go.
+  void begin_search() const { outlook_.bound_memory(); }
+  // The tables for what a part wants, for so long. They stay until something changes.
+  [[nodiscard]] ByOutlook outlook_for(const RequestPart& part, std::optional<Duration> limit) const;
+  // The first start, `from` or later, of what the table is for.
+  [[nodiscard]] Time refine(const Outlook::Table& table, NodeIndex node, Time from) const;
 
   // The expected ends of running jobs in the order of time, from the first after `now`.
   struct End {
@@ -125,17 +139,14 @@ class Profile {
   };
   struct Node {
     NodeName name;
-    bool usable = false;
     Amounts capacity;
     Wanted whole;  // the capacity
     FeatureBits features;
-    Timeline timeline;  // may be negative where the capacity shrank under running jobs
     CoreSet cores;
     bool shares_cores = false;  // some core was given to two jobs
     std::vector<HeldCores> running;
     std::int32_t reservations = 0;
-    std::vector<bool> in_queue;  // by number of the queue
-    std::uint32_t rank = 0;      // by name
+    std::uint32_t rank = 0;  // by name
   };
   struct Holder {
     bool reservation = false;
@@ -145,7 +156,7 @@ class Profile {
     std::vector<NodeClaim> claims;
   };
 
-  void refresh_queues(Node& node) const;
+  void refresh_queues(NodeIndex number);
   [[nodiscard]] BestFit::Position position_of(NodeIndex number) const;
   void index(NodeIndex number);
   void unindex(NodeIndex number);
@@ -156,11 +167,16 @@ class Profile {
 
   Kinds kinds_;
   std::vector<Node> nodes_;
+  // What is asked of a node first stands apart, in few lines of memory for all of them.
+  std::vector<Timeline> timelines_;  // may be negative where the capacity shrank under running jobs
+  std::vector<bool> usable_;
+  std::vector<std::vector<bool>> in_queue_;  // by number of the queue
   std::map<NodeName, NodeIndex> numbers_;
   std::map<QueueName, std::pair<QueueNumber, Queue>> queues_;
   std::unordered_map<JobKey, Holder> holders_;  // never walked
   std::set<std::pair<Time, JobKey>> ends_;      // of running jobs
   BestFit by_fit_;                              // usable nodes
+  mutable Outlook outlook_;                     // a memory; says nothing that timelines do not
   bool settled_ = true;                         // ranks are right and by_fit_ is complete
   Time now_;
 };
