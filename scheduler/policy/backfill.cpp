@@ -4,6 +4,7 @@
 #include <set>
 #include <utility>
 
+#include "scheduler/policy/failures.hpp"
 #include "scheduler/policy/shadow.hpp"
 
 namespace gangway::scheduler {
@@ -81,6 +82,7 @@ class Walk {
     if (found == kept_.end()) return false;
     kept_.erase(found);
     profile_.end(key);
+    failures_.clear();
     return true;
   }
 
@@ -92,26 +94,66 @@ class Walk {
   }
 
   bool try_start(const InLine& job) {
+    const bool is_simple = job.request->choices.empty() && job.request->parts.size() == 1;
+    if (is_simple && !rules_.tries_all && is_known_to_fail(job)) return false;
     const PlacedNow placed = place_now(profile_, *job.request, now_);
     if (placed.placement) {
       start(job, *placed.placement, planned_end(end_of(now_, job.request->limit)));
       return true;
     }
+    if (is_simple) note_failure(job, placed.nodes);
     return try_start_beside_reservations(job, placed) ||
            (is_sliced(job) && try_start_in_a_row(job));
   }
 
+  // From what others, of one part like this, have failed by.
+  [[nodiscard]] bool is_known_to_fail(const InLine& job) {
+    if (is_sliced(job)) return false;
+    const RequestPart& part = job.request->parts.front();
+    const auto wanted = static_cast<std::size_t>(part.nodes);
+    const Time end = end_of(now_, job.request->limit);
+    const auto queue = *profile_.find_queue(job.request->queue);
+    if (!failures_.are_fewer_than(wanted, queue, part.per_node, part.exclusive, end)) return false;
+    if (!may_move_reservations()) return true;
+    if (!casts_a_shadow()) return false;
+    // It would take the nodes that are missing from the reserved job, if not all of them for the
+    // fullest of its nodes.
+    const std::size_t spare = shadow().spare();
+    return spare < wanted && failures_.are_fewer_than(wanted - spare, queue, part.least_per_node(),
+                                                      part.exclusive, end);
+  }
+  void note_failure(const InLine& job, std::size_t nodes) {
+    Time end = end_of(now_, job.request->limit);
+    // Without reservations ever more becomes free, and with one, from its start on.
+    if (result_.reserved.empty() && kept_.empty()) {
+      end = now_;
+    } else if (is_only_reservation()) {
+      const Time start = result_.reserved.front().start;
+      end = end <= start ? now_ : start + nanoseconds(1);
+    }
+    failures_.note(*profile_.find_queue(job.request->queue), job.request->parts.front(), end,
+                   nodes);
+  }
+
+  [[nodiscard]] bool is_only_reservation() const {
+    return result_.reserved.size() == 1 && kept_.empty();
+  }
+  [[nodiscard]] bool casts_a_shadow() const {
+    return is_only_reservation() && Shadow::is_known_of(*result_.reserved.front().request);
+  }
+  // With a single node there is nowhere else to move to.
+  [[nodiscard]] bool may_move_reservations() const {
+    return !result_.reserved.empty() && result_.reserved.size() <= kMostMoved &&
+           profile_.node_count() > 1;
+  }
+  Shadow& shadow() {
+    if (!shadow_) shadow_.emplace(profile_, result_.reserved.front());
+    return *shadow_;
+  }
+
   bool try_start_beside_reservations(const InLine& job, const PlacedNow& placed) {
-    // With a single node there is nowhere else to move to.
-    if (!placed.only_reservations_forbid || result_.reserved.empty() ||
-        result_.reserved.size() > kMostMoved || profile_.node_count() == 1) {
-      return false;
-    }
-    const bool is_only_one = result_.reserved.size() == 1 && kept_.empty();
-    if (is_only_one && Shadow::is_known_of(*result_.reserved.front().request)) {
-      return try_start_in_the_shadow(job);
-    }
-    return try_start_in_the_way(job);
+    if (!placed.only_reservations_forbid || !may_move_reservations()) return false;
+    return casts_a_shadow() ? try_start_in_the_shadow(job) : try_start_in_the_way(job);
   }
 
   [[nodiscard]] bool is_sliced(const InLine& job) const {
@@ -133,6 +175,7 @@ class Walk {
   void run(const InLine& job, Time end, const std::vector<NodeClaim>& claims) {
     if (is_sliced(job)) {
       slices_->start(profile_, job.key, job.request->queue, end, claims);
+      failures_.clear();  // what others hold may have become less
     } else {
       profile_.start(job.key, end, claims);
     }
@@ -182,8 +225,7 @@ class Walk {
   // there are enough.
   bool try_start_in_the_shadow(const InLine& job) {
     Reserved& reserved = result_.reserved.front();
-    if (!shadow_) shadow_.emplace(profile_, reserved);
-    const auto placement = place_now_in_the_way(profile_, *job.request, shadow_->nodes());
+    const auto placement = place_now_in_the_way(profile_, *job.request, shadow().nodes());
     if (!placement) return false;
     const std::vector<NodeClaim> claims = claims_of(profile_, *job.request, *placement, true);
     // Without a limit it stays beyond kUnlimitedEnd: it comes after those that wait for others
@@ -192,6 +234,7 @@ class Walk {
     const std::vector<NodeIndex> lost = shadow_->lost_to(claims, end);
     if (!shadow_->can_lose(lost)) return false;
     start(job, *placement, planned_end(end), claims);
+    if (!lost.empty()) failures_.clear();
     const Placement more{shadow_->on_lost(lost)};
     if (!more.front().empty()) {
       profile_.move_reservation(reserved.key, lost,
@@ -226,7 +269,10 @@ class Walk {
         result_.starts.pop_back();
       }
     }
-    if (all_found) return true;
+    if (all_found) {
+      failures_.clear();
+      return true;
+    }
     for (const Reserved& reserved : result_.reserved) profile_.end(reserved.key);
     for (const Reserved& reserved : before) hold(reserved, reserved.start);
     result_.reserved = before;
@@ -248,6 +294,7 @@ class Walk {
   BackfillRules rules_;
   std::set<JobKey> kept_;         // and not looked at yet
   std::optional<Shadow> shadow_;  // of the only reservation, once somebody stands in its way
+  Failures failures_;
   BackfillResult result_;
 };
 

@@ -14,7 +14,7 @@
 // nodes this is exactly "it fits into the extra nodes").
 //
 // Equal requests fail together: once one has failed, the others of its kind are not tried in this
-// walk. Pure.
+// walk; nor are jobs that ask for as much as one that has failed, or more (failures.hpp). Pure.
 #pragma once
 
 #include <optional>
@@ -54,7 +54,8 @@ class Line {
 
 struct BackfillRules {
   BackfillPolicy policy;
-  int budget = 10'000;  // looks
+  int budget = 10'000;     // looks
+  bool tries_all = false;  // also jobs of which it is known that they cannot start: the reference
 };
 
 struct Reserved {

@@ -86,6 +86,12 @@ std::int32_t RequestPart::tasks_on(std::size_t i) const {
   return base + (first + static_cast<std::int32_t>(i) < tasks % component_nodes ? 1 : 0);
 }
 
+Amounts RequestPart::least_per_node() const {
+  Amounts least = per_node;
+  if (!exclusive) least.of[0] = std::int64_t{tasks / component_nodes} * cpus_per_task;
+  return least;
+}
+
 Request make_request(const QueueName& queue,
                      std::optional<Duration> limit,
                      const std::vector<Component>& components,

@@ -35,6 +35,8 @@ struct RequestPart {
   std::int32_t first = 0;            // so many nodes of its component come before
   // Of its i-th node: blocks that differ by one at most, the larger ones first.
   [[nodiscard]] std::int32_t tasks_on(std::size_t i) const;
+  // Of the emptiest node.
+  [[nodiscard]] Amounts least_per_node() const;
 };
 
 struct Request {

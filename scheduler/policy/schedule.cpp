@@ -136,7 +136,9 @@ PlanDelta schedule(const Snapshot& snapshot, Time now, const BackfillRules& rule
   Profile profile = profile_of(snapshot, slices);
   SortedLine line(snapshot, slices, profile.kinds());
   const std::vector<Reserved> kept = line.keep(snapshot.promises, snapshot.freed, now, profile);
-  const BackfillResult result = backfill(profile, line, now, rules, kept, &slices);
+  BackfillRules all = rules;
+  all.tries_all = true;
+  const BackfillResult result = backfill(profile, line, now, all, kept, &slices);
   return {.starts = result.starts,
           .reasons = line.reasons(result),
           .promise = promise_of(result, profile),

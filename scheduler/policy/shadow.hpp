@@ -35,8 +35,11 @@ class Shadow {
   [[nodiscard]] std::vector<NodeIndex> lost_to(const std::vector<NodeClaim>& claims,
                                                Time end) const;
   [[nodiscard]] bool can_lose(const std::vector<NodeIndex>& lost) const {
-    return could_have_ >= wanted_ + lost.size();
+    return spare() >= lost.size();
   }
+  // So many nodes more than it wants. Who starts on nodes that it has, and cannot run there beside
+  // it, costs it one for each.
+  [[nodiscard]] std::size_t spare() const { return could_have_ - wanted_; }
 
   // A job has started beside the reservation.
   void on_started(const std::vector<NodeClaim>& claims);
