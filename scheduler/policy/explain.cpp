@@ -36,13 +36,17 @@ class Planner::Impl::Play {
 
   // `extra` waits, too.
   Play(const Impl& of, Time now, const Candidate* extra) : of_(of), now_(now), extra_(extra) {
-    for (const auto& [key, job] : of.waiting) jobs_.push_back(&job);
-    const auto in_order = [](const Waiting* a, const Waiting* b) { return a->place < b->place; };
-    if (jobs_.size() > kMaxJobsPlayed) {
-      std::nth_element(jobs_.begin(), jobs_.begin() + kMaxJobsPlayed, jobs_.end(), in_order);
-      jobs_.resize(kMaxJobsPlayed);
+    std::vector<Place> line;
+    line.reserve(of.waiting.size());
+    const auto add = [&](const Place& place) { line.push_back(place); };
+    for (const auto& [request, job_class] : of.classes) job_class.line.for_each(add);
+    for (const auto& [place, promise] : of.promised) add(place);
+    if (line.size() > kMaxJobsPlayed) {
+      std::nth_element(line.begin(), line.begin() + kMaxJobsPlayed, line.end());
+      line.resize(kMaxJobsPlayed);
     }
-    std::sort(jobs_.begin(), jobs_.end(), in_order);
+    std::sort(line.begin(), line.end());
+    for (const Place& place : line) jobs_.push_back(&of.waiting.at(place.key));
   }
 
   // Of a job that waits, with what `job` says instead; only as far as it starts before `until`.
@@ -102,6 +106,7 @@ class Planner::Impl::Play {
     played.profile = of_.profile;
     played.slices = of_.slices;
     played.pricing = of_.pricing;
+    played.pricing.settle();
     for (const Waiting* job : jobs_) played.on(delta::Waits{job->job});
     std::vector<Reserved> kept;
     for (const auto& [place, promise] : of_.promised) {
@@ -146,13 +151,14 @@ std::optional<Explanation> Planner::Impl::explain(JobKey key, Time now, LookAhea
   const auto found = waiting.find(key);
   if (found == waiting.end()) return std::nullopt;
   const Waiting& job = found->second;
-  Explanation out = explain_place(job.job, job.place, now);
+  const Place place = pricing.place_of(job.job);
+  Explanation out = explain_place(job.job, place, now);
   out.reason = job.told;
   out.waits_for = waits_for(job.in->second.request, out);
   if (look == LookAhead::None) return out;
   Play play(*this, now, nullptr);
   const std::vector<Duration> holes = explain_start(job.job, play, out);
-  const auto promise = promised.find(job.place);
+  const auto promise = promised.find(place);
   if (!out.expected_start && promise != promised.end() &&
       promise->second.reserved.start < kUnlimitedEnd) {
     out.expected_start = std::max(promise->second.reserved.start, now);
@@ -174,10 +180,10 @@ Explanation Planner::Impl::explain_as_if(const Candidate& job, Time now) const {
 Explanation Planner::Impl::explain_place(const Candidate& job, const Place& place, Time now) const {
   Explanation out;
   out.priority = pricing.terms_of(job, now);
-  out.ahead =
-      static_cast<int>(std::count_if(waiting.begin(), waiting.end(), [&](const auto& other) {
-        return other.second.place < place;
-      }));
+  std::size_t ahead = 0;
+  for (const auto& [request, job_class] : classes) ahead += job_class.line.count_before(place);
+  for (const auto& [other, promise] : promised) ahead += other < place ? 1 : 0;
+  out.ahead = static_cast<int>(ahead);
   out.rank = out.ahead + 1;
   return out;
 }

@@ -67,7 +67,6 @@ class MergedLine final : public Line {
   struct Head {
     JobClass* in;
     const Place* place;
-    std::set<Place>::const_iterator at;  // unless it is promised
     const Kept* promised = nullptr;
   };
   struct Later {  // for a queue with the first on top
@@ -93,9 +92,9 @@ class MergedLine final : public Line {
 
   // The one looked at last was not passed over: the next of its class comes up.
   void go_on() {
-    if (last_ && last_->promised == nullptr && ++last_->at != last_->in->line.end()) {
-      last_->place = &*last_->at;
-      advanced_.push(*last_);
+    if (last_ && last_->promised == nullptr) {
+      last_->place = last_->in->line.find_after(*last_->place);
+      if (last_->place != nullptr) advanced_.push(*last_);
     }
     last_.reset();
   }
@@ -104,7 +103,7 @@ class MergedLine final : public Line {
     std::optional<Head> first;
     if (untouched_ != end_) {
       JobClass* const in = untouched_->second;
-      first = Head{in, &untouched_->first, in->line.begin()};
+      first = Head{in, &untouched_->first};
     }
     bool from_advanced = false;
     if (!advanced_.empty() && (!first || is_before(advanced_.top(), *first))) {
@@ -115,7 +114,7 @@ class MergedLine final : public Line {
       ++promised_;
     }
     if (promised_ != promised_end_ && (!first || promised_->first < *first->place)) {
-      first = Head{promised_->second.in, &promised_->first, {}, &promised_->second};
+      first = Head{promised_->second.in, &promised_->first, &promised_->second};
       ++promised_;
     } else if (from_advanced) {
       advanced_.pop();
@@ -183,10 +182,9 @@ void Planner::Impl::on(const delta::Waits& d) {
   const Candidate& job = d.job;
   const auto known = waiting.find(job.key);
   const PendingReason told = known == waiting.end() ? PendingReason::None : known->second.told;
-  const Place place = pricing.place_of(job);
-  if (known != waiting.end() && known->second.job == job && known->second.place == place) return;
+  if (known != waiting.end() && known->second.job == job) return;
   if (known != waiting.end() && is_same_request(known->second.job, job)) {
-    return move(known->second, job, place);
+    return move(known->second, job);
   }
   on(delta::WaitsNoMore{job.key});
   const std::optional<Duration> limit = slices.stretched(job.queue, job.limit);
@@ -195,23 +193,25 @@ void Planner::Impl::on(const delta::Waits& d) {
   if (is_new) {
     in->second.request = make_request(job.queue, limit, job.components, profile.kinds());
   }
-  change_line(in->second, [&](std::set<Place>& line) { line.insert(place); });
-  waiting.insert_or_assign(job.key, Waiting{job, place, in, told});
+  change_line(in->second,
+              [&](ClassLine& line) { line.insert(pricing.place_of(job), payer_of(job)); });
+  waiting.insert_or_assign(job.key, Waiting{job, in, told});
   fresh.push_back(job.key);
 }
-void Planner::Impl::move(Waiting& job, const Candidate& to, const Place& place) {
+void Planner::Impl::move(Waiting& job, const Candidate& to) {
   JobClass& in = job.in->second;
+  const Place before = pricing.place_of(job.job);
+  const Place place = pricing.place_of(to);
   job.job = to;
-  if (auto kept = promised.extract(job.place); !kept.empty()) {
+  if (auto kept = promised.extract(before); !kept.empty()) {
     kept.key() = place;
     promised.insert(std::move(kept));
   } else {
-    change_line(in, [&](std::set<Place>& line) {
-      line.erase(job.place);
-      line.insert(place);
+    change_line(in, [&](ClassLine& line) {
+      line.erase(before);
+      line.insert(place, payer_of(to));
     });
   }
-  job.place = place;
   memory.holds = false;
 }
 void Planner::Impl::on(const delta::WaitsNoMore& d) {
@@ -225,11 +225,12 @@ bool Planner::Impl::forget(JobKey key) {
   const Waiting job = std::move(found->second);
   waiting.erase(found);
   JobClass& in = job.in->second;
-  const bool had_promise = promised.erase(job.place) == 1;
+  const Place place = pricing.place_of(job.job);
+  const bool had_promise = promised.erase(place) == 1;
   if (had_promise) {
     --in.promised;
   } else {
-    change_line(in, [&](std::set<Place>& line) { line.erase(job.place); });
+    change_line(in, [&](ClassLine& line) { line.erase(place); });
   }
   if (in.line.empty() && in.promised == 0) classes.erase(classes.find(job.in->first));
   return had_promise;
@@ -254,29 +255,23 @@ void Planner::Impl::on(const delta::Ended& d) {
 }
 
 void Planner::Impl::line_up_again() {
+  pricing.settle();
   places_are_old = false;
   heads.clear();
   for (auto& [request, job_class] : classes) {
-    std::vector<Place> line;
-    line.reserve(job_class.line.size());
-    bool changed = false;
-    for (const Place& old : job_class.line) {
-      Waiting& job = waiting.at(old.key);
-      job.place = pricing.place_of(job.job);
-      changed = changed || job.place != old;
-      line.push_back(job.place);
-    }
-    if (changed) {
-      std::sort(line.begin(), line.end());
-      job_class.line = {line.begin(), line.end()};
-    }
-    if (!job_class.line.empty()) heads.emplace(*job_class.line.begin(), &job_class);
+    ClassLine& line = job_class.line;
+    if (line.empty()) continue;
+    // All of the class ask for the same.
+    const Candidate& one = waiting.at(line.front().key).job;
+    const PriorityTerms of_request = pricing.terms_of_request(one.queue, one.components);
+    line.price_again([&](const Place& place, const Payer& payer) {
+      return pricing.lateness_of(of_request, payer, place.eligible);
+    });
+    heads.emplace(line.front(), &job_class);
   }
   Promised in_new_places;
   for (auto& [old, kept] : promised) {
-    Waiting& job = waiting.at(old.key);
-    job.place = pricing.place_of(job.job);
-    in_new_places.emplace(job.place, std::move(kept));
+    in_new_places.emplace(pricing.place_of(waiting.at(old.key).job), std::move(kept));
   }
   promised = std::move(in_new_places);
   memory.holds = false;
@@ -337,18 +332,20 @@ void Planner::Impl::keep(const std::vector<Reserved>& reserved) {
   for (const auto& [place, promise] : promised) lost.insert(place);
   for (const Reserved& one : reserved) {
     const Waiting& job = waiting.at(one.key);
+    const Place place = pricing.place_of(job.job);
     JobClass& in = job.in->second;
-    lost.erase(job.place);
-    if (promised.insert_or_assign(job.place, Kept{&in, one}).second) {
+    lost.erase(place);
+    if (promised.insert_or_assign(place, Kept{&in, one}).second) {
       ++in.promised;
-      change_line(in, [&](std::set<Place>& line) { line.erase(job.place); });
+      change_line(in, [&](ClassLine& line) { line.erase(place); });
     }
   }
   for (const Place& place : lost) {
     JobClass& in = *promised.at(place).in;
     promised.erase(place);
     --in.promised;
-    change_line(in, [&](std::set<Place>& line) { line.insert(place); });
+    const Payer payer = payer_of(waiting.at(place.key).job);
+    change_line(in, [&](ClassLine& line) { line.insert(place, payer); });
   }
 }
 
@@ -370,9 +367,11 @@ std::vector<Reason> Planner::Impl::changed_reasons(const std::vector<Start>& sta
     odd_reasons |= job_class->reason != PendingReason::Priority;
     if (job_class->told == job_class->reason) continue;
     job_class->told = job_class->reason;
-    for (const Place& place : job_class->line) to_tell.push_back(place.key);
+    job_class->line.for_each([&](const Place& place) { to_tell.push_back(place.key); });
   }
-  for (const auto& [place, promise] : promised) to_tell.push_back(place.key);
+  std::set<JobKey> with_promise;
+  for (const auto& [place, promise] : promised) with_promise.insert(place.key);
+  to_tell.insert(to_tell.end(), with_promise.begin(), with_promise.end());
   std::sort(to_tell.begin(), to_tell.end());
   to_tell.erase(std::unique(to_tell.begin(), to_tell.end()), to_tell.end());
   first_reserved = first;
@@ -386,9 +385,9 @@ std::vector<Reason> Planner::Impl::changed_reasons(const std::vector<Start>& sta
       continue;
     }
     Waiting& job = found->second;
-    const PendingReason reason = key == first                   ? PendingReason::Resources
-                                 : promised.contains(job.place) ? PendingReason::Priority
-                                                                : job.in->second.reason;
+    const PendingReason reason = key == first                 ? PendingReason::Resources
+                                 : with_promise.contains(key) ? PendingReason::Priority
+                                                              : job.in->second.reason;
     if (job.told == reason) continue;
     job.told = reason;
     out.push_back({key, reason});

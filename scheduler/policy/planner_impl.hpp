@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "scheduler/policy/backfill.hpp"
+#include "scheduler/policy/class_line.hpp"
 #include "scheduler/policy/planner.hpp"
 #include "scheduler/policy/pricing.hpp"
 #include "scheduler/policy/profile.hpp"
@@ -22,7 +23,7 @@ namespace gangway::scheduler {
 // Jobs with equal requests.
 struct JobClass {
   Request request;
-  std::set<Place> line;                            // without those that have a promise
+  ClassLine line;                                  // without those that have a promise
   std::size_t promised = 0;                        // so many have one
   PendingReason reason = PendingReason::Priority;  // of all but the first in line of all classes
   PendingReason told = PendingReason::Priority;
@@ -40,8 +41,7 @@ struct Kept {
 using Promised = std::map<Place, Kept>;
 
 struct Waiting {
-  Candidate job;
-  Place place;
+  Candidate job;  // its place follows from it (Pricing::place_of())
   Classes::value_type* in;
   PendingReason told = PendingReason::None;
 };
@@ -84,14 +84,14 @@ struct Planner::Impl {
   void on(const delta::Ended& d);
   bool forget(JobKey key);  // says whether it had a promise
   // To another place of the line, with what it was promised.
-  void move(Waiting& job, const Candidate& to, const Place& place);
-  // What the order depends on has changed. Classes in which nobody's place has are left alone.
+  void move(Waiting& job, const Candidate& to);
+  // What the order depends on has changed.
   void line_up_again();
   template <typename Change>
   void change_line(JobClass& job_class, Change change) {
-    if (!job_class.line.empty()) heads.erase(*job_class.line.begin());
+    if (!job_class.line.empty()) heads.erase(job_class.line.front());
     change(job_class.line);
-    if (!job_class.line.empty()) heads.emplace(*job_class.line.begin(), &job_class);
+    if (!job_class.line.empty()) heads.emplace(job_class.line.front(), &job_class);
   }
 
   // ---- the pass ----

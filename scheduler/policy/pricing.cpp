@@ -32,27 +32,45 @@ bool Pricing::drop_node(const NodeName& name) {
   return uses_size();
 }
 
+namespace {
+
+double weighted(std::int64_t weight, double factor) { return static_cast<double>(weight) * factor; }
+
+}  // namespace
+
 PriorityTerms Pricing::terms_of(const Candidate& job, std::optional<Time> now) const {
-  const auto weighted = [](std::int64_t weight, double factor) {
-    return static_cast<double>(weight) * factor;
-  };
-  PriorityTerms terms;
+  PriorityTerms terms = with_payer(terms_of_request(job.queue, job.components), payer_of(job));
   if (now) terms.age = age_points(job.eligible, *now, rules_);
-  if (job.user < fair_.factors.size()) {
-    terms.fair_share = weighted(rules_.fair_share, fair_.factors[job.user]);
-  }
-  if (rules_.size != 0) {
-    terms.size = weighted(rules_.size, size_factor(job.components, cluster_));
-  }
-  if (const auto queue = queue_factors_.find(job.queue); queue != queue_factors_.end()) {
-    terms.queue = weighted(rules_.queue, queue->second);
-  }
-  terms.qos = weighted(rules_.qos, job.qos);
-  if (!rules_.resources.empty()) {
-    terms.resources = resource_points(job.components, cluster_, rules_);
-  }
-  terms.nice = job.nice;
   return terms;
+}
+
+PriorityTerms Pricing::terms_of_request(const QueueName& queue,
+                                        const std::vector<Component>& components) const {
+  PriorityTerms terms;
+  if (rules_.size != 0) terms.size = weighted(rules_.size, size_factor(components, settled_));
+  if (const auto found = queue_factors_.find(queue); found != queue_factors_.end()) {
+    terms.queue = weighted(rules_.queue, found->second);
+  }
+  if (!rules_.resources.empty()) {
+    terms.resources = resource_points(components, settled_, rules_);
+  }
+  return terms;
+}
+
+PriorityTerms Pricing::with_payer(PriorityTerms terms, const Payer& payer) const {
+  if (payer.user < fair_.factors.size()) {
+    terms.fair_share = weighted(rules_.fair_share, fair_.factors[payer.user]);
+  }
+  terms.qos = weighted(rules_.qos, payer.qos);
+  terms.nice = payer.nice;
+  return terms;
+}
+
+std::int64_t Pricing::lateness_of(const PriorityTerms& of_request,
+                                  const Payer& payer,
+                                  Time eligible) const {
+  return scheduler::place_of({}, eligible, with_payer(of_request, payer), fair_.at, rules_)
+      .lateness;
 }
 
 Place Pricing::place_of(const Candidate& job) const {

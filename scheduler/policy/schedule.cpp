@@ -38,6 +38,7 @@ Pricing pricing_of(const Snapshot& snapshot) {
   pricing.set_queues(snapshot.queues);
   pricing.set_fair_shares(snapshot.fair_shares);
   for (const auto& node : snapshot.nodes) pricing.set_node(node.name, node.capacity);
+  pricing.settle();
   return pricing;
 }
 

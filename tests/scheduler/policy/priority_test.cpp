@@ -129,6 +129,7 @@ TEST(Priority, IsWhatSprioOfSlurmPrints) {
   queue.priority = 1;
   pricing.set_queues({queue});
   for (int i = 1; i <= 8; ++i) pricing.set_node(node_name(i), capacity(16));
+  pricing.settle();
   delta::FairSharesAre shares{.at = at_s(0), .factors = {}};
   for (const int rank : {3, 5, 4, 2, 1, 6, 7}) shares.factors.push_back(rank / 8.0);
   pricing.set_fair_shares(shares);
