@@ -8,6 +8,7 @@
 #include "queues/base/text.hpp"
 #include "scheduler/jsim/report.hpp"
 #include "scheduler/jsim/shares.hpp"
+#include "scheduler/jsim/svg.hpp"
 
 namespace gangway::jsim {
 
@@ -17,23 +18,6 @@ constexpr double kWidth = 1200;
 constexpr double kHeight = 500;
 constexpr double kMargin = 50;
 constexpr std::size_t kSlices = 600;  // of time, in the chart of utilisation
-
-// Also without what XML 1.0 has no way to say.
-std::string in_xml(const std::string& text) {
-  std::string out;
-  for (const char c : text) {
-    if (c == '<') {
-      out += "&lt;";
-    } else if (c == '>') {
-      out += "&gt;";
-    } else if (c == '&') {
-      out += "&amp;";
-    } else {
-      out += static_cast<unsigned char>(c) < 0x20 ? ' ' : c;
-    }
-  }
-  return is_utf8(out) ? out : "?";
-}
 
 // The span of a schedule on paper.
 class Paper {
@@ -51,17 +35,13 @@ class Paper {
 
   [[nodiscard]] std::string frame(std::string_view title, std::int32_t processors) const {
     const auto n = [](double v) { return with_decimals(v, 0); };
-    return cat("<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 ", n(kWidth + 2 * kMargin),
-               " ", n(kHeight + 2 * kMargin),
-               "\" font-family=\"sans-serif\" font-size=\"14\">\n<rect width=\"100%\" "
-               "height=\"100%\" fill=\"white\"/>\n<text x=\"",
-               n(kMargin), "\" y=\"30\">", title, "</text>\n<rect x=\"", n(kMargin), "\" y=\"",
-               n(kMargin), "\" width=\"", n(kWidth), "\" height=\"", n(kHeight),
-               "\" fill=\"none\" stroke=\"black\"/>\n<text x=\"5\" y=\"", n(kMargin + 12), "\">",
-               processors, "</text>\n<text x=\"5\" y=\"", n(kMargin + kHeight),
-               "\">0</text>\n<text x=\"", n(kMargin), "\" y=\"", n(kHeight + kMargin + 20),
-               "\">0 h</text>\n<text x=\"", n(kWidth + kMargin), "\" y=\"",
-               n(kHeight + kMargin + 20), "\" text-anchor=\"end\">",
+    return cat(open_svg(kWidth + 2 * kMargin, kHeight + 2 * kMargin, kMargin, title), "<rect x=\"",
+               n(kMargin), "\" y=\"", n(kMargin), "\" width=\"", n(kWidth), "\" height=\"",
+               n(kHeight), "\" fill=\"none\" stroke=\"black\"/>\n<text x=\"5\" y=\"",
+               n(kMargin + 12), "\">", processors, "</text>\n<text x=\"5\" y=\"",
+               n(kMargin + kHeight), "\">0</text>\n<text x=\"", n(kMargin), "\" y=\"",
+               n(kHeight + kMargin + 20), "\">0 h</text>\n<text x=\"", n(kWidth + kMargin),
+               "\" y=\"", n(kHeight + kMargin + 20), "\" text-anchor=\"end\">",
                with_decimals(seconds_ / 3600, 1), " h</text>\n");
   }
 

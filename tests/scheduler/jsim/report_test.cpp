@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include "scheduler/jsim/chart.hpp"
+#include "scheduler/jsim/plot.hpp"
 #include "scheduler/jsim/shake.hpp"
 
 namespace gangway::jsim {
@@ -110,6 +111,21 @@ TEST(Chart, HasARectangleForEachRunOfProcessors) {
   EXPECT_THAT(gantt, HasSubstr("<title>job 2, user 1, 4 processors, waited 90 s</title>"));
   EXPECT_TRUE(gantt.ends_with("</svg>\n"));
   EXPECT_THAT(render_utilisation(trace, easy.schedule), HasSubstr("<path fill="));
+}
+
+TEST(Plot, HasAPointForEachMeasurementAndARuleForEachPowerOfTen) {
+  const std::string plot =
+      render_plot({.title = "a < b", .across = "jobs", .up = "ms"},
+                  {{"one", {{1'000, 0.5}, {10'000, 5}}}, {"other", {{1'000, 20}}}});
+  EXPECT_THAT(plot, HasSubstr("a &lt; b"));
+  EXPECT_THAT(plot, HasSubstr(">one</text>"));
+  // From 0.1 to 100 are three powers of ten; half of one is 0.7 of its width.
+  EXPECT_THAT(plot, HasSubstr("points=\"70.0,392.1 790.0,252.1 \""));
+  EXPECT_THAT(plot, HasSubstr("<circle cx=\"70.0\" cy=\"167.9\""));
+  std::size_t rules = 0;
+  for (std::size_t at = 0; (at = plot.find("<line", at)) != std::string::npos; ++at) ++rules;
+  EXPECT_EQ(rules, 2u + 4u);
+  EXPECT_TRUE(plot.ends_with("</svg>\n"));
 }
 
 TEST(Shake, MovesSubmissionsByALittleAndEquallyForEqualSeeds) {
