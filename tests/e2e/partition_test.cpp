@@ -53,6 +53,24 @@ TEST_F(Partition, AJobEndsWithItsLeaseBeforeItRunsAgainElsewhere) {
   EXPECT_TRUE(becomes_true([&] { return cluster().user_processes().empty(); }));
 }
 
+TEST_F(Partition, RanksThatLoseANodeInTheMiddleOfAnExchangeEndOnAllNodes) {
+  SKIP_WITHOUT_NETWORKS();
+  const std::string program = GANGWAY_BINARY_DIR "/tests/e2e/mpi_programs/mpi_check_openmpi";
+  if (!std::filesystem::exists(program)) GTEST_SKIP() << "no mpicc.openmpi when it was built";
+  const std::string copy = directory() + "/mpi_check";
+  std::filesystem::copy_file(program, copy);
+  const std::string id =
+      submit({"--requeue", "-N", "2", "-n", "4", "-o", "out", "--", copy, "wait"});
+  ASSERT_TRUE(becomes_true([&] { return content(directory() + "/out") == "wait: right\n"; }));
+  cut("n02", "down");
+  EXPECT_TRUE(becomes_true([&] { return cluster().user_processes().empty(); }));
+  const Ran why = user({"jwhy", id});
+  EXPECT_NE(why.out.find("lost"), std::string::npos) << why.out << why.err;  // it waits for n02
+  cut("n02", "up");
+  EXPECT_EQ(user({"jcancel", id}).exit_code, 0);
+  EXPECT_TRUE(becomes_true([&] { return cluster().user_processes().empty(); }));
+}
+
 TEST_F(Partition, AShortAbsenceEndsNothing) {
   SKIP_WITHOUT_NETWORKS();
   const std::string id = submit({"--requeue", "-w", "n02", "--wrap",
