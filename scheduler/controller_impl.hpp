@@ -469,6 +469,7 @@ struct Controller::Impl {
   void on_list_jobs(io::PeerId from, std::uint32_t stream, const wire::ListJobs& request);
   void on_list_workflows(io::PeerId from, std::uint32_t stream, const wire::ListWorkflows& request);
   void on_list_nodes(io::PeerId from, std::uint32_t stream, const wire::ListNodes& request);
+  void fill_view(const Node& node, wire::NodeView* out);
   void on_wait_for(io::PeerId from,
                    std::uint32_t stream,
                    const wire::WaitFor& request,
@@ -531,8 +532,16 @@ struct Controller::Impl {
     std::string user;
     std::uint64_t next = 0;    // seq
     std::uint32_t credit = 0;  // events still to be sent
+    bool with_views = false;
     bool reads_store = false;
   };
+  // What events are about, to be shown to who follows with views.
+  struct Shown {
+    std::set<JobKey> jobs;
+    std::set<NodeName> nodes;
+    void add(const Event& event);
+  };
+  void add_views(const Follower& follower, const Shown& shown, wire::Response& response);
   void on_follow(io::PeerId from,
                  const io::LocalUser& user,
                  std::uint32_t stream,
@@ -608,7 +617,8 @@ struct Controller::Impl {
 
   std::uint64_t requests = 0;  // since our start
   std::map<std::uint64_t, Follower> followers;
-  std::deque<Event> recent;  // the last ones without a gap, while somebody follows
+  std::deque<Event> recent;          // the last ones without a gap, while somebody follows
+  std::set<NodeName> nodes_changed;  // in this turn: their contact, or what runs there
 
   std::uint64_t next_ticket = 1;
   std::map<std::uint64_t, HistoryUse> questions;

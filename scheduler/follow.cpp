@@ -34,16 +34,17 @@ void Controller::Impl::on_follow(io::PeerId from,
                                        " yet; the next one is ", state.next_seq())));
   }
   const std::uint32_t asked = request.max_events();
-  Follower follower{
-      .peer = from,
-      .stream = stream,
-      .is_operator = is_operator(user),
-      .user = users.name_of(user.uid),
-      .next = request.from_seq() == 0 ? state.next_seq() : request.from_seq(),
-      .credit = asked == 0 ? kMaxEventsOfFollow : std::min(asked, kMaxEventsOfFollow)};
+  Follower follower{.peer = from,
+                    .stream = stream,
+                    .is_operator = is_operator(user),
+                    .user = users.name_of(user.uid),
+                    .next = request.from_seq() == 0 ? state.next_seq() : request.from_seq(),
+                    .credit = asked == 0 ? kMaxEventsOfFollow : std::min(asked, kMaxEventsOfFollow),
+                    .with_views = request.with_views()};
   wire::Response response;
   response.set_more(true);
   response.mutable_news()->set_next_seq(follower.next);
+  response.mutable_news()->set_now_ns(now.wall.ns);
   reply(from, stream, std::move(response));
   followers.emplace(next_ticket++, std::move(follower));
 }
@@ -51,12 +52,23 @@ void Controller::Impl::on_follow(io::PeerId from,
 void Controller::Impl::tell_followers() {
   if (followers.empty()) {
     recent.clear();
+    nodes_changed.clear();
     return;
   }
   recent.insert(recent.end(), turn.batch.events.begin(), turn.batch.events.end());
   while (recent.size() > kRecentEvents) recent.pop_front();
   for (auto at = followers.begin(); at != followers.end();) {
     at = tell(at->first, at->second) ? std::next(at) : followers.erase(at);
+  }
+  const Shown shown{.jobs = {}, .nodes = std::exchange(nodes_changed, {})};
+  if (shown.nodes.empty()) return;
+  for (auto& [ticket, follower] : followers) {
+    if (!follower.with_views) continue;
+    wire::Response response;
+    add_views(follower, shown, response);
+    response.set_more(true);
+    response.mutable_news()->set_next_seq(follower.next);
+    reply(follower.peer, follower.stream, std::move(response));
   }
 }
 
@@ -79,21 +91,70 @@ bool Controller::Impl::tell(std::uint64_t ticket, Follower& follower) {
   return true;
 }
 
+void Controller::Impl::Shown::add(const Event& event) {
+  if (const auto* const of_node = std::get_if<Event::OfNode>(&event.subject)) {
+    nodes.insert(of_node->name);
+    return;
+  }
+  const auto* const of_job = std::get_if<Event::OfJob>(&event.subject);
+  if (of_job == nullptr) return;
+  jobs.insert(of_job->key);
+  if (of_job->key.index != JobKey::kNoIndex) jobs.insert({of_job->key.job});
+}
+
+// In further messages before `response`, if there are many.
+void Controller::Impl::add_views(const Follower& follower,
+                                 const Shown& shown,
+                                 wire::Response& response) {
+  std::size_t bytes = 0;
+  const auto count = [&](std::size_t size) {
+    bytes += size;
+    if (bytes <= kResponseBytes) return;
+    response.set_more(true);
+    response.mutable_news()->set_next_seq(follower.next);
+    response.mutable_news()->set_now_ns(now.wall.ns);
+    reply(follower.peer, follower.stream, std::exchange(response, {}));
+    bytes = 0;
+  };
+  for (const JobKey key : shown.jobs) {
+    const Job* const job = state.find_job(key);
+    if (job == nullptr) continue;
+    wire::JobView* const view = response.mutable_news()->add_jobs();
+    fill_view(*job, view);
+    count(view->ByteSizeLong());
+  }
+  for (const NodeName& name : shown.nodes) {
+    const Node* const node = state.find_node(name);
+    if (node == nullptr) continue;
+    wire::NodeView* const view = response.mutable_news()->add_nodes();
+    fill_view(*node, view);
+    count(view->ByteSizeLong());
+  }
+  response.mutable_news()->set_now_ns(now.wall.ns);
+}
+
 // One message: from `events[first]` on as many as it may hold.
 template <typename Events>
 bool Controller::Impl::send_news(Follower& follower, const Events& events, std::size_t first) {
-  wire::Response response;
-  wire::News& news = *response.mutable_news();
+  std::vector<const Event*> seen;
+  Shown shown;
+  std::uint64_t next = follower.next;
   for (std::size_t i = first; i < events.size() && follower.credit > 0; ++i) {
-    if (static_cast<std::size_t>(news.events_size()) == kEventsOfNews) break;
-    follower.next = events[i].seq + 1;
+    if (seen.size() == kEventsOfNews) break;
+    next = events[i].seq + 1;
     if (!may_see(events[i], follower.is_operator, follower.user)) continue;
-    wire::to_wire(events[i], news.add_events());
+    seen.push_back(&events[i]);
+    if (follower.with_views) shown.add(events[i]);
     --follower.credit;
   }
-  news.set_next_seq(follower.next);
+  wire::Response response;
+  if (follower.with_views && !seen.empty()) add_views(follower, shown, response);
+  follower.next = next;
+  for (const Event* const event : seen)
+    wire::to_wire(*event, response.mutable_news()->add_events());
+  response.mutable_news()->set_next_seq(next);
   response.set_more(follower.credit > 0);
-  if (news.events_size() > 0) reply(follower.peer, follower.stream, std::move(response));
+  if (!seen.empty()) reply(follower.peer, follower.stream, std::move(response));
   return follower.credit > 0;
 }
 

@@ -45,6 +45,7 @@ Controller::Impl::Gang& Controller::Impl::make_gang(const Job& job) {
     if (is_running(job)) gang.parts.back().state = PartState::Launched;
     cores_given += share.resources.cores;
     links[share.node].gangs.insert(job.key);
+    nodes_changed.insert(share.node);
   }
   return gangs.insert_or_assign(job.key, std::move(gang)).first->second;
 }
@@ -319,6 +320,7 @@ void Controller::Impl::part_over(JobKey key, std::size_t index, Outcome outcome)
   ++gang.over;
   cores_given -= state.get_job(key).allocation()->shares[index].resources.cores;
   links[part.node].gangs.erase(key);
+  nodes_changed.insert(part.node);
   gangs_with_changed_claims.insert(key);
 
   const Job& job = state.get_job(key);

@@ -38,6 +38,7 @@ void Controller::Impl::tell_planner_of(const NodeName& name) {
 void Controller::Impl::set_contact(const NodeName& name, Contact contact) {
   if (state.find_node(name)->contact == contact) return;
   state.set_contact(name, contact);
+  nodes_changed.insert(name);
   tell_planner_of(name);
 }
 
@@ -133,6 +134,7 @@ void Controller::Impl::on_register(io::PeerId from,
   }
   link.registered = true;
   state.set_contact(name, Contact::Reached);
+  nodes_changed.insert(name);
   watch.heard(name, now.boot);
   arm_watch();
   tell_planner_of(name);
@@ -223,6 +225,28 @@ void Controller::Impl::end_parts_on(const NodeName& node,
   }
 }
 
+void Controller::Impl::fill_view(const Node& node, wire::NodeView* out) {
+  wire::to_wire(node, out->mutable_state());
+  Resources used;
+  std::set<std::int32_t> shared_cores;  // of gangs that take turns each core counts once
+  if (const auto link = links.find(node.name); link != links.end()) {
+    for (const JobKey key : link->second.gangs) {
+      const Job& job = state.get_job(key);
+      if (const NodeShare* const share = job.allocation()->find(node.name)) {
+        used = used + share->resources;
+        if (find_slicer(job) != nullptr) {
+          used.cores -= share->resources.cores;
+          shared_cores.insert(share->cores.begin(), share->cores.end());
+        }
+        wire::to_wire(key, out->add_jobs());
+      }
+    }
+  }
+  used.cores += static_cast<std::int64_t>(shared_cores.size());
+  wire::to_wire(used, out->mutable_used());
+  out->set_silent_ns(watch.silence(node.name, now.boot).value_or(Duration{}).ns);
+}
+
 void Controller::Impl::on_list_nodes(io::PeerId from,
                                      std::uint32_t stream,
                                      const wire::ListNodes& request) {
@@ -241,25 +265,7 @@ void Controller::Impl::on_list_nodes(io::PeerId from,
   response.mutable_nodes();
   for (const NodeName& name : names) {
     wire::NodeView* const view = response.mutable_nodes()->add_nodes();
-    wire::to_wire(*state.find_node(name), view->mutable_state());
-    Resources used;
-    std::set<std::int32_t> shared_cores;  // of gangs that take turns each core counts once
-    if (const auto link = links.find(name); link != links.end()) {
-      for (const JobKey key : link->second.gangs) {
-        const Job& job = state.get_job(key);
-        if (const NodeShare* const share = job.allocation()->find(name)) {
-          used = used + share->resources;
-          if (find_slicer(job) != nullptr) {
-            used.cores -= share->resources.cores;
-            shared_cores.insert(share->cores.begin(), share->cores.end());
-          }
-          wire::to_wire(key, view->add_jobs());
-        }
-      }
-    }
-    used.cores += static_cast<std::int64_t>(shared_cores.size());
-    wire::to_wire(used, view->mutable_used());
-    view->set_silent_ns(watch.silence(name, now.boot).value_or(Duration{}).ns);
+    fill_view(*state.find_node(name), view);
     bytes += view->ByteSizeLong();
     if (bytes > kResponseBytes) {
       response.set_more(true);

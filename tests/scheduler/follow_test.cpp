@@ -98,5 +98,49 @@ TEST(Follow, EndsWithItsConnectionAndIsCounted) {
   EXPECT_EQ(following(), 0U);
 }
 
+// How the last view of this job that the stream was sent puts it; nullptr if there was none.
+const wire::JobView* last_view(const std::vector<wire::Response>& answers, std::uint64_t id) {
+  const wire::JobView* last = nullptr;
+  for (const wire::Response& response : answers) {
+    for (const wire::JobView& view : response.news().jobs()) {
+      if (view.state().key().job() == id) last = &view;
+    }
+  }
+  return last;
+}
+
+TEST(Follow, WithViewsTellsHowJobsAndNodesAreSoThatNobodyNeedAsk) {
+  World world = one_node();
+  wire::Request request = follow(0);
+  request.mutable_follow()->set_with_views(true);
+  const std::uint32_t stream = world.ask_later(kAlice, request);
+  const std::uint64_t id = world.submit(job());
+  const auto core_is_used = [&] {
+    std::optional<std::int64_t> cores;
+    for (const wire::Response& response : world.answers(stream)) {
+      for (const wire::NodeView& node : response.news().nodes()) cores = node.used().cores();
+    }
+    return cores;
+  };
+  EXPECT_EQ(core_is_used(), 1);
+  world.run_to_end(id);
+  const std::vector<wire::Response> answers = world.answers(stream);
+  const wire::JobView* const view = last_view(answers, id);
+  ASSERT_NE(view, nullptr);
+  EXPECT_EQ(view->state().owner().user(), "alice");
+  EXPECT_TRUE(view->state().has_outcome());
+  EXPECT_EQ(core_is_used(), 0);
+}
+
+TEST(Follow, WithoutViewsTellsEventsAlone) {
+  World world = one_node();
+  const std::uint32_t stream = world.ask_later(kAlice, follow(0));
+  world.run_to_end(world.submit(job()));
+  EXPECT_EQ(last_view(world.answers(stream), 1), nullptr);
+  for (const wire::Response& response : world.answers(stream)) {
+    EXPECT_EQ(response.news().nodes_size(), 0);
+  }
+}
+
 }  // namespace
 }  // namespace gangway::scheduler
