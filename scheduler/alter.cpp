@@ -45,6 +45,7 @@ Result<void> alter_component(Component& c, const wire::Alter& request) {
   }
   if (request.has_tasks()) c.tasks = request.tasks();
   if (request.has_cpus_per_task()) c.cpus_per_task = request.cpus_per_task();
+  if (c.cores_per_node > 0) c.cores_per_node = std::max(c.cores_per_node, c.cpus_per_task);
   if (request.has_memory_per_node_bytes()) {
     c.memory_per_node = Bytes{request.memory_per_node_bytes()};
   }

@@ -16,7 +16,7 @@ namespace {
 // The least that any element takes.
 std::int64_t cores_of(const JobSpec& spec) {
   std::int64_t cores = 0;
-  for (const Component& c : spec.components) cores += std::int64_t{c.tasks} * c.cpus_per_task;
+  for (const Component& c : spec.components) cores += c.total_cores();
   return std::max<std::int64_t>(cores, 1);
 }
 

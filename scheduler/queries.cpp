@@ -66,9 +66,7 @@ void Controller::Impl::fill_view(const Job& job, wire::JobView* out) const {
   if (allocation != nullptr) {
     for (const NodeShare& share : allocation->shares) cores += share.resources.cores;
   } else {
-    for (const Component& c : spec.components) {
-      cores += std::int64_t{c.tasks} * c.cpus_per_task;
-    }
+    for (const Component& c : spec.components) cores += c.total_cores();
   }
   out->set_cores(cores);
   for (const Component& c : spec.components) wire::to_wire(c, out->add_components());

@@ -41,6 +41,7 @@ struct SubmitChoices {
   std::vector<std::string> parameters;  // of a workflow, "NAME=VALUE"
   double time_scale = 1;                // of recorded run times
   Duration retry = seconds(60);
+  std::vector<std::string> clusters;  // one of which has to be ours; empty: any
 };
 
 enum class MemoryPer { Node, Cpu, Gpu };
@@ -77,12 +78,16 @@ struct JobDraft {
   std::int32_t retries = 0;
   Duration retry_backoff;
   std::vector<BindSpec> binds;
-  std::vector<std::string> env;  // --env: "NAME=value", or "NAME" for the value it has here
+  // For the steps of the job's script: "SLURM_DISTRIBUTION=cyclic" and the like.
+  std::vector<std::string> step_env;
+  bool deals_tasks_otherwise = false;  // --distribution asks for another than block
+  std::vector<std::string> env;        // --env: "NAME=value", or "NAME" for the value it has here
   std::optional<MpiMode> mpi;
   std::optional<WarningSignal> warning;
   bool report_usage = false;
   bool hold = false;
   bool exclusive = false;
+  bool overcommit = false;
   bool user_env = false;  // --get-user-env
   bool requeue = true;
   bool append = false;

@@ -88,8 +88,9 @@ Result<void> count_cores(JobDraft& draft, Component& component) {
     if (cores > kMaxCpusPerTask) return invalid(cat("--cpus-per-gpu: ", cores, " cores on a node"));
     component.cpus_per_task = static_cast<std::int32_t>((cores + tasks - 1) / tasks);
   }
-  if (draft.min_cores && *draft.min_cores > tasks * component.cpus_per_task) {
-    component.cpus_per_task = static_cast<std::int32_t>((*draft.min_cores + tasks - 1) / tasks);
+  if (draft.overcommit) component.cores_per_node = component.cpus_per_task;
+  if (draft.min_cores && *draft.min_cores > component.cores_for(tasks)) {
+    component.cores_per_node = *draft.min_cores;
   }
   // How many sockets a node has is not known; on one they surely fit.
   if (draft.tasks_per_socket && tasks > *draft.tasks_per_socket) {
@@ -101,7 +102,7 @@ Result<void> count_cores(JobDraft& draft, Component& component) {
 Result<Bytes> count_memory(const MemoryRequest& request, const Component& component) {
   std::int64_t factor = 1;
   if (request.per == MemoryPer::Cpu) {
-    factor = std::int64_t{component.tasks_on_fullest_node()} * component.cpus_per_task;
+    factor = component.cores_for(component.tasks_on_fullest_node());
   } else if (request.per == MemoryPer::Gpu) {
     factor = component.named_per_node.amount_of("gpu");
     if (factor == 0) return invalid(cat(request.spelled, ": the job asks for no GPUs"));
@@ -384,6 +385,11 @@ Result<JobSpec> make_spec(JobDraft& draft, const ProgramText& program, const Sur
     for (const std::string& variable : variables.named) set_variable(spec.env, variable);
   }
   GANGWAY_ASSIGN(spec.container, make_container(draft, program, std::move(variables.named)));
+  if (draft.overcommit) draft.step_env.emplace_back("SLURM_OVERCOMMIT=1");
+  if (spec.launch == LaunchMode::Tasks && draft.deals_tasks_otherwise) {
+    draft.ignored.emplace_back("--distribution");
+  }
+  for (const std::string& variable : draft.step_env) set_variable(spec.env, variable);
   set_pbs_variables(spec.env, draft.from_pbs, around.directory);
   const std::optional<std::string>& directory =
       draft.chdir || draft.image ? draft.chdir : draft.workdir;

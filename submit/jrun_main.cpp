@@ -468,6 +468,10 @@ int run(int argc, char** argv) {
   }
   if (!words.empty() && words[0] == "--read-file") return read_job_file(words);
   if (words.size() == 2 && words[0] == "--say") finish(kExitOk, cat(words[1], "\n"));
+  // What the job was submitted with (jsubmit --distribution); what is said here is stronger.
+  std::string distribution(environment("SLURM_DISTRIBUTION"));
+  if (distribution == "plane") distribution += cat("=", environment("SLURM_DIST_PLANESIZE"));
+  if (!distribution.empty()) words.insert(words.begin(), cat("--distribution=", distribution));
   Result<StepRequest> request = parse_step(words);
   if (!request) return complain_usage(kProgram, request.error());
   if (request->help) finish(kExitOk, kHelp);

@@ -54,6 +54,15 @@ Applied set_time_scale(Draft& draft, const Given& given) {
   return {};
 }
 
+Applied set_clusters(Draft& draft, const Given& given) {
+  draft.choices.clusters.clear();
+  for (const std::string_view name : split(given.text(), ',')) {
+    if (name.empty()) return bad(given, "a list of clusters; it is written NAME,NAME");
+    draft.choices.clusters.emplace_back(name);
+  }
+  return {};
+}
+
 constexpr auto kOptions = std::to_array<JobOption>({
     {{"wrap", 0, kValue, "COMMAND", "run this shell command as the script"},
      set_word<&Draft::wrap>},
@@ -77,8 +86,8 @@ constexpr auto kOptions = std::to_array<JobOption>({
     {{"help", 'h', kFlag, "", "this help"}, choose<&SubmitChoices::help>},
     {{"version", 'V', kFlag, "", "the version"}, choose<&SubmitChoices::version>},
     {{"list-options", 0, kFlag, "", "all options in a list"}, choose<&SubmitChoices::list_options>},
-    {{"cluster", 0, kValue, "NAMES", "", "clusters"}, ignore},
-    {{"clusters", 'M', kValue, "NAMES"}, ignore},
+    {{"cluster", 0, kValue, "NAMES", "", "clusters"}, set_clusters},
+    {{"clusters", 'M', kValue, "NAMES", "only if the scheduler's is one of these"}, set_clusters},
 });
 
 }  // namespace

@@ -42,7 +42,6 @@ constexpr auto kOptions = std::to_array<JobOption>({
     {{"tres-bind", 0, kValue, "LIST"}, ignore},
     {{"tres-per-task", 0, kValue, "LIST"}, ignore},
     {{"use-min-nodes", 0, kFlag, ""}, ignore},
-    {{"volume", 0, kValue, "LIST"}, ignore},
     {{"wckey", 0, kValue, "KEY"}, ignore},
 });
 

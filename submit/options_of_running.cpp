@@ -1,4 +1,5 @@
 // How a job's programs run: image, files, environment, signals, binding.
+#include <algorithm>
 #include <array>
 
 #include "queues/base/text.hpp"
@@ -81,6 +82,80 @@ Applied set_signal(Draft& draft, const Given& given) {
   return {};
 }
 
+// As sbatch does it: what the script's steps find in their environment. The nodes of a job have its
+// tasks in blocks.
+Applied set_distribution(Draft& draft, const Given& given) {
+  constexpr std::string_view kRight =
+      "a distribution; it is written block, cyclic or plane=4, and for the sockets of a node "
+      "block:block, block:cyclic or block:fcyclic";
+  const std::string_view text = given.text().substr(0, given.text().find(','));
+  const std::vector<std::string_view> levels = split(text, ':');
+  if (levels.size() > 3) return bad(given, kRight);
+  const auto is_of_node = [](std::string_view level) {
+    return level == "block" || level == "cyclic" || level == "fcyclic" || level == "*";
+  };
+  if (!std::all_of(levels.begin() + 1, levels.end(), is_of_node)) return bad(given, kRight);
+  const std::string_view nodes = levels.front();
+  if (nodes == "arbitrary") return ignore(draft, given);
+  std::erase_if(draft.step_env, [](const std::string& variable) {
+    return variable.starts_with("SLURM_DISTRIBUTION=") ||
+           variable.starts_with("SLURM_DIST_PLANESIZE=");
+  });
+  draft.deals_tasks_otherwise = nodes != "block" && nodes != "*";
+  if (nodes.starts_with("plane=")) {
+    const auto size = parse_count(nodes.substr(6), 1, 1'000'000);
+    if (!size) return bad(given, kRight);
+    draft.step_env.emplace_back("SLURM_DISTRIBUTION=plane");
+    draft.step_env.push_back(cat("SLURM_DIST_PLANESIZE=", *size));
+    return {};
+  }
+  if (nodes != "block" && nodes != "cyclic" && nodes != "*") return bad(given, kRight);
+  draft.step_env.push_back(cat("SLURM_DISTRIBUTION=", text));
+  return {};
+}
+
+// Without a wish the kernel gives memory of the domain whose core asks for it.
+Applied check_mem_bind(Draft& draft, const Given& given) {
+  bool fulfilled = true;
+  for (const std::string_view word : split(given.text(), ',')) {
+    const std::string_view kind = word.substr(0, word.find(':'));
+    const bool is_map = kind == "map_mem" || kind == "mask_mem";
+    if (is_map ? word.size() == kind.size() : word.size() != kind.size()) {
+      return bad(given, "a binding of memory; it is written local, none or map_mem:0,1");
+    }
+    if (is_map) return ignore(draft, given);  // its commas are its own
+    Given one = given;
+    one.value = std::string(word);
+    GANGWAY_TRY(check_word(one, {"local", "none", "no", "quiet", "q", "verbose", "v", "prefer", "p",
+                                 "rank", "sort", "nosort"}));
+    fulfilled = fulfilled && word != "prefer" && word != "p" && word != "rank";
+  }
+  return fulfilled ? Applied{} : ignore(draft, given);
+}
+
+// Which GPUs are near which cores is not known, and then each task may use all that its node gave,
+// as with Slurm.
+Applied check_gpu_bind(Draft& draft, const Given& given) {
+  std::string_view how = given.text();
+  for (const std::string_view wordy : {"verbose,", "v,"}) {
+    if (how.starts_with(wordy)) how.remove_prefix(wordy.size());
+  }
+  if (how == "closest" || how == "none" || how == "verbose" || how == "v") return {};
+  for (const std::string_view kind : {"map_gpu:", "mask_gpu:", "single:", "per_task:"}) {
+    if (how.starts_with(kind) && how.size() > kind.size()) return ignore(draft, given);
+  }
+  return bad(given, "a binding; it is written closest, none, single:2, per_task:1 or map_gpu:0,1");
+}
+
+// Shifter's way to write binds: parted by ";", with flags behind a third colon.
+Applied add_volumes(Draft& draft, const Given& given) {
+  std::string text(given.text());
+  std::replace(text.begin(), text.end(), ';', ',');
+  Given one = given;
+  one.value = std::move(text);
+  return add_binds(draft, one);
+}
+
 Applied check_no_kill(Draft& draft, const Given& given) {
   if (!given.value) return ignore(draft, given);
   GANGWAY_TRY(check_word(given, {"off", "set"}));
@@ -133,6 +208,7 @@ Applied set_user_env(Draft& draft, const Given& given) {
 constexpr auto kOptions = std::to_array<JobOption>({
     {{"image", 0, kValue, "PATH[:TAG]", "container image to run in"}, set_word<&Draft::image>},
     {{"bind", 0, kValue, "SRC[:DST[:ro]]", "show a host directory inside"}, add_binds},
+    {{"volume", 0, kValue, "SRC:DST[;...]", "the same as shifter writes it"}, add_volumes},
     {{"env", 0, kValue, "NAME[=VALUE]", "set this variable, or pass it on"}, add_variable},
     {{"entrypoint", 0, kValue, "PROGRAM", "instead of the image's entry point; \"\": none"},
      set_text<&Draft::entrypoint>},
@@ -164,11 +240,12 @@ constexpr auto kOptions = std::to_array<JobOption>({
     {{"no-kill", 'k', kMaybe, "off"}, check_no_kill},
     {{"cpu-bind", 0, kValue, "HOW"}, ignore},
     {{"cpu_bind", 0, kValue, "HOW", "", "cpu-bind"}, ignore},
-    {{"mem-bind", 0, kValue, "HOW"}, ignore},
+    {{"mem-bind", 0, kValue, "HOW"}, check_mem_bind},
     {{"mem_bind", 0, kValue, "HOW", "", "mem-bind"}, ignore},
-    {{"gpu-bind", 0, kValue, "HOW"}, ignore},
+    {{"gpu-bind", 0, kValue, "HOW"}, check_gpu_bind},
     {{"gres-flags", 0, kValue, "FLAG"}, check_gres_flags},
-    {{"distribution", 'm', kValue, "HOW"}, ignore},
+    {{"distribution", 'm', kValue, "HOW", "how jrun in it deals out tasks, as jrun's -m"},
+     set_distribution},
     {{"hint", 0, kValue, "TYPE", "as compute_bound; a task has its cores alone"}, check_hint},
     {{"wait-all-nodes", 0, kValue, "0|1", "always: nodes start together"}, check_wait_all},
 });

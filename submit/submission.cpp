@@ -46,6 +46,20 @@ Result<void> retry_while_unavailable(std::string_view program,
   }
 }
 
+Result<void> check_cluster(Client& client, const std::vector<std::string>& clusters) {
+  wire::Request request;
+  request.mutable_ping();
+  GANGWAY_ASSIGN(const wire::Response response, client.call(request));
+  const std::string& ours = response.pong().cluster();
+  for (const std::string& name : clusters) {
+    if (name == ours || name == "all") return {};
+  }
+  return Error(
+      ErrorKind::Invalid,
+      cat("option --clusters: there is no way to ", join(clusters, ","),
+          " from here; this scheduler's cluster is ", ours.empty() ? "without a name" : ours));
+}
+
 Result<wire::Submitted> submit(Client& client,
                                std::string_view program,
                                std::span<const wire::Request> parts,

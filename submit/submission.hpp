@@ -6,6 +6,7 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "queues/base/result.hpp"
 #include "queues/base/time.hpp"
@@ -23,6 +24,10 @@ namespace gangway::submit {
                                                    Duration window,
                                                    bool quiet,
                                                    const std::function<Result<void>()>& attempt);
+
+// Whether the scheduler's cluster is one of these, or "all" is. Errors: Invalid, naming both; those
+// of the client.
+[[nodiscard]] Result<void> check_cluster(Client& client, const std::vector<std::string>& clusters);
 
 // Sends `parts`, all with the same key, until the scheduler has answered. Never makes a duplicate.
 [[nodiscard]] Result<wire::Submitted> submit(Client& client,

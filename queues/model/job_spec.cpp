@@ -10,7 +10,7 @@ namespace gangway {
 
 Resources Component::per_node() const {
   Resources r;
-  r.cores = std::int64_t{tasks_on_fullest_node()} * cpus_per_task;
+  r.cores = cores_for(tasks_on_fullest_node());
   r.memory = memory_per_node;
   r.named = named_per_node.named;
   return r;
@@ -158,6 +158,10 @@ Result<void> check_component(const Component& c) {
   }
   if (c.cpus_per_task < 1 || c.cpus_per_task > kMaxCpusPerTask) {
     return invalid(cat("--cpus-per-task=", c.cpus_per_task, ": between 1 and ", kMaxCpusPerTask,
+                       " are possible"));
+  }
+  if (c.cores_per_node < 0 || c.cores_per_node > kMaxCpusPerTask) {
+    return invalid(cat("--mincpus=", c.cores_per_node, ": between 1 and ", kMaxCpusPerTask,
                        " are possible"));
   }
   if (c.memory_per_node < Bytes{}) {

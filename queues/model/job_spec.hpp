@@ -31,6 +31,7 @@ struct Component {
   std::int32_t nodes = 1;
   std::int32_t tasks = 1;            // in all of the component; tasks >= nodes
   std::int32_t cpus_per_task = 1;    // cores
+  std::int32_t cores_per_node = 0;   // whatever its tasks: --mincpus, --overcommit; 0: as they need
   Bytes memory_per_node;             // 0: the queue's default
   Resources named_per_node;          // only `named` is used: gpu:1 and the like
   bool exclusive = false;            // whole nodes
@@ -44,6 +45,15 @@ struct Component {
   // What each node must have for it: cores for its tasks, memory, named resources. Nodes are asked
   // for the fullest node's share, so that any of them can take any part.
   [[nodiscard]] Resources per_node() const;
+  // Cores of a node that runs so many of its tasks.
+  [[nodiscard]] std::int64_t cores_for(std::int64_t tasks_there) const {
+    return cores_per_node > 0 ? cores_per_node : tasks_there * cpus_per_task;
+  }
+  // Of all its nodes.
+  [[nodiscard]] std::int64_t total_cores() const {
+    return cores_per_node > 0 ? std::int64_t{nodes} * cores_per_node
+                              : std::int64_t{tasks} * cpus_per_task;
+  }
 };
 
 // `%j`-patterns are expanded on the executor. An empty path means the default.

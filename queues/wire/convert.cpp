@@ -101,6 +101,7 @@ void put_component(const gangway::Component& c, Component* out) {
   out->set_nodes(c.nodes);
   out->set_tasks(c.tasks);
   out->set_cpus_per_task(c.cpus_per_task);
+  out->set_cores_per_node(c.cores_per_node);
   out->set_memory_per_node_bytes(c.memory_per_node.value);
   put_named(c.named_per_node.named, out->mutable_named_per_node());
   out->set_exclusive(c.exclusive);
@@ -114,11 +115,13 @@ Result<gangway::Component> get_component(const Component& m) {
   GANGWAY_TRY(check_range(m.nodes(), 1, kMaxNodesPerJob, "nodes"));
   GANGWAY_TRY(check_range(m.tasks(), 1, kMaxTasksPerJob, "tasks"));
   GANGWAY_TRY(check_range(m.cpus_per_task(), 1, kMaxCpusPerTask, "cpus_per_task"));
+  GANGWAY_TRY(check_range(m.cores_per_node(), 0, kMaxCpusPerTask, "cores_per_node"));
   GANGWAY_TRY(
       check_range(m.memory_per_node_bytes(), 0, kMaxMemoryPerNode.value, "memory_per_node_bytes"));
   c.nodes = m.nodes();
   c.tasks = m.tasks();
   c.cpus_per_task = m.cpus_per_task();
+  c.cores_per_node = m.cores_per_node();
   c.memory_per_node = Bytes{m.memory_per_node_bytes()};
   GANGWAY_TRY(get_named(m.named_per_node(), "named_per_node", c.named_per_node));
   c.exclusive = m.exclusive();

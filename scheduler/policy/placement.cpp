@@ -211,7 +211,7 @@ std::vector<NodeClaim> claims_of(const Profile& profile,
       if (starts_now) {
         // A node with fewer tasks than the fullest gets fewer cores. A reservation keeps room for
         // the fullest on each, because only at the start the tasks are dealt out.
-        if (!part.exclusive) {
+        if (!part.exclusive && part.cores_per_node == 0) {
           claim.amounts.of[0] = std::int64_t{part.tasks_on(i)} * part.cpus_per_task;
         }
         claim.cores = profile.free_cores_of(claim.node).choose(claim.amounts.cores());

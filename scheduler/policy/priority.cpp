@@ -16,7 +16,7 @@ double part_of(std::int64_t amount, std::int64_t all) {
 
 std::int64_t cores_of(const std::vector<Component>& components) {
   std::int64_t cores = 0;
-  for (const Component& c : components) cores += std::int64_t{c.tasks} * c.cpus_per_task;
+  for (const Component& c : components) cores += c.total_cores();
   return cores;
 }
 

@@ -88,7 +88,8 @@ std::int32_t RequestPart::tasks_on(std::size_t i) const {
 
 Amounts RequestPart::least_per_node() const {
   Amounts least = per_node;
-  if (!exclusive) least.of[0] = std::int64_t{tasks / component_nodes} * cpus_per_task;
+  if (!exclusive && cores_per_node == 0)
+    least.of[0] = std::int64_t{tasks / component_nodes} * cpus_per_task;
   return least;
 }
 
@@ -107,6 +108,7 @@ Request make_request(const QueueName& queue,
                      .exclusive = component.exclusive,
                      .tasks = component.tasks,
                      .cpus_per_task = component.cpus_per_task,
+                     .cores_per_node = component.cores_per_node,
                      .only = sorted(component.only_nodes),
                      .never = sorted(component.not_nodes),
                      .filter = {},
@@ -127,6 +129,7 @@ std::string request_key(const QueueName& queue,
   for (const Component& c : components) {
     key += cat(";n", c.nodes, 't', c.tasks, 'c', c.cpus_per_task, 'm', c.memory_per_node.value,
                c.exclusive ? 'x' : 's');
+    if (c.cores_per_node > 0) key += cat('p', c.cores_per_node);
     for (const auto& [name, amount] : c.named_per_node.named) key += cat(',', name, ':', amount);
     for (const NodeName& name : sorted(c.only_nodes)) key += cat("+", name.value);
     for (const NodeName& name : sorted(c.not_nodes)) key += cat("-", name.value);

@@ -27,8 +27,9 @@ struct RequestPart {
   bool exclusive = false;
   std::int32_t tasks = 1;  // of the whole component
   std::int32_t cpus_per_task = 1;
-  std::vector<NodeName> only;   // sorted; empty: any
-  std::vector<NodeName> never;  // sorted
+  std::int32_t cores_per_node = 0;  // 0: by its tasks
+  std::vector<NodeName> only;       // sorted; empty: any
+  std::vector<NodeName> never;      // sorted
   NodeFilter filter;
   std::string features;              // what the filter asks for, for people
   std::int32_t component_nodes = 1;  // of the whole component

@@ -188,7 +188,7 @@ std::optional<TimeSlices::Placed> TimeSlices::place_in_row(const Profile& profil
     const RequestPart& part = request.parts[p];
     for (std::size_t i = 0; i < (*placement)[p].size(); ++i) {
       NodeClaim& claim = claims[next++];
-      if (!part.exclusive) {
+      if (!part.exclusive && part.cores_per_node == 0) {
         claim.amounts.of[0] = std::int64_t{part.tasks_on(i)} * part.cpus_per_task;
       }
       const auto seat = seat_on(profile, queue, row, claim.node, claim.amounts, now, end);

@@ -85,7 +85,7 @@ class Maker {
 
   void fewer_tasks(std::size_t c) {
     const Component& asked = job_.components[c];
-    if (asked.nodes != 1) return;
+    if (asked.nodes != 1 || asked.cores_per_node > 0) return;
     for (const std::int64_t tasks : amounts_below(asked.tasks)) {
       add(c, Change::Tasks, part_given_up(asked.tasks, tasks),
           cat("with ", tasks, tasks == 1 ? " task" : " tasks", " instead of ", asked.tasks))
@@ -95,6 +95,7 @@ class Maker {
 
   void fewer_cores(std::size_t c) {
     const Component& asked = job_.components[c];
+    if (asked.cores_per_node > 0) return;
     for (const std::int64_t cores : amounts_below(asked.cpus_per_task)) {
       add(c, Change::Cores, part_given_up(asked.cpus_per_task, cores),
           cat("with ", cores, cores == 1 ? " core" : " cores", " for each task instead of ",

@@ -60,5 +60,45 @@ TEST_F(JobScripts, AMisspeltDirectiveIsNamedWithItsLineAndNothingIsQueued) {
   EXPECT_EQ(user({"jqueue", "--noheader"}).out, "");
 }
 
+TEST_F(JobScripts, OvercommittedTasksShareTheCoresOfOne) {
+  const std::string name = script("over.sh",
+                                  "#!/bin/sh\n"
+                                  "#SBATCH -N 1 -n 6 --overcommit -o over.txt\n"
+                                  "echo $SLURM_NTASKS $SLURM_CPUS_ON_NODE $SLURM_OVERCOMMIT\n"
+                                  "jrun sh -c 'echo task'\n");
+  const Ran ran = user({"jsubmit", "--wait", "--parsable", name});
+  EXPECT_EQ(ran.exit_code, 0) << ran.err;
+  EXPECT_EQ(ran.err, "");
+  const std::string text = content(cat(directory(), "/over.txt"));
+  EXPECT_THAT(text, testing::StartsWith("6 1 1\n"));
+  EXPECT_EQ(std::count(text.begin(), text.end(), 'k'), 6) << text;
+}
+
+TEST_F(JobScripts, TasksOfStepsAreDealtOutAsTheScriptSays) {
+  const std::string name = script("dist.sh",
+                                  "#!/bin/sh\n"
+                                  "#SBATCH -N 2 --ntasks-per-node=2 -m cyclic -o dist.txt\n"
+                                  "jrun -l sh -c 'echo $SLURMD_NODENAME'\n"
+                                  "jrun -l -m block sh -c 'echo block $SLURMD_NODENAME'\n");
+  const Ran ran = user({"jsubmit", "--wait", "--parsable", name});
+  EXPECT_EQ(ran.exit_code, 0) << ran.err;
+  EXPECT_EQ(ran.err, "");
+  const std::string text = content(cat(directory(), "/dist.txt"));
+  EXPECT_THAT(text, HasSubstr("1: n02\n"));
+  EXPECT_THAT(text, HasSubstr("2: n01\n"));
+  EXPECT_THAT(text, HasSubstr("1: block n01\n"));
+}
+
+TEST_F(JobScripts, WhatASiteCallsItsClusterIsChecked) {
+  const std::string elsewhere =
+      script("away.sh", "#!/bin/sh\n#SBATCH --clusters=galaxy,wice\ntrue\n");
+  const Ran ran = user({"jsubmit", elsewhere});
+  EXPECT_EQ(ran.exit_code, 65);
+  EXPECT_THAT(ran.err, HasSubstr("option --clusters: there is no way to galaxy,wice from here"));
+  EXPECT_EQ(std::count(ran.err.begin(), ran.err.end(), '\n'), 1);
+  EXPECT_EQ(user({"jqueue", "--noheader"}).out, "");
+  EXPECT_EQ(user({"jsubmit", "-M", "all", "--wait", "--", "true"}).exit_code, 0);
+}
+
 }  // namespace
 }  // namespace gangway::e2e

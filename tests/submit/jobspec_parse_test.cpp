@@ -397,6 +397,39 @@ TEST(Cores, AreAtLeastMincpus) {
   EXPECT_EQ(component_of(command({"-n8", "--mincpus=6"})).per_node().cores, 8);
 }
 
+TEST(Cores, OfAnOvercommittedNodeAreThoseOfOneTask) {
+  const Component shared = component_of(command({"-n8", "-N2", "-c3", "--overcommit"}));
+  EXPECT_EQ(shared.per_node().cores, 3);
+  EXPECT_EQ(shared.total_cores(), 6);
+  EXPECT_EQ(component_of(command({"-n8", "-O", "--mem-per-cpu=1G"})).memory_per_node,
+            Bytes{std::int64_t{1} << 30});
+  EXPECT_EQ(component_of(command({"-n8", "-O", "--mincpus=2"})).per_node().cores, 2);
+}
+
+TEST(Cores, VolumesAreBinds) {
+  const auto job = script("#SBATCH --volume=\"/data:/in:ro;/scratch:/out\"");
+  ASSERT_TRUE(job);
+  ASSERT_EQ(job->spec.binds.size(), 2U);
+  EXPECT_EQ(job->spec.binds[0].source, "/data");
+  EXPECT_TRUE(job->spec.binds[0].read_only);
+  EXPECT_EQ(job->spec.binds[1].destination, "/out");
+}
+
+// As sbatch hands it to srun.
+TEST(Environment, HasTheDistributionThatStepsAreToHave) {
+  const auto has = [](const Result<ParsedJob>& job, std::string_view variable) {
+    return std::ranges::find(job->spec.env, variable) != job->spec.env.end();
+  };
+  EXPECT_TRUE(has(script("#SBATCH -m cyclic:block,NoPack"), "SLURM_DISTRIBUTION=cyclic:block"));
+  const auto planes = script("#SBATCH --distribution=plane=4");
+  EXPECT_TRUE(has(planes, "SLURM_DISTRIBUTION=plane"));
+  EXPECT_TRUE(has(planes, "SLURM_DIST_PLANESIZE=4"));
+  EXPECT_TRUE(planes->warnings.empty());
+  EXPECT_EQ(script("#SBATCH -m arbitrary")->warnings.front(), "without effect here: -m");
+  EXPECT_EQ(command({"-n4", "-m", "cyclic"})->warnings.front(),
+            "without effect here: --distribution");
+}
+
 TEST(Cores, ForEachGpuAreSharedByTheTasks) {
   EXPECT_EQ(component_of(command({"-n2", "--gres=gpu:2", "--cpus-per-gpu=6"})).cpus_per_task, 6);
   EXPECT_EQ(message_of(command({"--cpus-per-gpu=6"})), "--cpus-per-gpu: the job asks for no GPUs");

@@ -43,6 +43,7 @@ Component RandomModel::component() {
   c.nodes = 1 + small(100);
   c.tasks = c.nodes + small(1000);
   c.cpus_per_task = 1 + small(100);
+  if (coin()) c.cores_per_node = small(100);
   c.memory_per_node = {rng_.between(0, kMaxMemoryPerNode.value)};
   c.named_per_node.named = resources().named;
   c.exclusive = coin();
