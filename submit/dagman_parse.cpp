@@ -17,8 +17,7 @@ constexpr int kMaxDepth = 8;  // of splices in splices
 constexpr std::string_view kIgnored[] = {"CONFIG",           "DOT",          "JOBSTATE_LOG",
                                          "NODE_STATUS_FILE", "SET_JOB_ATTR", "SAVE_POINT_FILE",
                                          "REJECT",           "ENV"};
-constexpr std::string_view kRefused[] = {"ABORT-DAG-ON", "CONNECT",     "PIN_IN",
-                                         "PIN_OUT",      "PROVISIONER", "SERVICE"};
+constexpr std::string_view kRefused[] = {"ABORT-DAG-ON", "PROVISIONER", "SERVICE"};
 // Of submit files; the others say where HTCondor puts things, and are named in the warning.
 constexpr std::string_view kRefusedInSubmit[] = {"transfer_input_files", "max_retries",
                                                  "requirements",         "hold",
@@ -146,6 +145,7 @@ class DagReader {
   }
 
  private:
+  using Pins = std::map<std::int64_t, std::vector<std::string>>;
   struct Scope {  // a file, spliced under a name
     std::string prefix;
     std::string file;  // for messages; "": the top one
@@ -153,6 +153,9 @@ class DagReader {
     std::map<std::string, std::vector<std::string>> groups{};  // a splice's jobs by its name
     std::map<std::string, std::vector<std::string>> first{}, last{};
     std::vector<std::string> own{};  // all its nodes
+    // Nodes of this file by the numbers of their pins, and of each of its splices.
+    Pins pins_in{}, pins_out{};
+    std::map<std::string, Pins> pins_in_of{}, pins_out_of{};
   };
 
   void fail(int line, std::string message) {
@@ -233,6 +236,16 @@ class DagReader {
       const auto most = parse_count(words[2], 1, 1'000'000);
       if (!most) return fail(line, cat(where(scope), "MAXJOBS: \"", words[2], "\" is no number"));
       file_.limits.push_back({category(words[1], scope), static_cast<std::uint32_t>(*most)});
+    } else if (keyword == "PIN_IN" || keyword == "PIN_OUT") {
+      if (!need(3)) return;
+      const auto pin = parse_count(words[2], 1, 1'000'000);
+      if (!pin) {
+        return fail(line, cat(where(scope), keyword, ": \"", words[2], "\" is no number of a pin"));
+      }
+      Pins& pins = keyword == "PIN_IN" ? scope.pins_in : scope.pins_out;
+      for_nodes(words[1], line, scope, [&](DagNode& n) { pins[*pin].push_back(n.name); });
+    } else if (keyword == "CONNECT") {
+      if (need(3)) connect(words[1], words[2], line, scope);
     } else if (keyword == "SPLICE" && need(3)) {
       splice(words[1], words[2], words, line, scope, depth);
     } else if (keyword == "SUBDAG" && need(4)) {
@@ -421,8 +434,43 @@ class DagReader {
       if (!has_parent.contains(one)) scope.first[name].push_back(one);
       if (!has_child.contains(one)) scope.last[name].push_back(one);
     }
+    scope.pins_in_of[name] = std::move(inner.pins_in);
+    scope.pins_out_of[name] = std::move(inner.pins_out);
     scope.groups[name] = inner.own;
     scope.own.insert(scope.own.end(), inner.own.begin(), inner.own.end());
+  }
+
+  // Every node at a pin of the one splice is a parent of every node at the same pin of the other.
+  void connect(const std::string& upper_one, const std::string& lower_one, int line, Scope& scope) {
+    for (const std::string& name : {upper_one, lower_one}) {
+      if (!scope.groups.contains(name)) {
+        return fail(line, cat(where(scope), "CONNECT: there is no splice \"", name, "\""));
+      }
+    }
+    const Pins& out = scope.pins_out_of[upper_one];
+    const Pins& in = scope.pins_in_of[lower_one];
+    if (out.empty() || in.empty()) {
+      return fail(line, cat(where(scope), "CONNECT: ", out.empty() ? upper_one : lower_one,
+                            out.empty() ? " has no PIN_OUT" : " has no PIN_IN"));
+    }
+    const auto same = [](const auto& a, const auto& b) { return a.first == b.first; };
+    if (!std::equal(out.begin(), out.end(), in.begin(), in.end(), same)) {
+      return fail(line, cat(where(scope), "CONNECT: the pins of ", upper_one, " and ", lower_one,
+                            " do not have the same numbers"));
+    }
+    std::set<std::string> connected;
+    for (const auto& [pin, nodes] : in) connected.insert(nodes.begin(), nodes.end());
+    for (const std::string& node : scope.first[lower_one]) {
+      if (!connected.contains(node)) {
+        return fail(line, cat(where(scope), "CONNECT: node ", node, " of ", lower_one,
+                              " has neither a parent nor a PIN_IN"));
+      }
+    }
+    for (const auto& [pin, parents] : out) {
+      for (const std::string& parent : parents) {
+        for (const std::string& child : in.at(pin)) edges_.push_back({parent, child, line});
+      }
+    }
   }
 
   // ---- from nodes to jobs -----------------------------------------------------------------------

@@ -55,6 +55,7 @@ class Reader {
   void add_task(const WfTask& task) {
     const std::string& id = task.id;
     if (index_.contains(id)) return fail(cat("there are two tasks \"", id, "\""));
+    if (task.run_is_wrong) return fail(cat("task ", id, ": its run time is no number of seconds"));
     const double seconds = task.run_s * scale_;
     std::array<char, 32> text{};
     std::snprintf(text.data(), text.size(), "%.3f", seconds < 0 ? 0.0 : seconds);

@@ -672,6 +672,8 @@ class Reader {
     }
     Surroundings around = input_.around;
     around.directory = input_.directory;
+    // Its jobs go where the workflow goes.
+    if (!draft.choices.clusters.empty()) draft.ignored.emplace_back("--clusters");
     Result<JobSpec> spec = make_spec(draft, program, around);
     if (!spec) {
       fail(job.line, cat(what, ": ", spec.error().message()));

@@ -84,6 +84,12 @@ Result<WfFile> read(const Json& json) {
     const auto in_execution = measured.find(found.id);
     const Json& run = in_execution == measured.end() ? task : *in_execution->second;
     found.run_s = number_of(run, {"runtimeInSeconds", "runtime"});
+    for (const char* const key : {"runtimeInSeconds", "runtime"}) {
+      const Json* const value = find(run, key);
+      if (value == nullptr || value->is_null()) continue;
+      if (value->is_number() && value->get<double>() >= 0) continue;
+      found.run_is_wrong = true;
+    }
     found.cores = number_of(run, {"coreCount", "cores"});
     found.parents = names_of(task, "parents", found.id, file);
     found.children = names_of(task, "children", found.id, file);

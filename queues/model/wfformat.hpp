@@ -15,9 +15,10 @@
 namespace gangway {
 
 struct WfTask {
-  std::string id;     // its name, if the file gives it none
-  std::string name;   // may be empty
-  double run_s = -1;  // as measured; below 0: not known
+  std::string id;             // its name, if the file gives it none
+  std::string name;           // may be empty
+  double run_s = -1;          // as measured; below 0: not known
+  bool run_is_wrong = false;  // it is given, and no number from 0 on
   double cores = -1;
   std::vector<std::string> parents;  // by id or name
   std::vector<std::string> children;

@@ -2,12 +2,8 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include <cstdlib>
-#include <filesystem>
-
 #include "queues/base/text.hpp"
 #include "tests/e2e/harness/cluster.hpp"
-#include "tests/shared_data.hpp"
 
 namespace gangway::e2e {
 namespace {
@@ -180,16 +176,6 @@ DOT flow.dot
   const Ran refused = user({"jsubmit", "--format=dagman", "bad.dag"});
   EXPECT_EQ(refused.exit_code, 65);
   EXPECT_THAT(refused.err, HasSubstr("cannot be honoured here: ABORT-DAG-ON"));
-}
-
-TEST_F(Workflows, ARecordedWorkflowRunsInTheOrderOfItsEdges) {
-  const std::string recorded =
-      test::shared_data("workflows/helloworld-forkjoin-10-chameleon.json.gz");
-  if (!std::filesystem::exists(recorded)) GTEST_SKIP() << recorded << " is not there";
-  const Ran unpacked = user({"sh", "-c", cat("zcat ", recorded, " > w.json")});
-  ASSERT_EQ(unpacked.exit_code, 0) << unpacked.err;
-  const Ran ran = user({"jsubmit", "--wait", "--format=wfcommons", "--time-scale=0.001", "w.json"});
-  EXPECT_EQ(ran.exit_code, 0) << ran.err;
 }
 
 }  // namespace
