@@ -6,6 +6,7 @@
 #include "submit/console.hpp"
 #include "submit/job_list.hpp"
 #include "submit/job_values.hpp"
+#include "submit/queue_format.hpp"
 #include "submit/verb.hpp"
 
 namespace gangway::submit {
@@ -19,11 +20,17 @@ constexpr OptionName kOptions[] = {
     {"partition", 'p', Takes::Value, "QUEUES", "only these queues"},
     {"queue", 0, Takes::Value, "QUEUES", "", "partition"},
     {"states", 't', Takes::Value, "STATES", "only these states"},
+    {"starttime", 'S', Takes::Value, "TIME", "only jobs that ended at this time or later"},
+    {"endtime", 'E', Takes::Value, "TIME", "only jobs that ended before"},
+    {"nodelist", 0, Takes::Value, "NODES", "only jobs that were on these nodes"},
+    {"sort", 0, Takes::Value, "KEYS", "by these columns: -elapsed,jobid"},
+    {"format", 'o', Takes::Value, "FORMAT", "columns: jobid,state,exitcode or %i %T"},
     {"limit", 'l', Takes::Value, "N", "at most this many"},
     {"noheader", 0, Takes::Nothing, "", "no line of headings"},
     {"json", 0, Takes::Nothing, "", "JSON"},
     {"usage", 0, Takes::Nothing, "", "what each node and step has used"},
-    {"accounts", 'A', Takes::Value, "NAMES", "only these accounts' shares"},
+    {"accounts", 'A', Takes::Value, "NAMES", "only these accounts"},
+    {"account", 0, Takes::Value, "NAMES", "", "accounts"},
     {"parsable", 'P', Takes::Nothing, "", "shares separated by |"},
 };
 
@@ -39,11 +46,16 @@ Lists jobs that have ended, the newest end first; or the tree of accounts in the
   -p, --queue QUEUES   only these queues           -n, --name NAMES
       --partition      the same as --queue
   -t, --states STATES  CD, F, CA, TO, OOM, NF, PR, LF
+  -S, --starttime TIME only jobs that ended then or later, as 2026-11-24 or now-2hours
+  -E, --endtime TIME   only jobs that ended before
+      --nodelist NODES only jobs that were on these nodes
+      --sort KEYS      by these columns, as elapsed,jobid; "-" before one: the other way round
+  -o, --format FORMAT  columns as of jqueue(1): jobid,name,state,exitcode,maxrss or %i %j %T
   -l, --limit N        at most this many; default 100
       --noheader       no line of headings
       --json           JSON
       --usage          what the jobs have used on each node, and each of their steps
-  -A, --accounts NAMES only these accounts' shares
+  -A, --accounts NAMES only these accounts (--account is the same), of jobs and of shares
   -P, --parsable       shares with | between the columns
       --socket PATH    the scheduler's socket; default $GANGWAY_SOCKET
   -h, --help    -V, --version
@@ -57,6 +69,7 @@ EXIT is the exit code and, after the colon, the signal that ended the job.
 examples:
   jhist --me --states F
   jhist -j 42 --json
+  jhist --starttime today --format jobid,name:20,state,exitcode
   jhist -j 42 --usage
   jhist shares --user ann
 )",
@@ -163,6 +176,31 @@ int run(int argc, char** argv) {
   }
   JobFilter filter = make_filter(invocation, "states");
   filter.finished_too = true;
+  filter.accounts = words_of_list(invocation.text("accounts"));
+  const auto time_of = [&](std::string_view option) -> std::optional<Time> {
+    const GivenOption* const given = invocation.find(option);
+    if (given == nullptr) return std::nullopt;
+    const std::optional<Time> time = parse_past(given->text(), SystemClock().now().wall);
+    if (!time) {
+      invocation.fail_usage(cat("option --", option, ": \"", given->text(),
+                                "\" is no time; it is written 2026-11-24, 16:30 or now-2hours"));
+    }
+    return time;
+  };
+  const std::optional<Time> from = time_of("starttime");
+  const std::optional<Time> until = time_of("endtime");
+  QueueFormat format;
+  if (const GivenOption* given = invocation.find("format")) {
+    Result<QueueFormat> parsed = parse_queue_format(given->text());
+    if (!parsed) invocation.fail_usage(cat("option --format: ", parsed.error().message()));
+    format = *std::move(parsed);
+  }
+  std::vector<RowSortKey<JobRow>> order;
+  if (const GivenOption* given = invocation.find("sort")) {
+    Result<std::vector<RowSortKey<JobRow>>> parsed = parse_sort(job_columns(), given->text());
+    if (!parsed) invocation.fail_usage(cat("option --sort: ", parsed.error().message()));
+    order = *std::move(parsed);
+  }
   std::size_t limit = 100;
   if (const GivenOption* given = invocation.find("limit")) {
     const auto count = parse_count(given->text(), 1, 1'000'000);
@@ -182,11 +220,18 @@ int run(int argc, char** argv) {
     if (row.finished || filter.targets.jobs.empty()) continue;
     complain(kVerb.program, cat("job ", id_of(row, 40), " has not ended yet: ", row.state));
   }
-  std::erase_if(rows, [](const JobRow& row) { return !row.finished; });
+  std::erase_if(rows, [&](const JobRow& row) {
+    const Time ended = row.ended.value_or(Time{});
+    return !row.finished || (from && ended < *from) || (until && ended >= *until);
+  });
   std::ranges::stable_sort(rows, std::greater<>{},
                            [](const JobRow& row) { return row.ended.value_or(Time{}); });
   if (rows.size() > limit) rows.resize(limit);
+  sort_rows(order, rows);
   if (invocation.has("json")) finish(kExitOk, render_json(rows));
+  if (invocation.has("format")) {
+    finish(kExitOk, render_rows(format, rows, !invocation.has("noheader")));
+  }
   if (invocation.has("usage")) {
     finish(kExitOk, render_usage(rows, !invocation.has("noheader")));
   }

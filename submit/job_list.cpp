@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include "queues/base/text.hpp"
+#include "queues/model/idset.hpp"
 #include "queues/wire/convert.hpp"
 #include "submit/console.hpp"
 
@@ -30,6 +31,14 @@ bool is_named(const Targets& targets, const JobRow& row) {
   });
 }
 
+bool is_on_one_of(const std::vector<std::string>& nodes, const JobRow& row) {
+  if (nodes.empty()) return true;
+  const Result<std::vector<NodeName>> held = parse_host_list(row.node_list);
+  return held && std::ranges::any_of(*held, [&](const NodeName& node) {
+           return std::ranges::find(nodes, node.value) != nodes.end();
+         });
+}
+
 // Some of its elements were asked for by their index.
 bool has_named_elements(const Targets& targets, const JobRow& row) {
   return std::ranges::any_of(
@@ -41,10 +50,15 @@ bool has_named_elements(const Targets& targets, const JobRow& row) {
 
 }  // namespace
 
+bool JobFilter::wants(const JobRow& row) const {
+  return is_named(targets, row) && lets_through(row);
+}
+
 bool JobFilter::lets_through(const JobRow& row) const {
   const bool of_user = among(users, row.user) && (!mine || row.uid == *mine);
   return of_user && among(names, row.name) && among(queues, row.queue) &&
-         among(states, row.letters) && (finished_too || !row.finished);
+         among(accounts, row.account) && is_on_one_of(nodes, row) && among(states, row.letters) &&
+         (finished_too || !row.finished);
 }
 
 std::string find_user_name(std::string_view passwd, std::uint32_t uid) {
@@ -72,6 +86,12 @@ JobFilter make_filter(const Invocation& invocation, std::string_view states_opti
   if (invocation.has("me")) filter.mine = ::getuid();
   filter.names = words_of_list(invocation.text("name"));
   filter.queues = words_of_list(invocation.text("partition"));
+  filter.accounts = words_of_list(invocation.text("account"));
+  if (const GivenOption* given = invocation.find("nodelist")) {
+    const Result<std::vector<NodeName>> nodes = parse_host_list(given->text());
+    if (!nodes) invocation.fail_usage(cat("option --nodelist: ", nodes.error().message()));
+    for (const NodeName& node : *nodes) filter.nodes.push_back(node.value);
+  }
   filter.finished_too = invocation.has("all");
   for (const std::string& word : words_of_list(invocation.text(states_option))) {
     if (word == "all" || word == "ALL") {
@@ -91,7 +111,7 @@ JobFilter make_filter(const Invocation& invocation, std::string_view states_opti
   return filter;
 }
 
-Result<JobList> list_jobs(Client& client, const JobFilter& filter) {
+wire::Request make_list_request(const JobFilter& filter) {
   wire::Request request;
   wire::ListJobs& list = *request.mutable_list_jobs();
   // Where elements are named, their arrays are listed with them: which of them have no row they
@@ -118,6 +138,11 @@ Result<JobList> list_jobs(Client& client, const JobFilter& filter) {
   }
   list.set_finished_too(filter.finished_too);
   list.set_limit(filter.limit);
+  return request;
+}
+
+Result<JobList> list_jobs(Client& client, const JobFilter& filter) {
+  const wire::Request request = make_list_request(filter);
   JobList found;
   GANGWAY_TRY(client.exchange({&request, 1}, kReplyDeadline, [&](wire::Response&& response) {
     found.now = Time{response.jobs().now_ns()};

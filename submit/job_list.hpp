@@ -21,12 +21,16 @@ struct JobFilter {
   std::optional<std::uint32_t> mine;  // only this user id's
   std::vector<std::string> names;
   std::vector<std::string> queues;
+  std::vector<std::string> accounts;
+  std::vector<std::string> nodes;   // it has at least one of these
   std::vector<std::string> states;  // letters
   bool finished_too = false;
   std::uint32_t limit = 0;    // 0: what the scheduler allows
   bool each_element = false;  // of arrays, also those that have no row of their own
 
   [[nodiscard]] bool lets_through(const JobRow& row) const;
+  // The same, and it is one of the targets if there are any.
+  [[nodiscard]] bool wants(const JobRow& row) const;
 };
 
 struct JobList {
@@ -37,10 +41,12 @@ struct JobList {
 
 [[nodiscard]] std::vector<std::string> words_of_list(std::string_view text);
 
-// From --user, --me, --name, --partition, --jobs and the option `states_option`, those of them that
-// the program has, and its operands. Ends the process on bad ones.
+// From --user, --me, --name, --partition, --account, --nodelist, --jobs and the option
+// `states_option`, those of them that the program has, and its operands. Ends the process on bad
+// ones.
 [[nodiscard]] JobFilter make_filter(const Invocation& invocation, std::string_view states_option);
 
+[[nodiscard]] wire::Request make_list_request(const JobFilter& filter);
 [[nodiscard]] Result<JobList> list_jobs(Client& client, const JobFilter& filter);
 
 // The name of `uid` in the text of /etc/passwd; "" if it is not there. A static program cannot ask

@@ -274,6 +274,20 @@ std::optional<Time> parse_begin(std::string_view text, Time now) {
   return start;
 }
 
+std::optional<Time> parse_past(std::string_view text, Time now) {
+  if (text.starts_with("now-")) {
+    const std::optional<Duration> before = parse_delay(text.substr(4));
+    return before ? std::optional(now - *before) : std::nullopt;
+  }
+  if (text == "now") return now;
+  const bool of_day = text == "today" || text == "yesterday" || text == "midnight";
+  const std::optional<Time> next = parse_begin(of_day ? "midnight" : text, now);
+  if (!next) return std::nullopt;
+  if (text == "yesterday") return *next - hours(48);
+  const bool is_date = text.find('-') != std::string_view::npos;
+  return is_date || *next <= now ? *next : *next - hours(24);
+}
+
 Result<std::vector<BindSpec>> parse_binds(std::string_view text) {
   std::vector<BindSpec> binds;
   for (const std::string_view item : split(text, ',')) {

@@ -46,6 +46,9 @@ struct DependencyList {
 // "now", "now+90", "now+2hours", "today", "tomorrow", "midnight", "noon", "16:30", "2026-11-24",
 // "2026-11-24T16:30:00", in local time. A time of day without a date is its next occurrence.
 [[nodiscard]] std::optional<Time> parse_begin(std::string_view text, Time now);
+// The same of what has been: "now-2hours", "yesterday"; "today" is its first moment, and a time of
+// day without a date its last occurrence.
+[[nodiscard]] std::optional<Time> parse_past(std::string_view text, Time now);
 
 // "SRC", "SRC:DST", "SRC:DST:ro", several with commas. A relative source stays relative here.
 [[nodiscard]] Result<std::vector<BindSpec>> parse_binds(std::string_view text);

@@ -6,7 +6,7 @@
 #include "queues/wire/convert.hpp"
 #include "submit/console.hpp"
 #include "submit/job_values.hpp"
-#include "submit/jobspec_parse.hpp"
+#include "submit/output_file.hpp"
 #include "submit/step_client.hpp"
 #include "submit/verb.hpp"
 
@@ -40,78 +40,6 @@ examples:
 )",
                      kOptions};
 
-// The usual patterns, for a job whose node need not be asked any more.
-std::string expand_name(const wire::JobView& job, std::string_view pattern, std::uint32_t task) {
-  const wire::JobKey& key = job.state().key();
-  const bool is_element = key.index() != JobKey::kNoIndex;
-  std::string out;
-  std::string_view text = pattern;
-  if (text.empty()) text = is_element ? "job-%A_%a.out" : "job-%j.out";
-  for (std::size_t i = 0; i < text.size(); ++i) {
-    if (text[i] != '%' || i + 1 == text.size()) {
-      out += text[i];
-      continue;
-    }
-    std::size_t width = 0;
-    while (i + 2 < text.size() && text[i + 1] >= '0' && text[i + 1] <= '9') {
-      width = width * 10 + static_cast<std::size_t>(text[++i] - '0');
-    }
-    std::string value;
-    switch (text[++i]) {
-      case 'j':
-      case 'A':
-      case 'J':
-        value = cat(key.job());
-        break;
-      case 'a':
-        value = cat(is_element ? key.index() : 0);
-        break;
-      case 't':
-        value = cat(task);
-        break;
-      case 'n':
-        value = "0";
-        break;
-      case 's':
-        value = "batch";
-        break;
-      case 'x':
-        value = job.name();
-        break;
-      case 'u':
-        value = job.state().owner().user();
-        break;
-      case 'r':
-        value = cat(job.state().attempt() > 0 ? job.state().attempt() - 1 : 0);
-        break;
-      case 'N':
-        if (job.state().allocation().shares_size() > 0) {
-          value = job.state().allocation().shares(0).node();
-        }
-        break;
-      case '%':
-        value = "%";
-        break;
-      default:
-        value = cat('%', text[i]);
-        break;
-    }
-    if (value.size() < width) value.insert(0, width - value.size(), '0');
-    out += value;
-  }
-  return absolute_path(out, job.workdir());
-}
-
-std::string last_lines(const std::string& text, std::int64_t lines) {
-  if (lines < 0) return text;
-  std::size_t at = text.size();
-  for (std::int64_t found = 0; at > 0; --at) {
-    if (text[at - 1] != '\n' || at == text.size()) continue;
-    if (++found == lines) break;
-  }
-  return lines == 0 ? std::string() : text.substr(at);
-}
-
 int show_ended(
     const Invocation& invocation, JobKey key, bool errors, std::uint32_t task, std::int64_t lines) {
   wire::Request request;
@@ -123,13 +51,13 @@ int show_ended(
   if (answer->jobs().jobs_size() == 0) {
     invocation.fail(Error(ErrorKind::NotFound, cat("there is no job ", to_string(key))));
   }
-  const wire::JobView& job = answer->jobs().jobs(0);
+  const JobRow job = make_row(answer->jobs().jobs(0), Time{answer->jobs().now_ns()});
   if (errors) {
     invocation.fail(Error(ErrorKind::Unsupported, cat("job ", to_string(key),
                                                       " has ended; its errors are in the file that "
                                                       "it was submitted with")));
   }
-  const std::string path = expand_name(job, job.out(), task);
+  const std::string path = output_file_of(job, task);
   const Result<std::string> text = read_file(path, std::size_t{1} << 30);
   if (!text) invocation.fail(text.error());
   finish(kExitOk, last_lines(*text, lines));

@@ -5,6 +5,7 @@
 #include <cstdio>
 
 #include "queues/base/text.hpp"
+#include "queues/base/units.hpp"
 
 namespace gangway::submit {
 
@@ -34,130 +35,99 @@ std::string features_of(const JobRow& row) {
                                     : join(parts, " : ");
 }
 
-struct Letter {
-  char letter;
-  std::string_view header;
-  std::string (*value)(const JobRow&);
-};
+std::string text_of(const std::optional<Duration>& d) {
+  return d ? render_duration(*d) : std::string("UNLIMITED");
+}
+std::int64_t ns_of(const std::optional<Time>& time) { return time ? time->ns : 0; }
 
-constexpr Letter kLetters[] = {
-    {'i', "JOBID", [](const JobRow& r) { return id_of(r); }},
-    {'A', "JOBID", [](const JobRow& r) { return to_string(r.key.job); }},
-    {'F', "ARRAY_JOB_ID", [](const JobRow& r) { return to_string(r.key.job); }},
-    {'K', "ARRAY_TASK_ID",
+Bytes peak_of(const JobRow& r) {
+  Bytes most;
+  for (const NodeUsage& node : r.usage.nodes) most = std::max(most, node.used.peak_memory);
+  return most;
+}
+
+constexpr JobColumn kColumns[] = {
+    {'i', "jobid id", "JOBID", [](const JobRow& r) { return id_of(r); },
+     [](const JobRow& r) { return static_cast<std::int64_t>(r.key.job.value); }},
+    {'A', "jobidraw", "JOBID", [](const JobRow& r) { return to_string(r.key.job); },
+     [](const JobRow& r) { return static_cast<std::int64_t>(r.key.job.value); }},
+    {'F', "arrayjobid", "ARRAY_JOB_ID", [](const JobRow& r) { return to_string(r.key.job); },
+     [](const JobRow& r) { return static_cast<std::int64_t>(r.key.job.value); }},
+    {'K', "arraytaskid", "ARRAY_TASK_ID",
      [](const JobRow& r) {
        if (r.array && !is_told_by_elements(r)) {
          return r.finished ? r.array->dropped() : r.array->waiting();
        }
        return r.key.index == JobKey::kNoIndex ? std::string("N/A") : cat(r.key.index);
-     }},
-    {'j', "NAME", [](const JobRow& r) { return r.name; }},
-    {'u', "USER", [](const JobRow& r) { return r.user; }},
-    {'U', "UID", [](const JobRow& r) { return cat(r.uid); }},
-    {'a', "ACCOUNT", [](const JobRow& r) { return r.account; }},
-    {'P', "PARTITION", [](const JobRow& r) { return r.queue; }},
-    {'t', "ST", [](const JobRow& r) { return r.letters; }},
-    {'T', "STATE", [](const JobRow& r) { return r.state; }},
-    {'M', "TIME", [](const JobRow& r) { return render_duration(r.elapsed); }},
-    {'l', "TIME_LIMIT",
-     [](const JobRow& r) {
-       return r.time_limit ? render_duration(*r.time_limit) : std::string("UNLIMITED");
-     }},
-    {'D', "NODES", [](const JobRow& r) { return cat(r.nodes); }},
-    {'C', "CPUS", [](const JobRow& r) { return cat(r.cores); }},
-    {'N', "NODELIST", [](const JobRow& r) { return r.node_list; }},
-    {'R', "NODELIST(REASON)", place_or_reason},
-    {'r', "REASON", [](const JobRow& r) { return r.reason; }},
-    {'S', "START_TIME",
-     [](const JobRow& r) { return time_text(r.started ? r.started : r.expected_start); }},
-    {'e', "END_TIME", [](const JobRow& r) { return time_text(r.ended); }},
-    {'V', "SUBMIT_TIME", [](const JobRow& r) { return time_text(r.submitted); }},
-    {'Q', "PRIORITY", [](const JobRow& r) { return cat(r.priority); }},
-    {'p', "PRIORITY", [](const JobRow& r) { return part_of_highest(r.priority); }},
-    {'q', "QOS", [](const JobRow& r) { return r.qos.empty() ? std::string("N/A") : r.qos; }},
-    {'f', "FEATURES", features_of},
-    {'E', "DEPENDENCY",
+     },
+     [](const JobRow& r) { return std::int64_t{r.key.index}; }},
+    {'j', "name jobname", "NAME", [](const JobRow& r) { return r.name; }},
+    {'u', "username user", "USER", [](const JobRow& r) { return r.user; }},
+    {'U', "userid uid", "UID", [](const JobRow& r) { return cat(r.uid); },
+     [](const JobRow& r) { return std::int64_t{r.uid}; }},
+    {'a', "account", "ACCOUNT", [](const JobRow& r) { return r.account; }},
+    {'P', "partition queue", "PARTITION", [](const JobRow& r) { return r.queue; }},
+    {'t', "statecompact", "ST", [](const JobRow& r) { return r.letters; }},
+    {'T', "state", "STATE", [](const JobRow& r) { return r.state; }},
+    {'M', "timeused elapsed time", "TIME",
+     [](const JobRow& r) { return render_duration(r.elapsed); },
+     [](const JobRow& r) { return r.elapsed.ns; }},
+    {'l', "timelimit", "TIME_LIMIT", [](const JobRow& r) { return text_of(r.time_limit); },
+     [](const JobRow& r) { return r.time_limit.value_or(hours(1'000'000)).ns; }},
+    {'D', "numnodes nnodes nodes", "NODES", [](const JobRow& r) { return cat(r.nodes); },
+     [](const JobRow& r) { return std::int64_t{r.nodes}; }},
+    {'C', "numcpus ncpus alloccpus reqcpus cores", "CPUS",
+     [](const JobRow& r) { return cat(r.cores); }, [](const JobRow& r) { return r.cores; }},
+    {'N', "nodelist", "NODELIST", [](const JobRow& r) { return r.node_list; }},
+    {'R', "reasonlist", "NODELIST(REASON)", place_or_reason},
+    {'r', "reason", "REASON", [](const JobRow& r) { return r.reason; }},
+    {'S', "starttime start", "START_TIME",
+     [](const JobRow& r) { return time_text(r.started ? r.started : r.expected_start); },
+     [](const JobRow& r) { return ns_of(r.started ? r.started : r.expected_start); }},
+    {'e', "endtime end", "END_TIME", [](const JobRow& r) { return time_text(r.ended); },
+     [](const JobRow& r) { return ns_of(r.ended); }},
+    {'V', "submittime submit", "SUBMIT_TIME",
+     [](const JobRow& r) { return time_text(r.submitted); },
+     [](const JobRow& r) { return r.submitted.ns; }},
+    {'Q', "prioritylong priority", "PRIORITY", [](const JobRow& r) { return cat(r.priority); },
+     [](const JobRow& r) { return r.priority; }},
+    {'p', "", "PRIORITY", [](const JobRow& r) { return part_of_highest(r.priority); },
+     [](const JobRow& r) { return r.priority; }},
+    {'q', "qos", "QOS", [](const JobRow& r) { return r.qos.empty() ? std::string("N/A") : r.qos; }},
+    {'f', "feature features", "FEATURES", features_of},
+    {'E', "dependency", "DEPENDENCY",
      [](const JobRow& r) { return r.dependency.empty() ? std::string("(null)") : r.dependency; }},
-    {'y', "NICE", [](const JobRow& r) { return cat(r.nice); }},
-    {'k', "COMMENT", [](const JobRow& r) { return r.comment; }},
-    {'Z', "WORK_DIR", [](const JobRow& r) { return r.workdir; }},
-    {'o', "COMMAND", [](const JobRow& r) { return r.command; }},
+    {'y', "nice", "NICE", [](const JobRow& r) { return cat(r.nice); },
+     [](const JobRow& r) { return std::int64_t{r.nice}; }},
+    {'k', "comment", "COMMENT", [](const JobRow& r) { return r.comment; }},
+    {'Z', "workdir", "WORK_DIR", [](const JobRow& r) { return r.workdir; }},
+    {'o', "command", "COMMAND", [](const JobRow& r) { return r.command; }},
+    {0, "tasks ntasks numtasks", "TASKS", [](const JobRow& r) { return cat(r.tasks); },
+     [](const JobRow& r) { return std::int64_t{r.tasks}; }},
+    {0, "exitcode exit_code", "EXIT_CODE", exit_pair},
+    {0, "stdout output", "STDOUT", [](const JobRow& r) { return r.out; }},
+    {0, "workflow", "WORKFLOW",
+     [](const JobRow& r) {
+       return r.workflow == 0 ? std::string("N/A") : to_string(WorkflowId{r.workflow});
+     },
+     [](const JobRow& r) { return static_cast<std::int64_t>(r.workflow); }},
+    {0, "member", "MEMBER", [](const JobRow& r) { return r.member; }},
+    {0, "image", "IMAGE", [](const JobRow& r) { return r.image; }},
+    {0, "maxrss peakmemory", "PEAK_MEMORY",
+     [](const JobRow& r) { return render_bytes(peak_of(r)); },
+     [](const JobRow& r) { return peak_of(r).value; }},
 };
-
-const Letter* find_letter(char letter) {
-  const auto found = std::ranges::find(kLetters, letter, &Letter::letter);
-  return found == std::end(kLetters) ? nullptr : found;
-}
-
-void append(std::string& line, const FormatItem& item, std::string value) {
-  if (item.width == 0) {
-    line += value;
-    return;
-  }
-  while (display_width(value) > item.width) value.pop_back();
-  const std::size_t padding = item.width - display_width(value);
-  if (item.right) line.append(padding, ' ');
-  line += value;
-  if (!item.right) line.append(padding, ' ');
-}
 
 }  // namespace
 
+RowColumns<JobRow> job_columns() { return kColumns; }
+
 Result<QueueFormat> parse_queue_format(std::string_view text) {
-  QueueFormat format;
-  std::string literal;
-  for (std::size_t at = 0; at < text.size(); ++at) {
-    if (text[at] != '%' || at + 1 == text.size()) {
-      literal.push_back(text[at]);
-      continue;
-    }
-    FormatItem item;
-    ++at;
-    if (text[at] == '%') {
-      literal.push_back('%');
-      continue;
-    }
-    if (text[at] == '.') {
-      item.right = true;
-      ++at;
-    }
-    while (at < text.size() && text[at] >= '0' && text[at] <= '9') {
-      item.width =
-          std::min<std::size_t>(item.width * 10 + static_cast<std::size_t>(text[at] - '0'), 10'000);
-      ++at;
-    }
-    const char letter = at < text.size() ? text[at] : '%';
-    if (find_letter(letter) == nullptr) {
-      std::string known;
-      for (const Letter& l : kLetters) known.push_back(l.letter);
-      return Error(ErrorKind::Invalid, cat("there is no %", letter, "; the letters are ", known));
-    }
-    item.letter = letter;
-    if (!literal.empty()) format.push_back({.text = std::move(literal), .letter = 0});
-    literal.clear();
-    format.push_back(std::move(item));
-  }
-  if (!literal.empty()) format.push_back({.text = std::move(literal), .letter = 0});
-  return format;
+  return parse_format(job_columns(), text);
 }
 
 std::string render_rows(const QueueFormat& format, const std::vector<JobRow>& rows, bool header) {
-  std::string text;
-  const auto add_line = [&](const auto& value_of) {
-    for (const FormatItem& item : format) {
-      if (item.letter == 0) {
-        text += item.text;
-      } else {
-        append(text, item, value_of(*find_letter(item.letter)));
-      }
-    }
-    text.push_back('\n');
-  };
-  if (header) add_line([](const Letter& letter) { return std::string(letter.header); });
-  for (const JobRow& row : rows) {
-    add_line([&](const Letter& letter) { return letter.value(row); });
-  }
-  return text;
+  return render_formatted(format, rows, header);
 }
 
 }  // namespace gangway::submit

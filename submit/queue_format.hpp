@@ -1,6 +1,4 @@
-// Columns as squeue's -o takes them: "%i %t", "%.18i %.8j %R". Tools parse this output, so it is as
-// theirs to the letter: a width pads and cuts, "." aligns to the right, text between stands as it
-// is.
+// The columns of jobs: squeue's letters, and the names of squeue -O and sacct (column_format.hpp).
 //
 // Pure.
 #pragma once
@@ -9,20 +7,16 @@
 #include <string_view>
 #include <vector>
 
-#include "queues/base/result.hpp"
+#include "submit/column_format.hpp"
 #include "submit/job_row.hpp"
 
 namespace gangway::submit {
 
-struct FormatItem {
-  std::string text;  // literal, if `letter` is 0
-  char letter = 0;
-  std::size_t width = 0;  // 0: as wide as its value
-  bool right = false;
-};
-using QueueFormat = std::vector<FormatItem>;
+using JobColumn = RowColumn<JobRow>;
+using QueueFormat = RowFormat<JobRow>;
+[[nodiscard]] RowColumns<JobRow> job_columns();
 
-// Errors: Invalid, naming the letter that does not exist.
+// Errors: Invalid, naming the letter or the name that does not exist.
 [[nodiscard]] Result<QueueFormat> parse_queue_format(std::string_view text);
 [[nodiscard]] std::string render_rows(const QueueFormat& format,
                                       const std::vector<JobRow>& rows,

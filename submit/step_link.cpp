@@ -154,7 +154,7 @@ class Tunnel final : public FrameLink {
       if (!response.more()) return Error(ErrorKind::Unavailable, "the job has ended");
     }
   }
-  [[nodiscard]] bool is_open() const { return is_open_; }
+  [[nodiscard]] bool is_open() const override { return is_open_; }
 
  private:
   bool is_open_ = false;
@@ -213,6 +213,13 @@ Result<std::unique_ptr<StepLink>> open_tunnel(const std::string& program,
     if (!alive) return Error(ErrorKind::Unavailable, "the scheduler closed the connection");
   }
   return std::unique_ptr<StepLink>(std::move(tunnel));
+}
+
+Result<std::unique_ptr<StepLink>> begin_tunnel(const std::string& program,
+                                               const std::string& scheduler_socket,
+                                               JobKey job) {
+  GANGWAY_ASSIGN(Fd fd, connect_to(scheduler_socket, "the scheduler"));
+  return std::unique_ptr<StepLink>(std::make_unique<Tunnel>(std::move(fd), program, job));
 }
 
 std::string find_step_socket() {

@@ -21,6 +21,8 @@ class StepLink {
  public:
   virtual ~StepLink() = default;
   [[nodiscard]] virtual int fd() const = 0;
+  // Messages may be sent from then on; until then the job is waited for.
+  [[nodiscard]] virtual bool is_open() const { return true; }
   virtual void send(const wire::ToStep& message) = 0;
   [[nodiscard]] virtual bool wants_to_write() const = 0;
   // What the kernel takes now.
@@ -41,6 +43,11 @@ using WaitTick = std::function<bool(Duration waited)>;
                                                             const std::string& scheduler_socket,
                                                             JobKey job,
                                                             const WaitTick& tick);
+
+// The same without waiting: next() makes it open, or says why the job cannot be talked with.
+[[nodiscard]] Result<std::unique_ptr<StepLink>> begin_tunnel(const std::string& program,
+                                                             const std::string& scheduler_socket,
+                                                             JobKey job);
 
 // The socket of the allocation that we run in; "" outside of one.
 [[nodiscard]] std::string find_step_socket();

@@ -43,6 +43,8 @@ const std::map<std::string, std::set<std::string>> kMayInclude = {
     {"scheduler", with(kQueues, {"queues/store", "scheduler/policy"})},
     {"executor", with(kQueues, {"containers"})},
     {"submit", kQueues},
+    {"submit/monitor", with(kQueues, {"submit"})},
+    {"submit/jqueue_watch_main.cpp", with(kQueues, {"submit", "submit/monitor"})},
     // The cluster on one machine asks what this kernel allows, as executors do.
     {"submit/one_machine", with(kQueues, {"containers", "submit"})},
     {"submit/gangway_main.cpp", with(kQueues, {"containers", "submit", "submit/one_machine"})},
@@ -67,12 +69,13 @@ const std::vector<Library> kLibraries = {
     {R"(CLI/.*)", R"([^/]+/[^/]+_main\.cpp)"},
     {R"(nlohmann/.*)",
      R"(containers/(image_document|build/image_settings)\.cpp|queues/model/wfformat\.cpp)"},
+    {R"((ncurses|curses|term)\.h)", R"(submit/monitor/terminal\.cpp)"},
     {R"(expat\.h)", R"(scheduler/jsim/dax\.cpp)"},
 };
 
 // What a layer without I/O has no business with.
 const std::regex kPurePaths(
-    R"((queues/model|scheduler/policy)/.*|containers/build/(dockerfile|glob|json_words|word_expand).*|.*_machine\.[ch]pp)");
+    R"((queues/model|scheduler/policy)/.*|containers/build/(dockerfile|glob|json_words|word_expand).*|submit/monitor/(canvas|draw|output_text|picture|queue_lines|screen)\..*|.*_machine\.[ch]pp)");
 const std::regex kImpure(
     R"(<(ctime|chrono|random|thread|mutex|atomic|future|condition_variable|filesystem|fstream|iostream|cstdio|sys/[a-z]+\.h|unistd\.h|fcntl\.h|pthread\.h|time\.h)>)"
     R"(|\b(clock_gettime|gettimeofday|SystemClock|rand|srand|random_bytes|getenv|setenv|fopen|localtime_r?|render_local_time)\s*\()"

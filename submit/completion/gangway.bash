@@ -46,7 +46,26 @@ _gangway() {
       COMPREPLY=($(compgen -W "$(_gangway_ids "$program")" -- "$word")); return ;;
     -d | --dependency)
       COMPREPLY=($(compgen -W 'after: afterany: afterok: afternotok: singleton' -- "$word")); return ;;
+    -S | --sort | --format | -o)
+      case $program in
+        jqueue | jhist)
+          COMPREPLY=($(compgen -W 'jobid name username account partition state timeused timelimit numnodes
+            numcpus nodelist reason starttime endtime submittime priority qos exitcode maxrss' -- "$word"))
+          return ;;
+        jnodes)
+          COMPREPLY=($(compgen -W 'node state cpus used free memory freemem gres features reason jobs' \
+            -- "$word"))
+          return ;;
+      esac
+      if [ "$before" = --format ]; then
+        COMPREPLY=($(compgen -W 'script workflow dagman wfcommons' -- "$word")); return
+      fi
+      COMPREPLY=($(compgen -f -- "$word")); return ;;
     -t | --states)
+      if [ "$program" = jnodes ]; then
+        COMPREPLY=($(compgen -W 'idle mixed allocated draining drained suspect lost unknown' -- "$word"))
+        return
+      fi
       if [ "$program" != jsubmit ]; then
         COMPREPLY=($(compgen -W 'PD R CG CD F CA TO OOM NF all' -- "$word")); return
       fi ;;
@@ -56,7 +75,7 @@ _gangway() {
     -u | --user) COMPREPLY=($(compgen -u -- "$word")); return ;;
     -D | --chdir) COMPREPLY=($(compgen -d -- "$word")); return ;;
     # An image is a directory or an archive.
-    --image | -o | --output | -e | --error | -i | --input | --bind | --config | --store)
+    --image | --output | -e | --error | -i | --input | --bind | --config | --store)
       COMPREPLY=($(compgen -f -- "$word")); return ;;
   esac
   if [ "${word#-}" != "$word" ]; then

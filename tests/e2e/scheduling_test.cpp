@@ -116,6 +116,32 @@ TEST_F(Scheduling, HoldReleaseAndRequeueDoWhatTheySay) {
   EXPECT_EQ(user({"jwait", id}).exit_code, 0);
 }
 
+TEST_F(Scheduling, ListsAreSortedAndFormattedAndSayWhenJobsAreExpectedToStart) {
+  const std::string first =
+      submit({"-c", "2", "-N", "2", "-t", "5", "-J", "b", "--", "sh", "-c", kUntilGo});
+  ASSERT_TRUE(runs(first));
+  const std::string second = submit({"-N", "2", "-t", "5", "-J", "a", "--", "true"});
+  EXPECT_EQ(user({"jqueue", "-h", "--sort", "name", "--format", "jobid:4,name,state"}).out,
+            cat(second, std::string(5 - second.size(), ' '), "a PENDING\n", first,
+                std::string(5 - first.size(), ' '), "b RUNNING\n"));
+  EXPECT_EQ(user({"jqueue", "-h", "-S", "-i", "-o", "%i"}).out, cat(second, "\n", first, "\n"));
+  const std::string starts = user({"jqueue", "--start", "--noheader"}).out;
+  EXPECT_THAT(starts, HasSubstr(second));
+  EXPECT_THAT(starts, HasSubstr(" n[01-02] "));
+  EXPECT_THAT(starts, testing::Not(HasSubstr("N/A")));
+  EXPECT_EQ(user({"jqueue", "-h", "--nodelist", "n02", "-o", "%i"}).out, cat(first, "\n"));
+  EXPECT_EQ(user({"jnodes", "-h", "--states", "idle", "--format", "node"}).out, "");
+  EXPECT_EQ(user({"jnodes", "-h", "--sort", "-node", "-o", "%n %C"}).out,
+            "n02 2/0/0/2\nn01 2/0/0/2\n");
+  write_as_user(cluster(), directory() + "/go", "");
+  EXPECT_EQ(user({"jwait", second}).exit_code, 0);
+  EXPECT_EQ(user({"jhist", "--noheader", "--starttime", "now-10minutes", "--sort", "jobid",
+                  "--format", "jobid,exitcode", "-j", cat(first, ",", second)})
+                .out,
+            cat(first, " 0:0\n", second, " 0:0\n"));
+  EXPECT_EQ(user({"jqueue", "--sort", "nmae"}).exit_code, 64);
+}
+
 TEST_F(Scheduling, TheHistoryTellsWhereAJobRan) {
   const std::string both = submit({"-N", "2", "--wrap", "true"});
   const std::string one = submit({"-w", "n02", "--wrap", "exit 3"});
