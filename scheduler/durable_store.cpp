@@ -41,11 +41,6 @@ constexpr std::size_t kPruneAtOnce = 10'000;
 }  // namespace
 
 struct DurableStore::Writer {
-  struct Pending {
-    Batch batch;
-    Epoch expected;
-    OnDone on_done;
-  };
   struct Finished {
     OnDone on_done;
     CommitEnd end = CommitEnd::Durable;
@@ -184,6 +179,7 @@ DurableStore::DurableStore(io::EventLoop& loop,
 }
 
 DurableStore::~DurableStore() {
+  hand_over();
   loop_.unwatch(finished_watch_);
   loop_.cancel(prune_timer_);
 }
@@ -197,13 +193,25 @@ Result<Epoch> DurableStore::open_epoch() {
 
 void DurableStore::commit(Batch batch, Epoch expected, OnDone on_done) {
   CHECK(writer_->thread.joinable());
+  gathered_.push_back({std::move(batch), expected, std::move(on_done)});
+  if (gathered_.size() >= writer_->options.max_queued) return hand_over();
+  if (gathered_.size() > 1) return;
+  loop_.post([this, token = std::weak_ptr(alive_)] {
+    if (!token.expired()) hand_over();
+  });
+}
+
+// What the callbacks of one round of the loop have gathered, so that it costs one waking.
+void DurableStore::hand_over() {
+  if (gathered_.empty()) return;
   {
     std::unique_lock lock(writer_->mutex);
     // The only back pressure that loses nothing: nobody is heard until the disk has caught up.
     writer_->changed.wait(lock,
                           [this] { return writer_->pending.size() < writer_->options.max_queued; });
-    writer_->pending.push_back({std::move(batch), expected, std::move(on_done)});
+    std::ranges::move(gathered_, std::back_inserter(writer_->pending));
   }
+  gathered_.clear();
   writer_->changed.notify_all();
 }
 

@@ -65,12 +65,20 @@ class DurableStore final : public store::JobStore {
   DurableStore(io::EventLoop& loop,
                std::unique_ptr<store::SqliteStore> reader,
                std::unique_ptr<Writer> writer);
+  struct Pending {
+    store::Batch batch;
+    Epoch expected;
+    std::function<void(store::CommitEnd)> on_done;
+  };
+  void hand_over();
   void deliver();
   void arm_prune();
 
   io::EventLoop& loop_;
   std::unique_ptr<store::SqliteStore> reader_;
   std::unique_ptr<Writer> writer_;
+  std::vector<Pending> gathered_;  // for the writer, not yet handed over
+  std::shared_ptr<int> alive_ = std::make_shared<int>(0);
   io::WatchId finished_watch_;
   io::TimerId prune_timer_;
 };

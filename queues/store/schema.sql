@@ -84,3 +84,16 @@ CREATE TABLE association (
   state   BLOB NOT NULL,           -- an AssociationState message
   PRIMARY KEY (account, user)
 ) STRICT, WITHOUT ROWID;
+
+-- version 3
+
+-- Answers are looked up in the scheduler's memory and read here once, by a restart: an index on
+-- their keys, which come in no order, would make each submission write a page of its own.
+CREATE TABLE submission_log (
+  id     INTEGER PRIMARY KEY,
+  key    TEXT NOT NULL,            -- "<uid>:<client's key>"
+  at_ns  INTEGER NOT NULL,         -- rises, but for a wall clock that was set
+  answer BLOB NOT NULL             -- a Submitted message
+) STRICT;
+INSERT INTO submission_log SELECT id, key, at_ns, answer FROM submission ORDER BY id;
+DROP TABLE submission;

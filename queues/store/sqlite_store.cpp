@@ -1,5 +1,6 @@
 #include "queues/store/sqlite_store.hpp"
 
+#include <algorithm>
 #include <filesystem>
 #include <memory>
 #include <string_view>
@@ -15,7 +16,7 @@ namespace gangway::store {
 
 namespace {
 
-constexpr std::int64_t kSchemaVersion = 2;
+constexpr std::int64_t kSchemaVersion = 3;
 constexpr std::int64_t kApplicationId = 0x67776179;  // "gway", as file(1) shows it
 
 std::string subject_of(const Event& event) {
@@ -156,7 +157,8 @@ Result<void> SqliteStore::Impl::prepare() {
       {&update_job, "UPDATE job_state SET phase = ?3, state = ?4 WHERE job = ?1 AND idx = ?2"},
       {&insert_job,
        "INSERT INTO job_state (job, idx, phase, state, workflow, spec) "
-       "VALUES (?1, ?2, ?3, ?4, ?5, (SELECT id FROM spec WHERE digest = ?6))"},
+       "VALUES (?1, ?2, ?3, ?4, ?5, ?6)"},
+      {&get_spec_id, "SELECT id FROM spec WHERE digest = ?1"},
       {&delete_job, "DELETE FROM job_state WHERE job = ?1 AND idx = ?2"},
       {&finish_job,
        "INSERT INTO job_history (job, idx, user, ended_at, state, workflow, spec) "
@@ -173,7 +175,7 @@ Result<void> SqliteStore::Impl::prepare() {
        "INSERT INTO association (account, user, state) VALUES (?1, ?2, ?3) "
        "ON CONFLICT DO UPDATE SET state = excluded.state"},
       {&delete_association, "DELETE FROM association WHERE account = ?1 AND user = ?2"},
-      {&put_submission, "INSERT INTO submission (key, at_ns, answer) VALUES (?1, ?2, ?3)"},
+      {&put_submission, "INSERT INTO submission_log (key, at_ns, answer) VALUES (?1, ?2, ?3)"},
       {&put_event,
        "INSERT INTO event (seq, at_ns, version, subject, kind, payload) "
        "VALUES (?1, ?2, ?3, ?4, ?5, ?6)"},
@@ -207,6 +209,7 @@ CommitEnd SqliteStore::apply_batches(std::span<const Batch> batches, Epoch expec
     log_error("store_commit_failed", {{"why", why.message()}});
     // Without a transaction (it could not begin, or SQLite has ended it) this fails, and may.
     (void)impl.rollback.run();
+    impl.spec_ids.clear();
     return CommitEnd::Full;
   };
   if (const auto begun = impl.begin.run(); !begun) return fail(begun.error());
@@ -226,6 +229,7 @@ CommitEnd SqliteStore::apply_batches(std::span<const Batch> batches, Epoch expec
   for (const Batch& batch : batches) {
     if (const auto written = impl.write(batch); !written) return fail(written.error());
   }
+  if (const auto written = impl.write_next_ids(batches); !written) return fail(written.error());
   if (const auto committed = impl.commit.run(); !committed) return fail(committed.error());
   // A busy store finds no idle moment; its log must not grow without bound all the same.
   if (impl.db.log_pages() > kMaxLogPages) {
@@ -240,7 +244,15 @@ Result<void> SqliteStore::Impl::write(const Batch& batch) {
   for (const auto& [digest, spec] : batch.specs) {
     GANGWAY_TRY(put_spec.bind_text(1, digest).bind_blob(2, spec).run());
   }
-  for (const Event& event : batch.events) GANGWAY_TRY(write_event(event));
+  new_jobs.clear();
+  for (const Event& event : batch.events) {
+    GANGWAY_TRY(write_event(event));
+    const auto* const of_job = std::get_if<Event::OfJob>(&event.subject);
+    if (of_job != nullptr && std::holds_alternative<job_event::Submitted>(of_job->what)) {
+      new_jobs.push_back(of_job->key);
+    }
+  }
+  std::ranges::sort(new_jobs);
   for (const Job& job : batch.jobs) GANGWAY_TRY(write_job(job));
   for (const Workflow& workflow : batch.workflows) {
     wire::WorkflowState message;
@@ -279,11 +291,32 @@ Result<void> SqliteStore::Impl::write(const Batch& batch) {
     put_submission.bind_text(1, submission.key).bind(2, submission.at.ns).bind_blob(3, bytes);
     GANGWAY_TRY(put_submission.run());
   }
-  if (batch.next_job) GANGWAY_TRY(put_next_job.bind(1, to_sql(batch.next_job->value)).run());
-  if (batch.next_workflow) {
-    GANGWAY_TRY(put_next_workflow.bind(1, to_sql(batch.next_workflow->value)).run());
-  }
   return {};
+}
+
+// Once for all of a transaction: they only rise.
+Result<void> SqliteStore::Impl::write_next_ids(std::span<const Batch> batches) {
+  std::optional<JobId> job;
+  std::optional<WorkflowId> workflow;
+  for (const Batch& batch : batches) {
+    if (batch.next_job) job = batch.next_job;
+    if (batch.next_workflow) workflow = batch.next_workflow;
+  }
+  if (job) GANGWAY_TRY(put_next_job.bind(1, to_sql(job->value)).run());
+  if (workflow) GANGWAY_TRY(put_next_workflow.bind(1, to_sql(workflow->value)).run());
+  return {};
+}
+
+// Specs are never removed, so what was found once stays true, unless its transaction does not.
+Result<std::int64_t> SqliteStore::Impl::spec_id(const std::string& digest) {
+  constexpr std::size_t kMaxKnown = 10'000;
+  if (const auto known = spec_ids.find(digest); known != spec_ids.end()) return known->second;
+  Query query(get_spec_id);
+  query->bind_text(1, digest);
+  GANGWAY_ASSIGN(const bool has_row, query->step());
+  if (!has_row) return Error(ErrorKind::Internal, cat("no spec ", digest, " is stored"));
+  if (spec_ids.size() >= kMaxKnown) spec_ids.clear();
+  return spec_ids.emplace(digest, query->integer(0)).first->second;
 }
 
 Result<void> SqliteStore::Impl::write_job(const Job& job) {
@@ -308,13 +341,16 @@ Result<void> SqliteStore::Impl::write_job(const Job& job) {
     finish_job.bind_text(7, job.spec_digest);
     return finish_job.run();
   }
-  // Nearly every row is there already, and then its spec need not be looked up.
   const auto phase = static_cast<std::int64_t>(job.phase.index());
-  GANGWAY_TRY(update_job.bind(1, id).bind(2, index).bind(3, phase).bind_blob(4, bytes).run());
-  if (db.changes() == 1) return {};
+  if (!std::ranges::binary_search(new_jobs, job.key)) {
+    // Nearly always it is there already, and then its spec need not be looked up.
+    GANGWAY_TRY(update_job.bind(1, id).bind(2, index).bind(3, phase).bind_blob(4, bytes).run());
+    if (db.changes() == 1) return {};
+  }
+  GANGWAY_ASSIGN(const std::int64_t spec, spec_id(job.spec_digest));
   insert_job.bind(1, id).bind(2, index).bind(3, phase).bind_blob(4, bytes);
   bind_workflow(insert_job, 5);
-  insert_job.bind_text(6, job.spec_digest);
+  insert_job.bind(6, spec);
   return insert_job.run();
 }
 
@@ -329,8 +365,9 @@ Result<void> SqliteStore::Impl::write_event(const Event& event) {
 
 Result<std::size_t> SqliteStore::prune_submissions(Time now, std::size_t limit) {
   GANGWAY_ASSIGN(Statement prune,
-                 impl_->db.prepare("DELETE FROM submission WHERE id IN "
-                                   "(SELECT id FROM submission WHERE at_ns < ?1 LIMIT ?2)"));
+                 // The oldest first; where the clock was set back some stay until it has caught up.
+                 impl_->db.prepare("DELETE FROM submission_log WHERE at_ns < ?1 AND id IN "
+                                   "(SELECT id FROM submission_log ORDER BY id LIMIT ?2)"));
   prune.bind(1, (now - kSubmissionMemory).ns).bind(2, static_cast<std::int64_t>(limit));
   GANGWAY_TRY_CONTEXT(prune.run(), "store: forget old submissions");
   return static_cast<std::size_t>(impl_->db.changes());

@@ -4,9 +4,12 @@
 #include <cstdint>
 #include <map>
 #include <memory>
+#include <span>
 #include <string>
 #include <string_view>
+#include <unordered_map>
 #include <utility>
+#include <vector>
 
 #include "queues/base/text.hpp"
 #include "queues/store/sqlite.hpp"
@@ -30,9 +33,10 @@ struct SqliteStore::Impl {
   Result<void> prepare();
 
   Result<void> write(const Batch& batch);
+  Result<void> write_next_ids(std::span<const Batch> batches);
+  Result<std::int64_t> spec_id(const std::string& digest);
   Result<void> write_job(const Job& job);
   Result<void> write_event(const Event& event);
-  Result<void> roll_back_after(const Error& why);
 
   // A row of job_state or job_history joined with its spec: job, idx, state, spec id, digest,
   // bytes.
@@ -43,7 +47,7 @@ struct SqliteStore::Impl {
   Connection db;
   Statement begin, commit, rollback;
   Statement read_epoch, raise_epoch, put_next_job, put_next_workflow, get_meta;
-  Statement put_spec, get_spec;
+  Statement put_spec, get_spec, get_spec_id;
   Statement update_job, insert_job, delete_job, finish_job;
   Statement put_workflow, get_workflow;
   Statement put_node, put_association, delete_association, put_submission, put_event, get_events;
@@ -53,6 +57,8 @@ struct SqliteStore::Impl {
   wire::JobState job_message;
   wire::Event event_message;
   std::string bytes;
+  std::vector<JobKey> new_jobs;  // of the batch that is being written, sorted
+  std::unordered_map<std::string, std::int64_t> spec_ids;  // the last ones asked for, by digest
 
   // Specs of the load or query under way by row id; many jobs share one.
   std::map<std::int64_t, std::pair<std::string, std::shared_ptr<const JobSpec>>> specs;

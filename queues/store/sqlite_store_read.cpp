@@ -133,7 +133,8 @@ Result<LiveState> SqliteStore::load_live(Time now) {
 
   GANGWAY_ASSIGN(
       Statement submissions,
-      impl.db.prepare("SELECT key, at_ns, answer FROM submission WHERE at_ns >= ?1 ORDER BY id"));
+      impl.db.prepare(
+          "SELECT key, at_ns, answer FROM submission_log WHERE at_ns >= ?1 ORDER BY id"));
   submissions.bind(1, (now - kSubmissionMemory).ns);
   for (;;) {
     GANGWAY_ASSIGN(const bool has_row, submissions.step());

@@ -192,10 +192,31 @@ TEST_F(SqliteStoreTest, TablesOfTheFirstVersionAreBroughtUpToDate) {
   const JobKey key = ledger_.submit(batch);
   ASSERT_EQ(commit(batch), CommitEnd::Durable);
   store_.reset();
-  execute("DROP TABLE association; PRAGMA user_version = 1");
+  execute(
+      "DROP TABLE association; DROP TABLE submission_log;"
+      "CREATE TABLE submission (id INTEGER PRIMARY KEY, key TEXT NOT NULL UNIQUE,"
+      " at_ns INTEGER NOT NULL, answer BLOB NOT NULL) STRICT;"
+      "CREATE INDEX submission_age ON submission (at_ns);"
+      "INSERT INTO submission VALUES (4, '1000:known', 1, x'0a0105'); PRAGMA user_version = 1");
+  ledger_.now = Time{2};
   open();
   EXPECT_THAT(loaded_keys(), ElementsAre(key));
   EXPECT_THAT(load().associations, IsEmpty());
+  const SubmissionRecord known{
+      .key = "1000:known", .jobs = {JobId{5}}, .workflow = {}, .at = Time{1}};
+  EXPECT_THAT(load().submissions, ElementsAre(known));
+}
+
+TEST_F(SqliteStoreTest, ATransactionThatFailedLeavesNoTraceInTheNext) {
+  Batch first;
+  const JobKey job = ledger_.submit(first);
+  Batch broken = first;
+  broken.events.push_back(first.events.front());  // its number is taken
+  ASSERT_EQ(commit(broken), CommitEnd::Full);
+  // The spec's number of the first try is nobody's.
+  ASSERT_EQ(commit(first), CommitEnd::Durable);
+  EXPECT_THAT(loaded_keys(), ElementsAre(job));
+  EXPECT_THAT(store_->check()->problems, IsEmpty());
 }
 
 TEST_F(SqliteStoreTest, SubmissionsAreRememberedForTheirTime) {
