@@ -172,7 +172,7 @@ void draw_queue_heading(const Screen& screen, Canvas& canvas) {
   canvas.put_right(3, c.nodes - 1, "TIME", {.bold = by == SortBy::Time, .reverse = true});
   canvas.put_right(3, c.cores - 1, "NOD", {.bold = by == SortBy::Nodes, .reverse = true});
   canvas.put_right(3, c.place - 1, "CORE", {.bold = by == SortBy::Cores, .reverse = true});
-  canvas.put(3, c.place, by == SortBy::Priority ? "PRIORITY" : "NODES (REASON)", kHeading);
+  canvas.put(3, c.place, by == SortBy::Priority ? "PRIORITY" : "NODES/REASON", kHeading);
 }
 
 void draw_workflow_line(

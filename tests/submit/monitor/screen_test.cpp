@@ -73,7 +73,7 @@ TEST_F(Screens, TheQueueFitsIntoEightyColumns) {
   tell({{.id = 41, .phase = 2, .node = "n[01-04]"}, {.id = 42, .user = "bob", .priority = 7}});
   EXPECT_THAT(line(0), HasSubstr("jobs: 1 running, 1 waiting, 0 ended"));
   EXPECT_EQ(line(3),
-            "      JOBID QUEUE    NAME          USER     ST       TIME  NOD CORE NODES (REASON)");
+            "      JOBID QUEUE    NAME          USER     ST       TIME  NOD CORE NODES/REASON");
   EXPECT_EQ(line(4),
             "         41 batch    solve         ann      R        0:10    1    2 n[01-04]");
   EXPECT_EQ(line(5), "         42 batch    solve         bob      PD       0:00    1    2 (None)");
