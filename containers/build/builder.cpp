@@ -143,7 +143,7 @@ class Builder {
       return import_image(library_, given->second);
     }
     // What is pinned by its digest is that, whatever it is called now.
-    if (const std::size_t at_sign = name.find("@"); at_sign != std::string::npos) {
+    if (const std::size_t at_sign = name.find('@'); at_sign != std::string::npos) {
       GANGWAY_ASSIGN(const Digest digest, Digest::parse(name.substr(at_sign + 1)));
       if (const auto text = read_small_file(library_.blob_path(digest), kMaxDocumentBytes)) {
         return NamedManifest{name, digest, static_cast<std::int64_t>(text->size()), {}};
@@ -155,6 +155,7 @@ class Builder {
     if (found) return *found;
     GANGWAY_ASSIGN(const std::vector<NamedManifest> all, library_.list());
     std::vector<std::string> names;
+    names.reserve(all.size());
     for (const NamedManifest& manifest : all) names.push_back(manifest.name);
     const std::string hint = nearest(normal, names);
     return Error(ErrorKind::NotFound,

@@ -135,6 +135,7 @@ class Interpreter {
       const auto reader = readers.find(name);
       if (reader == readers.end()) {
         std::vector<std::string> names;
+        names.reserve(readers.size());
         for (const auto& [known, unused] : readers) names.push_back("--" + known);
         const std::string hint = nearest("--" + name, names);
         return bad(cat(upper(line_->name), " has no flag --", name,

@@ -157,7 +157,7 @@ class LinesParser {
   }
 
  private:
-  [[nodiscard]] Error bad(int line, std::string message) const {
+  [[nodiscard]] Error bad(int line, std::string_view message) const {
     return Error(ErrorKind::Invalid, cat(name_, ":", line, ": ", message));
   }
 

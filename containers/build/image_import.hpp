@@ -20,7 +20,7 @@ struct LoadedImage {
   std::vector<LayerBlob> layers;
 };
 // Errors: Corrupt, Unsupported (another platform).
-[[nodiscard]] Result<LoadedImage> load_image(const ImageLibrary& library, const Digest& manifest);
+[[nodiscard]] Result<LoadedImage> load_image(const ImageLibrary& library, const Digest& digest);
 
 // Documents of a new image; its layers are in the library already.
 [[nodiscard]] Result<NamedManifest> store_image(const ImageLibrary& library,

@@ -200,6 +200,7 @@ Result<std::vector<NamedManifest>> ImageLibrary::list() const {
   GANGWAY_ASSIGN(const std::string text, read_small_file(path_ + "/index.json"));
   GANGWAY_ASSIGN(const std::vector<Descriptor> entries, parse_index(text, ""));
   std::vector<NamedManifest> manifests;
+  manifests.reserve(entries.size());
   for (const Descriptor& entry : entries) {
     manifests.push_back(
         {entry.reference, entry.digest, entry.size, entry.platform.value_or(Platform{})});

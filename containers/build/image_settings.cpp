@@ -171,7 +171,7 @@ std::string render_settings(const ImageSettings& settings) {
 }
 
 std::string layer_media_type(Compression compression) {
-  const std::string tar = "application/vnd.oci.image.layer.v1.tar";
+  std::string tar = "application/vnd.oci.image.layer.v1.tar";
   switch (compression) {
     case Compression::None:
       return tar;
