@@ -152,7 +152,7 @@ Result<void> Controller::Impl::alter(JobKey key,
   }
   GANGWAY_TRY(fill_defaults(spec, job->owner.user));
   Submission as_new;
-  GANGWAY_TRY(check_cluster(as_new, spec));
+  GANGWAY_TRY(check_cluster(spec));
   if (request.set_dependencies()) {
     for (const Dependency& d : spec.dependencies) {
       if (d.kind == DependencyKind::Singleton) continue;

@@ -14,7 +14,8 @@ ClusterState::ClusterState(store::LiveState loaded)
     : next_job_(loaded.next_job), next_workflow_(loaded.next_workflow), next_seq_(loaded.next_seq) {
   for (Job& job : loaded.jobs) {
     const JobKey key = job.key;
-    jobs_.insert_or_assign(key, std::move(job));
+    const auto [there, is_new] = jobs_.insert_or_assign(key, std::move(job));
+    if (is_new) note_owner(there->second);
   }
   for (Workflow& workflow : loaded.workflows) {
     const WorkflowId id = workflow.id;
@@ -49,6 +50,18 @@ const Workflow* ClusterState::find_workflow(WorkflowId id) const {
 const Node* ClusterState::find_node(const NodeName& name) const {
   const auto found = nodes_.find(name);
   return found == nodes_.end() ? nullptr : &found->second;
+}
+
+std::vector<JobKey> ClusterState::jobs_of_user(const std::string& user) const {
+  const auto found = of_user_.find(user);
+  if (found == of_user_.end()) return {};
+  std::vector<JobKey> keys = found->second.keys();
+  std::erase_if(keys, [this](JobKey key) { return !jobs_.contains(key); });
+  return keys;
+}
+
+void ClusterState::note_owner(const Job& job) {
+  if (!job.is_element()) of_user_[job.owner.user].add(job.key);
 }
 
 const Job& ClusterState::get_job(JobKey key) const {
@@ -110,13 +123,16 @@ const Job& ClusterState::record_altered(JobKey key,
 }
 
 const Job& ClusterState::record_submitted(JobKey key,
-                                          const job_event::Submitted& what,
+                                          job_event::Submitted what,
                                           std::shared_ptr<const JobSpec> spec,
                                           Time at,
                                           store::Batch& batch) {
-  const auto [job, is_new] = jobs_.try_emplace(key, make_job(key, what, std::move(spec), at));
-  CHECK(is_new);
-  append(Event::OfJob{key, what}, job->second.version, at, batch);
+  const std::size_t before = jobs_.size();
+  // Ids rise: it comes at the end.
+  const auto job = jobs_.try_emplace(jobs_.end(), key, make_job(key, what, std::move(spec), at));
+  CHECK(jobs_.size() == before + 1);
+  note_owner(job->second);
+  append(Event::OfJob{key, std::move(what)}, job->second.version, at, batch);
   changed_jobs_.insert(key);
   return job->second;
 }
@@ -139,6 +155,7 @@ void ClusterState::record(const NodeName& name, NodeEvent what, Time at, store::
   Node& node = nodes_.try_emplace(name, Node{.name = name}).first->second;
   node = gangway::apply(node, what);  // qualified: std::apply would be a better match
   append(Event::OfNode{name, std::move(what)}, node.version, at, batch);
+  ++surroundings_;
   changed_nodes_.insert(name);
 }
 
@@ -157,6 +174,7 @@ void ClusterState::record(const AssociationKey& key,
   } else {
     associations_.insert_or_assign(key, std::move(next));
   }
+  if (!std::holds_alternative<account_event::Charged>(what)) ++surroundings_;
   append(Event::OfAccount{key, std::move(what)}, version, at, batch);
   changed_associations_.insert(key);
 }
@@ -209,13 +227,20 @@ void ClusterState::recall(Workflow workflow) {
 
 void ClusterState::recall(Job job) {
   const JobKey key = job.key;
-  jobs_.try_emplace(key, std::move(job));
+  const auto [there, is_new] = jobs_.try_emplace(key, std::move(job));
+  if (is_new) note_owner(there->second);
 }
 
 void ClusterState::forget(JobKey key) {
   const auto job = jobs_.find(key);
   CHECK(job != jobs_.end() && job->second.is_finished() && !changed_jobs_.contains(key));
+  const std::string user = job->second.owner.user;
+  const bool is_listed = !job->second.is_element();
   jobs_.erase(job);
+  if (!is_listed) return;
+  const auto list = of_user_.find(user);
+  list->second.remove_one([this](JobKey other) { return jobs_.contains(other); });
+  if (list->second.empty()) of_user_.erase(list);
 }
 
 void ClusterState::forget(WorkflowId id) {

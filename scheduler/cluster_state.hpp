@@ -10,6 +10,7 @@
 #include <optional>
 #include <set>
 #include <string>
+#include <unordered_map>
 #include <vector>
 
 #include "queues/base/strong_id.hpp"
@@ -19,6 +20,7 @@
 #include "queues/model/node.hpp"
 #include "queues/model/workflow.hpp"
 #include "queues/store/job_store.hpp"
+#include "scheduler/key_list.hpp"
 
 namespace gangway::scheduler {
 
@@ -42,12 +44,16 @@ class ClusterState {
   [[nodiscard]] const Node* find_node(const NodeName& name) const;
   // Requires: it is there.
   [[nodiscard]] const Job& get_job(JobKey key) const;
+  // Jobs of this user that are in memory, finished ones too, elements of arrays not; in order.
+  [[nodiscard]] std::vector<JobKey> jobs_of_user(const std::string& user) const;
+  // Rises whenever something changes of which a submission's checks depend: nodes, accounts.
+  [[nodiscard]] std::uint64_t surroundings() const { return surroundings_; }
 
   // Applies the fact and appends it to `batch`. CHECKs that it is possible: the caller has asked
   // apply() of job_machine.hpp first where it may be refused. Returns the job after it.
   const Job& record(JobKey key, JobEvent what, Time at, store::Batch& batch);
   const Job& record_submitted(JobKey key,
-                              const job_event::Submitted& what,
+                              job_event::Submitted what,
                               std::shared_ptr<const JobSpec> spec,
                               Time at,
                               store::Batch& batch);
@@ -96,7 +102,11 @@ class ClusterState {
   template <typename Subject>
   void append(Subject subject, std::uint64_t version, Time at, store::Batch& batch);
 
+  void note_owner(const Job& job);
+
   std::map<JobKey, Job> jobs_;
+  std::unordered_map<std::string, KeyList> of_user_;
+  std::uint64_t surroundings_ = 1;
   std::map<WorkflowId, Workflow> workflows_;
   std::map<NodeName, Node> nodes_;
   std::map<AssociationKey, Association> associations_;

@@ -29,7 +29,7 @@ Controller::Impl::Impl(ControllerConfig c,
       now(at),
       usage(config.usage.half_life) {
   CHECK(!config.queues.empty());
-  for (store::SubmissionRecord& record : loaded.submissions) remember(std::move(record));
+  for (const store::SubmissionRecord& record : loaded.submissions) remember(record);
   loaded.submissions.clear();
   state = ClusterState(std::move(loaded));
 }
@@ -44,8 +44,11 @@ Turn Controller::Impl::finish() {
   state.write_rows(turn.batch);
   forget_old();
   tell_followers();
-  if (pass_wanted)
-    turn.effects.emplace_back(effect::ArmTimer{kPassToken, std::max(now.boot, next_pass)});
+  if (const BootTime at = std::max(now.boot, next_pass);
+      pass_wanted && (!pass_armed || *pass_armed > at)) {
+    pass_armed = at;
+    turn.effects.emplace_back(effect::ArmTimer{kPassToken, at});
+  }
   pass_wanted = false;
   if (!agenda.empty() && agenda_armed != agenda.begin()->at) {
     agenda_armed = agenda.begin()->at;
@@ -57,6 +60,7 @@ Turn Controller::Impl::finish() {
 void Controller::Impl::on_timer(std::uint64_t token) {
   switch (token) {
     case kPassToken:
+      pass_armed.reset();
       run_pass();
       break;
     case kWatchToken:
@@ -358,6 +362,18 @@ Turn Controller::on_client_request(io::PeerId from,
                                    Now now) {
   impl_->begin(now);
   impl_->on_client_request(from, user, stream, request);
+  return impl_->finish();
+}
+
+std::optional<Turn> Controller::try_submit_known(io::PeerId from,
+                                                 const io::LocalUser& user,
+                                                 std::uint32_t stream,
+                                                 std::string_view key,
+                                                 std::string_view job,
+                                                 Now now) {
+  impl_->begin(now);
+  if (!impl_->submit_known(from, user, stream, key, job)) return std::nullopt;
+  ++impl_->requests;
   return impl_->finish();
 }
 

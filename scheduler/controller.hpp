@@ -16,6 +16,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "queues/base/time.hpp"
@@ -86,6 +87,15 @@ class Controller {
                                        std::uint32_t stream,
                                        const wire::Request& request,
                                        Now now);
+  // A submission of one job, which is accepted without being read if the bytes of its NewJob are
+  // those of one that was accepted before; nullopt if they are not, or if anything else is unusual:
+  // on_client_request() has to hear it then.
+  [[nodiscard]] std::optional<Turn> try_submit_known(io::PeerId from,
+                                                     const io::LocalUser& user,
+                                                     std::uint32_t stream,
+                                                     std::string_view key,
+                                                     std::string_view job,
+                                                     Now now);
   [[nodiscard]] Turn on_client_closed(io::PeerId peer, Now now);
   [[nodiscard]] Turn on_node_connected(io::PeerId peer, const NodeName& node, Now now);
   [[nodiscard]] Turn on_node_message(io::PeerId from, const wire::FromNode& message, Now now);

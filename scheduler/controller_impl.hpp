@@ -62,6 +62,9 @@ inline constexpr std::size_t kMaxListedBytes = 32 << 20;
 inline constexpr std::size_t kResponseBytes = 1 << 20;   // then another response is begun
 inline constexpr std::size_t kFinishedInMemory = 5'000;  // for those who ask right after the end
 inline constexpr std::size_t kMaxRememberedKeys = 2'000'000;
+inline constexpr std::size_t kMaxKnownJobs = 1'000;
+inline constexpr std::size_t kMaxKnownJobBytes = 64 << 10;
+inline constexpr std::size_t kMaxKnownRequests = 10'000;
 
 // An operator's or a user's word, as outcomes tell it.
 [[nodiscard]] Outcome make_outcome(OutcomeKind kind, std::int32_t exit_code, std::string detail);
@@ -130,24 +133,48 @@ struct Controller::Impl {
   struct Submission {
     io::LocalUser user;
     std::string key;
+    std::string full_key;                 // with the user, as it is remembered
     std::optional<std::string> workflow;  // its name
     std::vector<CategoryLimit> limits;
     bool test_only = false;
     std::size_t bytes = 0;
     std::vector<NewMember> jobs;
     std::vector<std::pair<std::string, std::string>> specs;  // digest, bytes: not stored before
-    std::map<std::string, std::shared_ptr<const JobSpec>> specs_made;  // by digest
-    std::map<std::string, Result<void>> can_run;                       // by request
-    std::optional<Error> error;                                        // the first
+    std::unordered_map<std::string, std::shared_ptr<const JobSpec>> specs_made;  // by digest
+    bool may_be_known = false;   // the only job is what its bytes say, at any time
+    std::string source;          // these bytes
+    std::optional<Error> error;  // the first
   };
+  // What the last submissions have said, so that the same again is not read and checked again: as
+  // long as nodes and accounts are what they were.
+  struct KnownSpec {
+    std::shared_ptr<const JobSpec> spec;
+    std::string digest;
+  };
+  struct TextHash {
+    using is_transparent = void;
+    std::size_t operator()(std::string_view text) const {
+      return std::hash<std::string_view>()(text);
+    }
+  };
+  template <typename Value>
+  using ByText = std::unordered_map<std::string, Value, TextHash, std::equal_to<>>;
+  struct Checked {
+    std::uint64_t surroundings = 0;
+    std::map<std::uint32_t, ByText<KnownSpec>> jobs;        // by user and bytes
+    std::size_t jobs_known = 0;                             // of all users
+    std::unordered_map<std::string, Result<void>> can_run;  // by request
+  };
+  Checked& checked();  // of now
   void on_submit(io::PeerId from,
                  const io::LocalUser& user,
                  std::uint32_t stream,
                  const wire::Submit& part);
+  void take_part(Submission& submission, const wire::Submit& part);
   [[nodiscard]] Result<void> add_part(Submission& submission, const wire::Submit& part);
   [[nodiscard]] Result<void> add_job(Submission& submission, const wire::NewJob& job);
   [[nodiscard]] Result<void> fill_defaults(JobSpec& spec, const std::string& user) const;
-  [[nodiscard]] Result<void> check_cluster(Submission& submission, const JobSpec& spec) const;
+  [[nodiscard]] Result<void> check_cluster(const JobSpec& spec);
   [[nodiscard]] std::shared_ptr<const JobSpec> intern_spec(Submission& submission,
                                                            JobSpec spec,
                                                            std::string& digest);
@@ -163,10 +190,16 @@ struct Controller::Impl {
               std::uint32_t stream,
               const Submission& submission,
               const OldJobs& old);
+  [[nodiscard]] bool submit_known(io::PeerId from,
+                                  const io::LocalUser& user,
+                                  std::uint32_t stream,
+                                  std::string_view key,
+                                  std::string_view job);
   [[nodiscard]] bool answer_repeated(io::PeerId from,
                                      std::uint32_t stream,
                                      const std::string& full_key);
-  void remember(store::SubmissionRecord record);
+  void remember(const store::SubmissionRecord& record);
+  void sweep_specs();
 
   // ---- eligibility.cpp ----
   struct Keeping {  // what keeps a waiting job
@@ -572,6 +605,7 @@ struct Controller::Impl {
   std::optional<BootTime> watch_armed;
   bool watch_put_off = false;  // because we ourselves had been stopped
   bool pass_wanted = false;
+  std::optional<BootTime> pass_armed;
   BootTime next_pass;              // not before
   std::optional<Promise> promise;  // of the last pass
   std::optional<Due> promise_due;
@@ -606,10 +640,16 @@ struct Controller::Impl {
   mutable std::map<WorkflowId, Paths> paths;                // of unfinished ones
 
   std::map<std::pair<io::PeerId, std::uint32_t>, Submission> submissions;
-  std::unordered_map<std::string, store::SubmissionRecord> remembered;
-  std::deque<std::pair<Time, std::string>> remembered_order;
+  struct Answer {  // a submission's ids come one after the other
+    JobId first;
+    std::uint32_t count = 0;
+    WorkflowId workflow;  // 0: none
+  };
+  std::unordered_map<std::string, Answer> remembered;
+  std::deque<std::pair<Time, const std::string*>> remembered_order;  // keys of `remembered`
   std::unordered_map<std::string, std::weak_ptr<const JobSpec>> specs;
   std::size_t specs_swept_at = 1024;
+  Checked checked_before;
 
   std::uint64_t next_session = 1;
   std::map<std::uint64_t, Session> sessions;

@@ -12,6 +12,10 @@
 
 namespace gangway::scheduler {
 
+namespace {
+constexpr std::size_t kMaxGlancedBytes = 64 << 10;
+}  // namespace
+
 Result<store::LiveState> complete_live_state(store::LiveState loaded, store::JobStore& store) {
   std::set<JobKey> present;
   for (const Job& job : loaded.jobs) present.insert(job.key);
@@ -88,6 +92,16 @@ void Daemon::on_frame(io::PeerId peer, wire::Frame frame) {
 }
 
 void Daemon::on_request(io::PeerId peer, const io::LocalUser& user, const wire::Frame& frame) {
+  // Most requests of a busy scheduler are one job like another: a look is enough for them.
+  if (frame.type == wire::FrameType::Request && frame.payload.size() <= kMaxGlancedBytes &&
+      glance_.ParseFromString(frame.payload) && glance_.submit().jobs_size() == 1) {
+    const wire::SubmitGlance& submit = glance_.submit();
+    if (!submit.more() && !submit.test_only() && !submit.has_workflow()) {
+      std::optional<Turn> turn = controller_.try_submit_known(
+          peer, user, frame.stream, submit.key(), submit.jobs(0), loop_.now());
+      if (turn) return perform(*std::move(turn));
+    }
+  }
   wire::Request request;
   if (frame.type != wire::FrameType::Request || !request.ParseFromString(frame.payload)) {
     wire::Response response;

@@ -10,6 +10,7 @@
 #include "queues/io/event_loop.hpp"
 #include "queues/io/transport.hpp"
 #include "queues/store/job_store.hpp"
+#include "queues/wire/glance.pb.h"
 #include "scheduler/controller.hpp"
 
 namespace gangway::scheduler {
@@ -71,6 +72,7 @@ class Daemon final : public io::PeerHandler {
   std::map<std::uint64_t, io::TimerId> timers_;
   std::deque<PendingTurn> pending_;  // oldest first
   std::uint64_t first_pending_ = 0;  // number of pending_.front()
+  wire::RequestGlance glance_;       // its memory is used again
   bool releasing_ = false;
   bool stopped_ = false;
 };

@@ -109,9 +109,9 @@ void Controller::Impl::note_dependencies(const Job& job, const OldJobs& old) {
       continue;
     }
     // Later ones wait for this one, so only those before it count.
-    for (const auto& [key, other] : state.jobs()) {
-      if (!(key < job.key)) break;
-      if (other.is_element() || key.job == job.key.job) continue;
+    for (const JobKey key : state.jobs_of_user(job.owner.user)) {
+      if (key.job >= job.key.job) break;
+      const Job& other = state.get_job(key);
       if (other.owner.uid == job.owner.uid && other.spec->name == job.spec->name &&
           !other.is_finished()) {
         add(key, Until::Ended, {});

@@ -182,6 +182,33 @@ void Controller::Impl::on_list_jobs(io::PeerId from,
   const std::set<std::string> names(request.users().begin(), request.users().end());
   const std::size_t limit =
       request.limit() == 0 ? kMaxListed : std::min<std::size_t>(request.limit(), kMaxListed);
+  // Of the jobs in memory only those that may be wanted are looked at.
+  const auto for_each_possible = [this, keys, workflows, with_elements,
+                                  names](const std::function<void(const Job&)>& look) {
+    const auto with_rows = [&](const Job& job, bool elements) {
+      if (job.array && elements) {
+        for (const JobKey element : rows_of_array(job.key.job)) look(state.get_job(element));
+      }
+      look(job);
+    };
+    if (!keys.empty() && workflows.empty()) {
+      for (const JobKey key : keys) {
+        if (const Job* const job = state.find_job(key)) {
+          with_rows(*job, with_elements.contains(key.job));
+        }
+      }
+    } else if (!names.empty()) {
+      std::vector<JobKey> own;
+      for (const std::string& name : names) {
+        const std::vector<JobKey> of_one = state.jobs_of_user(name);
+        own.insert(own.end(), of_one.begin(), of_one.end());
+      }
+      std::sort(own.begin(), own.end());
+      for (const JobKey key : own) with_rows(state.get_job(key), true);
+    } else {
+      for (const auto& [key, job] : state.jobs()) look(job);
+    }
+  };
   const auto is_wanted = [=](const Job& job) {
     if (!keys.empty() || !workflows.empty()) {
       const bool is_member = job.membership && workflows.contains(job.membership->workflow);
@@ -193,21 +220,10 @@ void Controller::Impl::on_list_jobs(io::PeerId from,
 
   if (!request.finished_too()) {
     std::vector<const Job*> found;
-    const auto consider = [&](const Job& job) {
-      if (!job.is_finished() && is_wanted(job)) found.push_back(&job);
-    };
-    if (!keys.empty() && workflows.empty()) {
-      for (const JobKey key : keys) {
-        const Job* const job = state.find_job(key);
-        if (job == nullptr) continue;
-        if (job->array && with_elements.contains(key.job)) {
-          for (const JobKey element : rows_of_array(key.job)) consider(state.get_job(element));
-        }
-        consider(*job);
-      }
-    } else {
-      for (const auto& [key, job] : state.jobs()) consider(job);
-    }
+    for_each_possible([&](const Job& job) {
+      // One more than is sent says that there are more.
+      if (found.size() <= limit && !job.is_finished() && is_wanted(job)) found.push_back(&job);
+    });
     return send_jobs(from, stream, found, limit);
   }
 
@@ -217,15 +233,17 @@ void Controller::Impl::on_list_jobs(io::PeerId from,
   const Result<void> asked =
       ask_history(history_queries({keys.begin(), keys.end()}, {workflows.begin(), workflows.end()},
                                   {names.begin(), names.end()}, from_store, with_elements.empty()),
-                  {}, [this, from, stream, limit, from_store, is_wanted](const History& history) {
+                  {},
+                  [this, from, stream, limit, from_store, is_wanted,
+                   for_each_possible](const History& history) {
                     if (history.error) return reply_error(from, stream, *history.error);
                     std::map<JobKey, const Job*> all;
                     for (const Job& job : history.jobs) {
                       if (is_wanted(job)) all.emplace(job.key, &job);
                     }
-                    for (const auto& [key, job] : state.jobs()) {
-                      if (is_wanted(job)) all[key] = &job;
-                    }
+                    for_each_possible([&](const Job& job) {
+                      if (is_wanted(job)) all[job.key] = &job;
+                    });
                     std::vector<const Job*> found;
                     found.reserve(all.size());
                     for (const auto& [key, job] : all) found.push_back(job);

@@ -48,62 +48,103 @@ void Controller::Impl::on_submit(io::PeerId from,
                                  const wire::Submit& part) {
   const std::pair at{from, stream};
   auto open = submissions.find(at);
-  if (open == submissions.end()) {
-    if (part.key().size() < kMinKeyBytes || part.key().size() > kMaxKeyBytes) {
-      return reply_error(from, stream,
-                         invalid(cat("a submission's key has ", kMinKeyBytes, " to ", kMaxKeyBytes,
-                                     " characters, this one has ", part.key().size())));
+  if (open != submissions.end()) {
+    take_part(open->second, part);
+    if (part.more()) return;
+    Submission whole = std::move(open->second);
+    submissions.erase(open);
+    return finish_submission(from, stream, std::move(whole));
+  }
+  if (part.key().size() < kMinKeyBytes || part.key().size() > kMaxKeyBytes) {
+    return reply_error(from, stream,
+                       invalid(cat("a submission's key has ", kMinKeyBytes, " to ", kMaxKeyBytes,
+                                   " characters, this one has ", part.key().size())));
+  }
+  Submission fresh;
+  fresh.user = user;
+  fresh.key = part.key();
+  fresh.full_key = cat(user.uid, ':', part.key());
+  fresh.test_only = part.test_only();
+  if (part.has_workflow()) {
+    fresh.workflow = part.workflow().name();
+    auto limits = wire::limits_from_wire(part.workflow().limits());
+    if (limits) {
+      fresh.limits = *std::move(limits);
+    } else {
+      fresh.error = invalid(limits.error().message());
     }
-    Submission fresh;
-    fresh.user = user;
-    fresh.key = part.key();
-    fresh.test_only = part.test_only();
-    if (part.has_workflow()) {
-      fresh.workflow = part.workflow().name();
-      auto limits = wire::limits_from_wire(part.workflow().limits());
-      if (limits) {
-        fresh.limits = *std::move(limits);
-      } else {
-        fresh.error = invalid(limits.error().message());
-      }
-    }
-    // A retry, the common case of which is one part, is answered without a second look.
-    if (!part.more() && answer_repeated(from, stream, cat(user.uid, ':', part.key()))) return;
-    if (user.uid == 0 && !config.allow_root_jobs) {
-      fresh.error = Error(ErrorKind::Denied,
-                          "root may not submit jobs here; submit as an ordinary user, or let the "
-                          "operator set allow_root_jobs");
-    }
+  }
+  // A retry, the common case of which is one part, is answered without a second look.
+  if (!part.more() && answer_repeated(from, stream, fresh.full_key)) return;
+  if (user.uid == 0 && !config.allow_root_jobs) {
+    fresh.error = Error(ErrorKind::Denied,
+                        "root may not submit jobs here; submit as an ordinary user, or let the "
+                        "operator set allow_root_jobs");
+  }
+  if (part.more()) {
     const auto of_peer = std::distance(submissions.lower_bound({from, 0}),
                                        submissions.lower_bound({io::PeerId{from.value + 1}, 0}));
     if (submissions.size() >= kMaxSubmissionsUnderWay ||
         static_cast<std::size_t>(of_peer) >= kMaxSubmissionsOfPeer) {
       fresh.error = Error(ErrorKind::Exhausted, "too many submissions are under way");
     }
-    open = submissions.emplace(at, std::move(fresh)).first;
   }
-  Submission& submission = open->second;
+  take_part(fresh, part);
+  if (part.more()) {
+    submissions.emplace(at, std::move(fresh));
+    return;
+  }
+  if (fresh.may_be_known && !fresh.workflow && part.jobs_size() == 1 &&
+      part.jobs(0).ByteSizeLong() <= kMaxKnownJobBytes) {
+    fresh.source = part.jobs(0).SerializeAsString();
+  }
+  finish_submission(from, stream, std::move(fresh));
+}
+
+// The same job again, as a loop submits it: nothing of it is read a second time.
+bool Controller::Impl::submit_known(io::PeerId from,
+                                    const io::LocalUser& user,
+                                    std::uint32_t stream,
+                                    std::string_view key,
+                                    std::string_view job) {
+  if (submissions.contains({from, stream})) return false;  // the last part of a larger one
+  const auto of_user = checked().jobs.find(user.uid);
+  if (of_user == checked().jobs.end()) return false;
+  const auto known = of_user->second.find(job);
+  if (known == of_user->second.end()) return false;
+  // What is unusual about it is told by the long way.
+  if (key.size() < kMinKeyBytes || key.size() > kMaxKeyBytes ||
+      unfinished_jobs >= config.max_jobs) {
+    return false;
+  }
+  Submission fresh;
+  fresh.user = user;
+  fresh.full_key = cat(user.uid, ':', key);
+  NewMember& member = fresh.jobs.emplace_back();
+  member.spec = known->second.spec;
+  member.digest = known->second.digest;
+  member.held = member.spec->held;
+  finish_submission(from, stream, std::move(fresh));
+  return true;
+}
+
+void Controller::Impl::take_part(Submission& submission, const wire::Submit& part) {
   if (!submission.error) {
     if (const Result<void> added = add_part(submission, part); !added) {
       submission.error = added.error();
     }
-    if (submission.error) {  // what was collected is of no use any more
-      submission.jobs.clear();
-      submission.specs.clear();
-      submission.specs_made.clear();
-    }
   }
-  if (part.more()) return;
-  Submission whole = std::move(submission);
-  submissions.erase(open);
-  finish_submission(from, stream, std::move(whole));
+  if (!submission.error) return;
+  submission.jobs.clear();  // what was collected is of no use any more
+  submission.specs.clear();
+  submission.specs_made.clear();
 }
 
 Result<void> Controller::Impl::add_part(Submission& submission, const wire::Submit& part) {
   if (part.key() != submission.key) {
     return invalid("the parts of a submission have different keys");
   }
-  submission.bytes += part.ByteSizeLong();
+  for (const wire::NewJob& job : part.jobs()) submission.bytes += job.ByteSizeLong();
   if (submission.bytes > kMaxSubmissionBytes) {
     return Error(ErrorKind::Exhausted,
                  cat("a submission has at most ", kMaxSubmissionBytes >> 20, " MiB"));
@@ -130,6 +171,17 @@ Result<void> Controller::Impl::add_part(Submission& submission, const wire::Subm
 }
 
 Result<void> Controller::Impl::add_job(Submission& submission, const wire::NewJob& job) {
+  NewMember member;
+  member.name = job.member();
+  member.line = job.line();
+  member.category = job.category();
+  member.is_final = job.is_final();
+  for (const wire::Need& need : job.needs()) {
+    if (need.outcome() > static_cast<std::uint32_t>(NeedOutcome::Each)) {
+      return invalid(cat("unknown outcome of a need: ", need.outcome()));
+    }
+    member.needs.push_back({need.member(), static_cast<NeedOutcome>(need.outcome())});
+  }
   GANGWAY_ASSIGN(JobSpec spec, wire::from_wire(job.spec()));
   const auto shared_with = [&](std::uint32_t number) -> Result<const JobSpec*> {
     if (number > submission.jobs.size()) {
@@ -153,23 +205,21 @@ Result<void> Controller::Impl::add_job(Submission& submission, const wire::NewJo
     return Error(ErrorKind::Invalid, "what is asked of a container needs an image");
   }
   GANGWAY_TRY(fill_defaults(spec, users.name_of(submission.user.uid)));
-  GANGWAY_TRY(check_cluster(submission, spec));
-
-  NewMember member;
-  member.name = job.member();
-  member.line = job.line();
+  GANGWAY_TRY(check_cluster(spec));
   member.held = spec.held;
-  member.category = job.category();
-  member.is_final = job.is_final();
-  for (const wire::Need& need : job.needs()) {
-    if (need.outcome() > static_cast<std::uint32_t>(NeedOutcome::Each)) {
-      return invalid(cat("unknown outcome of a need: ", need.outcome()));
-    }
-    member.needs.push_back({need.member(), static_cast<NeedOutcome>(need.outcome())});
-  }
+  // A deadline may be over the next time.
+  submission.may_be_known = submission.jobs.empty() && !spec.deadline;
   member.spec = intern_spec(submission, std::move(spec), member.digest);
   submission.jobs.push_back(std::move(member));
   return {};
+}
+
+Controller::Impl::Checked& Controller::Impl::checked() {
+  if (checked_before.surroundings != state.surroundings()) {
+    checked_before = {};
+    checked_before.surroundings = state.surroundings();
+  }
+  return checked_before;
 }
 
 // What is stored is complete: a later change of the configuration does not change a waiting job.
@@ -201,7 +251,7 @@ Result<void> Controller::Impl::fill_defaults(JobSpec& spec, const std::string& u
   return {};
 }
 
-Result<void> Controller::Impl::check_cluster(Submission& submission, const JobSpec& spec) const {
+Result<void> Controller::Impl::check_cluster(const JobSpec& spec) {
   std::string request = spec.queue.value;
   for (const Component& c : spec.components) {
     request += cat(';', c.nodes, ',', c.exclusive ? 1 : 0, ',', to_string(c.per_node()));
@@ -209,8 +259,9 @@ Result<void> Controller::Impl::check_cluster(Submission& submission, const JobSp
     for (const NodeName& name : c.not_nodes) request += cat('-', name.value);
     request += cat('?', c.constraint);
   }
-  const auto known = submission.can_run.find(request);
-  if (known != submission.can_run.end()) return known->second;
+  auto& can_run = checked().can_run;
+  const auto known = can_run.find(request);
+  if (known != can_run.end()) return known->second;
   for (const Component& c : spec.components) {
     for (const NodeName& name : c.only_nodes) {
       if (state.find_node(name) != nullptr) continue;
@@ -224,7 +275,8 @@ Result<void> Controller::Impl::check_cluster(Submission& submission, const JobSp
   const Queue* const queue = find_queue(spec.queue);
   CHECK(queue != nullptr);
   Result<void> answer = can_ever_run(spec.components, *queue, nodes);
-  submission.can_run.emplace(std::move(request), answer);
+  if (can_run.size() >= kMaxKnownRequests) can_run.clear();
+  can_run.emplace(std::move(request), answer);
   return answer;
 }
 
@@ -250,7 +302,7 @@ std::shared_ptr<const JobSpec> Controller::Impl::intern_spec(Submission& submiss
 void Controller::Impl::finish_submission(io::PeerId from,
                                          std::uint32_t stream,
                                          Submission submission) {
-  if (answer_repeated(from, stream, cat(submission.user.uid, ':', submission.key))) return;
+  if (answer_repeated(from, stream, submission.full_key)) return;
   if (submission.error) return reply_error(from, stream, *submission.error);
   if (submission.jobs.empty()) {
     return reply_error(from, stream, invalid("a submission without jobs"));
@@ -263,18 +315,18 @@ void Controller::Impl::finish_submission(io::PeerId from,
   if (unknown->empty()) return accept(from, stream, submission, {});
 
   // They may have finished long ago: the store knows. Meanwhile a retry may overtake us.
-  const Result<void> asked = ask_history(
-      history_queries(*unknown, {}, {}, unknown->size(), true), {},
-      [this, from, stream, submission](const History& history) {
-        if (history.error) return reply_error(from, stream, *history.error);
-        if (answer_repeated(from, stream, cat(submission.user.uid, ':', submission.key))) return;
-        OldJobs old;
-        for (const Job& job : history.jobs) old.emplace(job.key, job);
-        if (const Result<void> fine = check_dependencies(submission, old); !fine) {
-          return reply_error(from, stream, fine.error());
-        }
-        accept(from, stream, submission, old);
-      });
+  const Result<void> asked =
+      ask_history(history_queries(*unknown, {}, {}, unknown->size(), true), {},
+                  [this, from, stream, submission](const History& history) {
+                    if (history.error) return reply_error(from, stream, *history.error);
+                    if (answer_repeated(from, stream, submission.full_key)) return;
+                    OldJobs old;
+                    for (const Job& job : history.jobs) old.emplace(job.key, job);
+                    if (const Result<void> fine = check_dependencies(submission, old); !fine) {
+                      return reply_error(from, stream, fine.error());
+                    }
+                    accept(from, stream, submission, old);
+                  });
   if (!asked) reply_error(from, stream, asked.error());
 }
 
@@ -379,10 +431,8 @@ void Controller::Impl::accept(io::PeerId from,
   }
 
   const Owner owner{submission.user.uid, submission.user.gid, users.name_of(submission.user.uid)};
-  store::SubmissionRecord record{.key = cat(submission.user.uid, ':', submission.key),
-                                 .jobs = {},
-                                 .workflow = std::nullopt,
-                                 .at = now.wall};
+  store::SubmissionRecord record{
+      .key = submission.full_key, .jobs = {}, .workflow = std::nullopt, .at = now.wall};
   for (std::size_t i = 0; i < submission.jobs.size(); ++i) {
     record.jobs.push_back(state.take_job_id(turn.batch));
     answer->add_jobs(record.jobs.back().value);
@@ -407,17 +457,25 @@ void Controller::Impl::accept(io::PeerId from,
         .owner = owner, .spec_digest = job.digest, .membership = std::nullopt, .held = job.held};
     if (job.spec->array) event.elements = job.spec->array->indexes.count();
     if (record.workflow) event.membership = Membership{*record.workflow, job.name};
-    state.record_submitted({record.jobs[i]}, event, job.spec, now.wall, turn.batch);
-    specs[job.digest] = job.spec;
+    state.record_submitted({record.jobs[i]}, std::move(event), job.spec, now.wall, turn.batch);
   }
+  for (const auto& [digest, spec] : submission.specs_made) specs[digest] = spec;
   unfinished_jobs += submission.jobs.size();
   for (const JobId id : record.jobs) begin_waiting({id}, old);
-  turn.batch.submissions.push_back(record);
-  remember(std::move(record));
-  if (specs.size() > specs_swept_at) {
-    std::erase_if(specs, [](const auto& entry) { return entry.second.expired(); });
-    specs_swept_at = std::max<std::size_t>(1024, 2 * specs.size());
+  // Last, because a user who was not known changes the accounts.
+  if (!submission.source.empty()) {
+    Checked& known = checked();
+    if (known.jobs_known >= kMaxKnownJobs) {
+      known.jobs.clear();
+      known.jobs_known = 0;
+    }
+    ++known.jobs_known;
+    known.jobs[submission.user.uid].insert_or_assign(
+        submission.source, KnownSpec{submission.jobs[0].spec, submission.jobs[0].digest});
   }
+  remember(record);
+  turn.batch.submissions.push_back(std::move(record));
+  sweep_specs();
   reply(from, stream, std::move(response));
 }
 
@@ -430,23 +488,36 @@ bool Controller::Impl::answer_repeated(io::PeerId from,
   if (known == remembered.end()) return false;
   wire::Response response;
   wire::Submitted* const answer = response.mutable_submitted();
-  for (const JobId id : known->second.jobs) answer->add_jobs(id.value);
-  if (known->second.workflow) answer->set_workflow(known->second.workflow->value);
+  for (std::uint32_t i = 0; i < known->second.count; ++i) {
+    answer->add_jobs(known->second.first.value + i);
+  }
+  if (known->second.workflow.value != 0) answer->set_workflow(known->second.workflow.value);
   answer->set_repeated_key(true);
   reply(from, stream, std::move(response));
   return true;
 }
 
-void Controller::Impl::remember(store::SubmissionRecord record) {
+void Controller::Impl::remember(const store::SubmissionRecord& record) {
   while (!remembered_order.empty() &&
          (remembered_order.front().first + store::kSubmissionMemory < now.wall ||
           remembered_order.size() >= kMaxRememberedKeys)) {
-    remembered.erase(remembered_order.front().second);
+    remembered.erase(*remembered_order.front().second);
     remembered_order.pop_front();
   }
-  remembered_order.emplace_back(record.at, record.key);
-  std::string key = record.key;
-  remembered.insert_or_assign(std::move(key), std::move(record));
+  CHECK(!record.jobs.empty());
+  const Answer answer{.first = record.jobs.front(),
+                      .count = static_cast<std::uint32_t>(record.jobs.size()),
+                      .workflow = record.workflow.value_or(WorkflowId{})};
+  const auto [entry, is_new] = remembered.insert_or_assign(record.key, answer);
+  if (is_new) remembered_order.emplace_back(record.at, &entry->first);
+}
+
+// Those that no job has any more.
+void Controller::Impl::sweep_specs() {
+  if (specs.size() > specs_swept_at) {
+    std::erase_if(specs, [](const auto& entry) { return entry.second.expired(); });
+    specs_swept_at = std::max<std::size_t>(1024, 2 * specs.size());
+  }
 }
 
 }  // namespace gangway::scheduler

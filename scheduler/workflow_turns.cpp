@@ -184,8 +184,8 @@ Result<wire::Submitted> Controller::Impl::resume_workflow(const io::LocalUser& u
   for (const auto& fresh : as_new.specs) turn.batch.specs.push_back(fresh);
   unfinished_jobs += again.size();
   for (const JobId id : record.jobs) begin_waiting({id}, {});
-  turn.batch.submissions.push_back(record);
-  remember(std::move(record));
+  remember(record);
+  turn.batch.submissions.push_back(std::move(record));
   return answer;
 }
 

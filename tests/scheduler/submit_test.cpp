@@ -166,6 +166,72 @@ TEST(Submit, PartsOfAClosedConnectionLeaveNothingBehind) {
   EXPECT_TRUE(world.answers(9)[0].has_error()) << "it shares with a job that nobody knows";
 }
 
+// The bytes of a job as a client sends them.
+std::string bytes_of(const SpecBuilder& builder) {
+  wire::NewJob message;
+  wire::to_wire(builder.spec(), message.mutable_spec());
+  return message.SerializeAsString();
+}
+
+// Whether the job is accepted by its bytes alone.
+bool is_known(World& world, const SpecBuilder& builder, std::uint32_t uid = kAlice) {
+  auto turn = world.controller->try_submit_known(world.client, {uid, uid, 1}, 5, world.fresh_key(),
+                                                 bytes_of(builder), world.now);
+  if (!turn) return false;
+  world.perform(*std::move(turn));
+  return true;
+}
+
+TEST(Submit, TheSameJobAgainIsAcceptedByItsBytes) {
+  World world = one_node();
+  EXPECT_FALSE(is_known(world, job()));
+  world.submit(job());
+  ASSERT_TRUE(is_known(world, job()));
+  EXPECT_EQ(world.answers(5).back().submitted().jobs(0), 2u);
+  EXPECT_EQ(world.get(2).spec, world.get(1).spec);
+  EXPECT_EQ(world.rows.count(World::key(2)), 1u);
+  EXPECT_EQ(world.specs.size(), 1u);
+  EXPECT_FALSE(is_known(world, job().cores(2)));
+}
+
+TEST(Submit, WhatIsKnownOfAJobIsItsUsers) {
+  World world = one_node();
+  world.submit(job());
+  EXPECT_FALSE(is_known(world, job(), kBob));
+}
+
+TEST(Submit, WhatIsKnownIsForgottenWhenTheNodesChange) {
+  World world = one_node();
+  world.submit(job());
+  ASSERT_TRUE(is_known(world, job()));
+  world.node("n2");
+  EXPECT_FALSE(is_known(world, job()));
+}
+
+TEST(Submit, AJobWithADeadlineIsReadEachTime) {
+  World world = one_node();
+  const SpecBuilder urgent = job().deadline(world.now.wall + minutes(1));
+  world.submit(urgent);
+  EXPECT_FALSE(is_known(world, urgent));
+}
+
+TEST(Submit, AnArrayIsKnownByItsBytesToo) {
+  World world = one_node();
+  world.submit(job().array("0-9"));
+  ASSERT_TRUE(is_known(world, job().array("0-9")));
+  EXPECT_EQ(world.get(2).array->waiting.size(), 10u);
+}
+
+TEST(Submit, TheLastPartOfALargeSubmissionIsNoJobOfItsOwn) {
+  World world = one_node();
+  world.submit(job());
+  const auto parts = parts_of(world);
+  world.perform(world.controller->on_client_request(world.client, {kAlice, kAlice, 1}, 9, parts[0],
+                                                    world.now));
+  EXPECT_FALSE(world.controller->try_submit_known(world.client, {kAlice, kAlice, 1}, 9,
+                                                  world.fresh_key(), bytes_of(job()), world.now));
+}
+
 TEST(Submit, ABurstOfSubmissionsMakesOnePass) {
   World world = one_node();
   for (int i = 0; i < 3; ++i) {
