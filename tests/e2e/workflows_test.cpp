@@ -2,6 +2,8 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <filesystem>
+
 #include "queues/base/text.hpp"
 #include "tests/e2e/harness/cluster.hpp"
 
