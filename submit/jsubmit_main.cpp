@@ -214,10 +214,6 @@ int run(int argc, char** argv) {
   Client client(std::string(kProgram), find_socket(job->choices.socket));
   if (!job->choices.clusters.empty()) {
     const Result<void> is_ours = check_cluster(client, job->choices.clusters);
-    if (!is_ours && is_ours.error().kind() == ErrorKind::Invalid) {
-      complain(kProgram, is_ours.error().message());
-      return code_of_bad_job(is_ours.error(), program->script_name);
-    }
     if (!is_ours) return complain(kProgram, is_ours.error());
   }
   const Result<wire::Submitted> submitted =

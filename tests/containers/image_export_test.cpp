@@ -81,8 +81,9 @@ class ImageExport : public testing::Test {
 };
 
 TEST_F(ImageExport, AnImageKeepsItsDigestWhereverItGoes) {
-  const Digest digest = write_oci_layout(place_ / "a", layered());
-  write_oci_archive(place_ / "b.tar", layered());
+  const auto image = layered();  // once: its files have the time of their making
+  const Digest digest = write_oci_layout(place_ / "a", image);
+  write_oci_archive(place_ / "b.tar", image);
   for (const char* source : {"a", "b.tar"}) {
     for (const char* output : {"out.tar", "again.tar", "out", "out"}) {  // the last one replaces
       const Result<Digest> done = export_source(

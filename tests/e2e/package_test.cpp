@@ -31,7 +31,7 @@ class Package : public testing::Test {
   Ran dpkg(std::vector<std::string> words) {
     words.insert(words.begin(),
                  {"dpkg", cat("--root=", root()), "--force-depends", "--log=/dev/null"});
-    return run(words);
+    return run(words, {.env = {{"PATH", "/usr/sbin:/usr/bin:/sbin:/bin"}}});
   }
   [[nodiscard]] std::string root() const { return top_ + "/root"; }
 

@@ -158,7 +158,7 @@ TEST_F(Recorded, AWorkflowThatATaskHasBrokenGoesOnWithoutRepeatingWhatSucceeded)
   const std::string broken = third_job()["job_id"];
   EXPECT_EQ(user({"jcancel", "--signal", "KILL", broken}).exit_code, 0);
   ASSERT_TRUE(ends(id, seconds(60)));
-  EXPECT_EQ(third_job()["state"], "FAILED");
+  EXPECT_EQ(third_job()["state"], "SIGNALED");
   const Ran again = user({"jrequeue", "--failed", id});
   EXPECT_EQ(again.exit_code, 0) << again.err;
   ASSERT_TRUE(ends(id, seconds(60)));
