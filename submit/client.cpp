@@ -2,7 +2,6 @@
 
 #include <poll.h>
 #include <sys/socket.h>
-#include <sys/un.h>
 #include <unistd.h>
 
 #include <cerrno>
@@ -11,6 +10,7 @@
 #include "queues/base/text.hpp"
 #include "queues/wire/convert.hpp"
 #include "submit/console.hpp"
+#include "submit/scheduler_socket.hpp"
 
 namespace gangway::submit {
 
@@ -62,24 +62,7 @@ Result<void> Client::exchange(std::span<const wire::Request> parts,
 }
 
 Result<void> Client::connect() {
-  sockaddr_un address{};
-  address.sun_family = AF_UNIX;
-  if (socket_.size() >= sizeof address.sun_path) {
-    return Error(ErrorKind::Invalid, cat("the socket's path is too long: ", socket_));
-  }
-  std::memcpy(address.sun_path, socket_.data(), socket_.size());
-  Fd fd(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
-  if (!fd) return errno_error("cannot make a socket", errno);
-  if (::connect(fd.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) != 0) {
-    const int why = errno;
-    if (why == EACCES || why == EPERM) {
-      return Error(ErrorKind::Denied, cat("may not open the scheduler's socket ", socket_));
-    }
-    return Error(ErrorKind::Unavailable,
-                 cat("no scheduler listens at ", socket_, " (", std::strerror(why),
-                     "); is jschedd running? --socket or GANGWAY_SOCKET name another"));
-  }
-  fd_ = std::move(fd);
+  GANGWAY_ASSIGN(fd_, connect_to_scheduler(socket_));
   return {};
 }
 

@@ -161,8 +161,8 @@ Result<void> check_component(const Component& c) {
                        " are possible"));
   }
   if (c.cores_per_node < 0 || c.cores_per_node > kMaxCpusPerTask) {
-    return invalid(cat("--mincpus=", c.cores_per_node, ": between 1 and ", kMaxCpusPerTask,
-                       " are possible"));
+    return invalid(
+        cat("--mincpus=", c.cores_per_node, ": between 1 and ", kMaxCpusPerTask, " are possible"));
   }
   if (c.memory_per_node < Bytes{}) {
     return invalid(cat("--mem=", c.memory_per_node.value, ": less than nothing"));

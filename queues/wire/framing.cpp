@@ -65,11 +65,13 @@ Result<std::optional<Frame>> FrameReader::next() {
   const std::uint32_t type = get_big_endian(rest.substr(4, 2));
   const std::uint32_t flags = get_big_endian(rest.substr(6, 2));
   if (length > max_payload_) {
-    return gangway::Error(ErrorKind::Corrupt,
-                 cat("frame of ", length, " bytes, at most ", max_payload_, " are allowed"));
+    return gangway::Error(ErrorKind::Corrupt, cat("frame of ", length, " bytes, at most ",
+                                                  max_payload_, " are allowed"));
   }
-  if (!is_known(type)) return gangway::Error(ErrorKind::Corrupt, cat("frame of unknown type ", type));
-  if (flags != 0) return gangway::Error(ErrorKind::Corrupt, cat("frame with unknown flags ", flags));
+  if (!is_known(type))
+    return gangway::Error(ErrorKind::Corrupt, cat("frame of unknown type ", type));
+  if (flags != 0)
+    return gangway::Error(ErrorKind::Corrupt, cat("frame with unknown flags ", flags));
   if (rest.size() - kHeaderBytes < length) return std::optional<Frame>{};
 
   Frame frame{.type = static_cast<FrameType>(type),

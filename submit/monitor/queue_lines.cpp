@@ -49,9 +49,9 @@ int compare(const WatchedJob& a, const WatchedJob& b, SortBy by, Time now) {
   return 0;
 }
 
-// The jobs of one workflow, each below the one on the deepest level of those it needs (of several the
-// first in the file); an only follower stays at its depth. With a stack of its own: a chain may be
-// long.
+// The jobs of one workflow, each below the one on the deepest level of those it needs (of several
+// the first in the file); an only follower stays at its depth. With a stack of its own: a chain may
+// be long.
 void add_tree(const WatchedWorkflow& workflow,
               const std::map<std::uint64_t, std::vector<const WatchedJob*>>& jobs,
               std::vector<QueueLine>& lines) {

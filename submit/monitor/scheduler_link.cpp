@@ -1,7 +1,6 @@
 #include "submit/monitor/scheduler_link.hpp"
 
 #include <sys/socket.h>
-#include <sys/un.h>
 
 #include <cerrno>
 #include <cstring>
@@ -9,6 +8,7 @@
 #include "queues/base/text.hpp"
 #include "queues/wire/convert.hpp"
 #include "queues/wire/message_frame.hpp"
+#include "submit/scheduler_socket.hpp"
 
 namespace gangway::monitor {
 
@@ -27,25 +27,8 @@ void SchedulerLink::close() {
 
 Result<void> SchedulerLink::open() {
   close();
-  sockaddr_un address{};
-  address.sun_family = AF_UNIX;
-  if (socket_.size() >= sizeof address.sun_path) {
-    return Error(ErrorKind::Invalid, cat("the socket's path is too long: ", socket_));
-  }
-  std::memcpy(address.sun_path, socket_.data(), socket_.size());
-  Fd fd(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
-  if (!fd) return errno_error("cannot make a socket", errno);
   // A unix socket is connected at once, or its queue is full: then it is tried again like the rest.
-  if (::connect(fd.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) != 0) {
-    const int why = errno;
-    if (why == EACCES || why == EPERM) {
-      return Error(ErrorKind::Denied, cat("may not open the scheduler's socket ", socket_));
-    }
-    return Error(ErrorKind::Unavailable,
-                 cat("no scheduler listens at ", socket_, " (", std::strerror(why),
-                     "); is jschedd running? --socket or GANGWAY_SOCKET name another"));
-  }
-  fd_ = std::move(fd);
+  GANGWAY_ASSIGN(fd_, submit::connect_to_scheduler(socket_, SOCK_NONBLOCK));
   wire::Hello hello;
   hello.set_protocol_min(wire::kProtocolMin);
   hello.set_protocol_max(wire::kProtocolMax);
