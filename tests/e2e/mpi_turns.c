@@ -2,10 +2,11 @@
  *
  *   mpi_turns SECONDS DIRECTORY NAME
  *
- * Each rank looks at the clock all the time and notes from when to when it has run: a gap between two
- * looks is a time in which it stood still. All ranks meet in sums, which are checked, until the rank
- * that has run least has run for SECONDS. Then each writes DIRECTORY/NAME.RANK, a line for each
- * time of running: two numbers of CLOCK_MONOTONIC, in nanoseconds. Exit code 0 if all sums were right.
+ * Each rank looks at the clock all the time and notes from when to when it has run: a gap between
+ * two looks is a time in which it stood still. All ranks meet in sums, which are checked, until the
+ * rank that has run least has run for SECONDS. Then each writes DIRECTORY/NAME.RANK, a line for
+ * each time of running: two numbers of CLOCK_MONOTONIC, in nanoseconds. Exit code 0 if all sums
+ * were right.
  */
 #include <mpi.h>
 #include <stdio.h>

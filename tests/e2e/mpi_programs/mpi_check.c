@@ -1,4 +1,5 @@
-/* What MPI programs do, with every value checked: mpi_check collectives|onesided|io FILE|spawn|all|hello|ring|many|where|wait|abort|killed.
+/* What MPI programs do, with every value checked: mpi_check collectives|onesided|io
+ * FILE|spawn|all|hello|ring|many|where|wait|abort|killed.
  *
  * Prints one line, by rank 0: "collectives: right". Anything wrong ends all with code 3 and a line
  * that says what. No library but MPI. */
@@ -11,12 +12,12 @@
 
 static int rank, size;
 
-#define CHECK(condition)                                                             \
-  do {                                                                               \
-    if (!(condition)) {                                                              \
-      fprintf(stderr, "rank %d: line %d: not %s\n", rank, __LINE__, #condition);     \
-      MPI_Abort(MPI_COMM_WORLD, 3);                                                  \
-    }                                                                                \
+#define CHECK(condition)                                                         \
+  do {                                                                           \
+    if (!(condition)) {                                                          \
+      fprintf(stderr, "rank %d: line %d: not %s\n", rank, __LINE__, #condition); \
+      MPI_Abort(MPI_COMM_WORLD, 3);                                              \
+    }                                                                            \
   } while (0)
 
 static void say(const char* what) {
@@ -148,8 +149,7 @@ static void onesided(void) {
   MPI_Get(&got, 1, MPI_INT, (rank + 1) % size, 0, 1, MPI_INT, win);
   MPI_Win_fence(0, win);
   CHECK(got == value(0, 1));
-  for (i = 0; i < size; ++i)
-    MPI_Accumulate(&one, 1, MPI_INT, i, size, 1, MPI_INT, MPI_SUM, win);
+  for (i = 0; i < size; ++i) MPI_Accumulate(&one, 1, MPI_INT, i, size, 1, MPI_INT, MPI_SUM, win);
   MPI_Win_fence(0, win);
   CHECK(memory[size] == size);
   MPI_Win_fence(0, win);
@@ -218,7 +218,8 @@ static void where(void) {
   MPI_Get_processor_name(name, &length);
   name[length < kName ? length : kName - 1] = '\0';
   MPI_Gather(name, kName, MPI_CHAR, names, kName, MPI_CHAR, 0, MPI_COMM_WORLD);
-  for (i = 0; rank == 0 && i < size; ++i) printf("%s%c", names + i * kName, i + 1 < size ? ' ' : '\n');
+  for (i = 0; rank == 0 && i < size; ++i)
+    printf("%s%c", names + i * kName, i + 1 < size ? ' ' : '\n');
   free(names);
   fflush(stdout);
 }
@@ -271,7 +272,8 @@ int main(int argc, char** argv) {
   if (strcmp(what, "spawn") == 0 || strcmp(what, "all") == 0) spawn(argv[0]);
   if (strcmp(what, "ring") == 0 || strcmp(what, "many") == 0) go_round();
   if (strcmp(what, "hello") == 0 || strcmp(what, "many") == 0) sum_up();
-  if (strcmp(what, "ring") == 0 || strcmp(what, "hello") == 0 || strcmp(what, "many") == 0) say(what);
+  if (strcmp(what, "ring") == 0 || strcmp(what, "hello") == 0 || strcmp(what, "many") == 0)
+    say(what);
   if (strcmp(what, "where") == 0) where();
   if (strcmp(what, "wait") == 0) {
     say("wait");
@@ -290,10 +292,10 @@ int main(int argc, char** argv) {
     for (;;) pause();
   }
 #ifdef MPICH_VERSION
-  /* MPICH 4.0.2 over UCX's TCP, as Debian has it, now and then does not come back from MPI_Finalize,
-   * under its own mpiexec and on one host as well (UCX_TLS=tcp,self): ranks that have closed their
-   * connections wait for PMI's barrier and serve UCX no more, which the last one waits for. What is
-   * checked here has been checked. */
+  /* MPICH 4.0.2 over UCX's TCP, as Debian has it, now and then does not come back from
+   * MPI_Finalize, under its own mpiexec and on one host as well (UCX_TLS=tcp,self): ranks that have
+   * closed their connections wait for PMI's barrier and serve UCX no more, which the last one waits
+   * for. What is checked here has been checked. */
   fflush(NULL);
   MPI_Barrier(MPI_COMM_WORLD);
   _exit(0);

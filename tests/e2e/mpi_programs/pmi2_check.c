@@ -4,12 +4,12 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define CHECK(condition)                                              \
-  do {                                                                \
-    if (!(condition)) {                                               \
-      fprintf(stderr, "line %d: not %s\n", __LINE__, #condition);     \
-      exit(3);                                                        \
-    }                                                                 \
+#define CHECK(condition)                                          \
+  do {                                                            \
+    if (!(condition)) {                                           \
+      fprintf(stderr, "line %d: not %s\n", __LINE__, #condition); \
+      exit(3);                                                    \
+    }                                                             \
   } while (0)
 
 int main(void) {

@@ -9,23 +9,23 @@
 
 static pmix_proc_t me;
 
-#define CHECK(condition)                                                              \
-  do {                                                                                \
-    if (!(condition)) {                                                               \
-      fprintf(stderr, "rank %u: line %d: not %s\n", me.rank, __LINE__, #condition);   \
-      PMIx_Abort(3, "wrong", NULL, 0);                                                \
-      exit(3);                                                                        \
-    }                                                                                 \
+#define CHECK(condition)                                                            \
+  do {                                                                              \
+    if (!(condition)) {                                                             \
+      fprintf(stderr, "rank %u: line %d: not %s\n", me.rank, __LINE__, #condition); \
+      PMIx_Abort(3, "wrong", NULL, 0);                                              \
+      exit(3);                                                                      \
+    }                                                                               \
   } while (0)
-#define CALL(call)                                                                          \
-  do {                                                                                      \
-    const pmix_status_t status_ = (call);                                                   \
-    if (status_ != PMIX_SUCCESS && status_ != PMIX_OPERATION_SUCCEEDED) {                   \
-      fprintf(stderr, "rank %u: line %d: %s: %s\n", me.rank, __LINE__, #call,               \
-              PMIx_Error_string(status_));                                                  \
-      PMIx_Abort(3, "wrong", NULL, 0);                                                      \
-      exit(3);                                                                              \
-    }                                                                                       \
+#define CALL(call)                                                            \
+  do {                                                                        \
+    const pmix_status_t status_ = (call);                                     \
+    if (status_ != PMIX_SUCCESS && status_ != PMIX_OPERATION_SUCCEEDED) {     \
+      fprintf(stderr, "rank %u: line %d: %s: %s\n", me.rank, __LINE__, #call, \
+              PMIx_Error_string(status_));                                    \
+      PMIx_Abort(3, "wrong", NULL, 0);                                        \
+      exit(3);                                                                \
+    }                                                                         \
   } while (0)
 
 static volatile sig_atomic_t signals;
@@ -33,9 +33,15 @@ static void on_signal(int number) { signals = number; }
 
 static volatile int events;
 static volatile int event_from = -1;
-static void on_event(size_t id, pmix_status_t code, const pmix_proc_t* source, pmix_info_t info[],
-                     size_t count, pmix_info_t* results, size_t result_count,
-                     pmix_event_notification_cbfunc_fn_t done, void* data) {
+static void on_event(size_t id,
+                     pmix_status_t code,
+                     const pmix_proc_t* source,
+                     pmix_info_t info[],
+                     size_t count,
+                     pmix_info_t* results,
+                     size_t result_count,
+                     pmix_event_notification_cbfunc_fn_t done,
+                     void* data) {
   (void)id, (void)code, (void)info, (void)count, (void)results, (void)result_count;
   event_from = (int)source->rank;
   ++events;
@@ -49,11 +55,11 @@ static void all_meet(void) {
 }
 
 /* Looks again and again, for a minute at most. */
-#define COMES_TRUE(condition)                                          \
-  do {                                                                 \
-    int tries_;                                                        \
+#define COMES_TRUE(condition)                                                \
+  do {                                                                       \
+    int tries_;                                                              \
     for (tries_ = 0; tries_ < 6000 && !(condition); ++tries_) usleep(10000); \
-    CHECK(condition);                                                  \
+    CHECK(condition);                                                        \
   } while (0)
 
 static void fence_with_data(unsigned size) {
@@ -169,7 +175,8 @@ int main(int argc, char** argv) {
   pmix_proc_t all;
   pmix_value_t* value;
   unsigned size;
-  if (argc > 1 && strcmp(argv[1], "stranger") == 0) { /* who is told where the server is, and not by it */
+  if (argc > 1 &&
+      strcmp(argv[1], "stranger") == 0) { /* who is told where the server is, and not by it */
     printf("%s\n", PMIx_Init(&me, NULL, 0) == PMIX_SUCCESS ? "let in" : "refused");
     return 0;
   }
