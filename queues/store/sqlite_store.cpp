@@ -155,6 +155,7 @@ Result<void> SqliteStore::Impl::prepare() {
       {&put_spec, "INSERT INTO spec (digest, bytes) VALUES (?1, ?2) ON CONFLICT DO NOTHING"},
       {&get_spec, "SELECT bytes FROM spec WHERE digest = ?1"},
       {&update_job, "UPDATE job_state SET phase = ?3, state = ?4 WHERE job = ?1 AND idx = ?2"},
+      {&update_spec, "UPDATE job_state SET spec = ?3 WHERE job = ?1 AND idx = ?2"},
       {&insert_job,
        "INSERT INTO job_state (job, idx, phase, state, workflow, spec) "
        "VALUES (?1, ?2, ?3, ?4, ?5, ?6)"},
@@ -163,7 +164,8 @@ Result<void> SqliteStore::Impl::prepare() {
       {&finish_job,
        "INSERT INTO job_history (job, idx, user, ended_at, state, workflow, spec) "
        "VALUES (?1, ?2, ?3, ?4, ?5, ?6, (SELECT id FROM spec WHERE digest = ?7)) "
-       "ON CONFLICT DO UPDATE SET ended_at = excluded.ended_at, state = excluded.state"},
+       "ON CONFLICT DO UPDATE SET ended_at = excluded.ended_at, state = excluded.state, "
+       "spec = excluded.spec"},
       {&put_workflow,
        "INSERT INTO workflow (id, ended_at, state) VALUES (?1, ?2, ?3) "
        "ON CONFLICT DO UPDATE SET ended_at = excluded.ended_at, state = excluded.state"},
@@ -245,14 +247,19 @@ Result<void> SqliteStore::Impl::write(const Batch& batch) {
     GANGWAY_TRY(put_spec.bind_text(1, digest).bind_blob(2, spec).run());
   }
   new_jobs.clear();
+  altered_jobs.clear();
   for (const Event& event : batch.events) {
     GANGWAY_TRY(write_event(event));
     const auto* const of_job = std::get_if<Event::OfJob>(&event.subject);
-    if (of_job != nullptr && std::holds_alternative<job_event::Submitted>(of_job->what)) {
+    if (of_job == nullptr) continue;
+    if (std::holds_alternative<job_event::Submitted>(of_job->what)) {
       new_jobs.push_back(of_job->key);
+    } else if (std::holds_alternative<job_event::Altered>(of_job->what)) {
+      altered_jobs.push_back(of_job->key);
     }
   }
   std::ranges::sort(new_jobs);
+  std::ranges::sort(altered_jobs);
   for (const Job& job : batch.jobs) GANGWAY_TRY(write_job(job));
   for (const Workflow& workflow : batch.workflows) {
     wire::WorkflowState message;
@@ -345,7 +352,11 @@ Result<void> SqliteStore::Impl::write_job(const Job& job) {
   if (!std::ranges::binary_search(new_jobs, job.key)) {
     // Nearly always it is there already, and then its spec need not be looked up.
     GANGWAY_TRY(update_job.bind(1, id).bind(2, index).bind(3, phase).bind_blob(4, bytes).run());
-    if (db.changes() == 1) return {};
+    if (db.changes() == 1) {
+      if (!std::ranges::binary_search(altered_jobs, job.key)) return {};
+      GANGWAY_ASSIGN(const std::int64_t other, spec_id(job.spec_digest));
+      return update_spec.bind(1, id).bind(2, index).bind(3, other).run();
+    }
   }
   GANGWAY_ASSIGN(const std::int64_t spec, spec_id(job.spec_digest));
   insert_job.bind(1, id).bind(2, index).bind(3, phase).bind_blob(4, bytes);

@@ -48,7 +48,7 @@ struct SqliteStore::Impl {
   Statement begin, commit, rollback;
   Statement read_epoch, raise_epoch, put_next_job, put_next_workflow, get_meta;
   Statement put_spec, get_spec, get_spec_id;
-  Statement update_job, insert_job, delete_job, finish_job;
+  Statement update_job, update_spec, insert_job, delete_job, finish_job;
   Statement put_workflow, get_workflow;
   Statement put_node, put_association, delete_association, put_submission, put_event, get_events;
   Statement history_by_key, history_by_job, history_by_workflow, history_by_user, history_by_end;
@@ -57,7 +57,9 @@ struct SqliteStore::Impl {
   wire::JobState job_message;
   wire::Event event_message;
   std::string bytes;
-  std::vector<JobKey> new_jobs;  // of the batch that is being written, sorted
+  // Of the batch that is being written, sorted.
+  std::vector<JobKey> new_jobs;
+  std::vector<JobKey> altered_jobs;
   std::unordered_map<std::string, std::int64_t> spec_ids;  // the last ones asked for, by digest
 
   // Specs of the load or query under way by row id; many jobs share one.

@@ -91,6 +91,15 @@ class Ledger {
     put(batch.jobs, jobs[key], [&](const Job& job) { return job.key == key; });
   }
 
+  void alter(Batch& batch, JobKey key, const std::string& name) {
+    const JobSpec job_spec = spec(name);
+    const std::string bytes = wire::encode_spec(job_spec);
+    const std::string digest = sha256_hex(bytes);
+    batch.specs.emplace_back(digest, bytes);
+    jobs.at(key).spec = std::make_shared<const JobSpec>(job_spec);
+    happen(batch, key, job_event::Altered{digest});
+  }
+
   // Through its whole life.
   void run(Batch& batch, JobKey key, int exit_code = 0) {
     Allocation allocation;

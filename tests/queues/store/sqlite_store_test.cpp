@@ -114,6 +114,24 @@ TEST_F(SqliteStoreTest, EqualSpecsAreStoredAndLoadedOnce) {
   EXPECT_EQ(store_->check()->specs, 1u);
 }
 
+TEST_F(SqliteStoreTest, AnAlteredJobComesBackWithItsNewSpec) {
+  Batch batch;
+  const JobKey job = ledger_.submit(batch);
+  const JobKey altered_at_once = ledger_.submit(batch);
+  ledger_.alter(batch, altered_at_once, "other");
+  ASSERT_EQ(commit(batch), CommitEnd::Durable);
+  Batch second;
+  ledger_.alter(second, job, "other");
+  ASSERT_EQ(commit(second), CommitEnd::Durable);
+  open();
+  for (const Job& loaded : load().jobs) EXPECT_EQ(loaded.spec->name, "other");
+  EXPECT_THAT(store_->check()->problems, IsEmpty());
+  Batch end;
+  ledger_.run(end, job);
+  ASSERT_EQ(commit(end), CommitEnd::Durable);
+  EXPECT_EQ(store_->query_history({})->front().spec->name, "other");
+}
+
 TEST_F(SqliteStoreTest, FinishedJobMovesToTheHistory) {
   Batch batch;
   ledger_.submit(batch);
