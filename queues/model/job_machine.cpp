@@ -123,7 +123,9 @@ class Step {
     return complete(std::move(from.allocation), e, false);
   }
   bool operator()(phase::Running& from, const event::Suspended& e) {
-    const RunClock paused{.accumulated = from.clock.elapsed(at_), .since = std::nullopt};
+    // A clock that was set back takes nothing away from what has run.
+    const RunClock paused{.accumulated = std::max(from.clock.accumulated, from.clock.elapsed(at_)),
+                          .since = std::nullopt};
     return enter(phase::Suspended{std::move(from.allocation), paused, e.by_operator});
   }
   bool operator()(phase::Running& from, const event::Ended& e) {

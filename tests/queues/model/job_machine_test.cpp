@@ -178,6 +178,17 @@ TEST(JobMachine, LifeOfAJobLeavesItsTimes) {
   EXPECT_EQ(std::get<phase::Finished>(job.phase).ran_on, kAllocation);
 }
 
+TEST(JobMachine, RunClockNeverRunsBackwards) {
+  const Job paused = after(job_in(phase::Running{kAllocation, {.since = Time{500}}}),
+                           {{job_event::Suspended{}, Time{100}}});
+  EXPECT_EQ(std::get<phase::Suspended>(paused.phase).clock.accumulated, Duration{});
+  const Job again = after(paused, {{job_event::Resumed{}, Time{100}},
+                                   {job_event::Suspended{}, Time{150}},
+                                   {job_event::Resumed{}, Time{150}},
+                                   {job_event::Suspended{}, Time{20}}});
+  EXPECT_EQ(std::get<phase::Suspended>(again.phase).clock.accumulated, Duration{50});
+}
+
 TEST(JobMachine, RunClockLeavesOutTheTimeSuspended) {
   const Job job = after(job_in(phase::Waiting{}), {{job_event::Allocated{1, kAllocation}, Time{0}},
                                                    {job_event::Launched{}, Time{100}},

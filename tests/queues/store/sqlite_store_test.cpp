@@ -132,6 +132,18 @@ TEST_F(SqliteStoreTest, AnAlteredJobComesBackWithItsNewSpec) {
   EXPECT_EQ(store_->query_history({})->front().spec->name, "other");
 }
 
+TEST_F(SqliteStoreTest, AJobThatWasSuspendedWhileTheClockWasSetBackComesBack) {
+  Batch batch;
+  const JobKey job = ledger_.submit(batch);
+  ledger_.happen(batch, job, job_event::Allocated{1, {}});
+  ledger_.happen(batch, job, job_event::Launched{});
+  ledger_.now = ledger_.now - hours(1);
+  ledger_.happen(batch, job, job_event::Suspended{});
+  ASSERT_EQ(commit(batch), CommitEnd::Durable);
+  open();
+  EXPECT_THAT(loaded_keys(), ElementsAre(job));
+}
+
 TEST_F(SqliteStoreTest, FinishedJobMovesToTheHistory) {
   Batch batch;
   ledger_.submit(batch);
