@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <iterator>
+#include <utility>
 
 #include "queues/base/check.hpp"
 
@@ -61,8 +62,24 @@ void IntervalSet::add(Interval interval) {
   }
 }
 
+// One walk along both: one by one each would move all intervals behind it.
 void IntervalSet::add(const IntervalSet& other) {
-  for (const Interval& interval : other.intervals_) add(interval);
+  if (other.intervals_.size() == 1) return add(Interval(other.intervals_.front()));
+  std::vector<Interval> both;
+  both.reserve(intervals_.size() + other.intervals_.size());
+  std::ranges::merge(intervals_, other.intervals_, std::back_inserter(both));
+  IntervalSet out;
+  for (const Interval& interval : both) {
+    const bool touches =
+        !out.intervals_.empty() && interval.first <= std::uint64_t{out.intervals_.back().last} + 1;
+    if (!touches) {
+      out.intervals_.push_back(interval);
+    } else {
+      out.intervals_.back().last = std::max(out.intervals_.back().last, interval.last);
+    }
+  }
+  for (const Interval& interval : out.intervals_) out.size_ += interval.count();
+  *this = std::move(out);
 }
 
 void IntervalSet::remove(Interval interval) {
@@ -87,7 +104,22 @@ void IntervalSet::remove(Interval interval) {
 }
 
 void IntervalSet::remove(const IntervalSet& other) {
-  for (const Interval& interval : other.intervals_) remove(interval);
+  if (other.intervals_.size() == 1) return remove(Interval(other.intervals_.front()));
+  IntervalSet out;
+  auto hole = other.intervals_.begin();
+  for (Interval rest : intervals_) {
+    bool is_gone = false;
+    while (hole != other.intervals_.end() && hole->last < rest.first) ++hole;
+    for (; hole != other.intervals_.end() && hole->first <= rest.last; ++hole) {
+      if (hole->first > rest.first) out.intervals_.push_back({rest.first, hole->first - 1});
+      is_gone = hole->last >= rest.last;
+      if (is_gone) break;  // and it may reach into the next one
+      rest.first = hole->last + 1;
+    }
+    if (!is_gone) out.intervals_.push_back(rest);
+  }
+  for (const Interval& interval : out.intervals_) out.size_ += interval.count();
+  *this = std::move(out);
 }
 
 IntervalSet IntervalSet::intersect(const IntervalSet& other) const {

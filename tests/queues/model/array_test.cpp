@@ -80,5 +80,44 @@ TEST(IntervalSet, IsTheSetItWouldBe) {
   }
 }
 
+TEST(IntervalSet, WithAndWithoutAnotherOneIsTheSetItWouldBe) {
+  Rng rng(11);
+  const auto any = [&](IntervalSet& set, std::set<std::uint32_t>& plain) {
+    for (std::int64_t i = rng.between(0, 12); i > 0; --i) {
+      const auto a = static_cast<std::uint32_t>(rng.between(0, 60));
+      const auto b = static_cast<std::uint32_t>(rng.between(a, a + 4));
+      set.add({a, b});
+      for (std::uint32_t n = a; n <= b; ++n) plain.insert(n);
+    }
+  };
+  for (int i = 0; i < 3000; ++i) {
+    IntervalSet set;
+    IntervalSet other;
+    std::set<std::uint32_t> plain;
+    std::set<std::uint32_t> plain_other;
+    any(set, plain);
+    any(other, plain_other);
+    const bool add = rng.chance(500);
+    add ? set.add(other) : set.remove(other);
+    for (const std::uint32_t n : plain_other) {
+      add ? (void)plain.insert(n) : (void)plain.erase(n);
+    }
+    IntervalSet one_by_one;
+    for (const std::uint32_t n : plain) one_by_one.add(n);
+    ASSERT_EQ(set, one_by_one);
+  }
+}
+
+// One by one, each interval would move all those behind it: hours.
+TEST(IntervalSet, OfAMillionIntervalsIsJoinedAndPartedInOneWalk) {
+  std::vector<IntervalSet> halves(2);
+  for (std::uint32_t n = 0; n < 2'000'000; n += 2) halves[n / 2 % 2].add(n);
+  IntervalSet set = halves[0];
+  set.add(halves[1]);
+  EXPECT_EQ(set.intervals().size(), 1'000'000U);
+  set.remove(halves[0]);
+  EXPECT_EQ(set, halves[1]);
+}
+
 }  // namespace
 }  // namespace gangway
