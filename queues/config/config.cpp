@@ -27,6 +27,7 @@ std::string section_of(std::string_view name) {
   if (has(scheduler_keys())) return "scheduler:";
   if (has(executor_keys())) return "executor:";
   if (has(mpi_keys())) return "mpi:";
+  if (has(balancer_keys())) return "balancer:";
   if (has(priority_keys())) return "priority:";
   if (has(fair_share_keys())) return "fair_share:";
   if (has(nodes_keys())) return "an entry of nodes:";
@@ -169,6 +170,8 @@ void read_top(const YAML::Node& root, ParsedConfig& parsed) {
                    read_section<ExecutorConfig>(executor_keys(), name, value, config.executor);
                  } else if (name == "mpi") {
                    read_section<MpiConfig>(mpi_keys(), name, value, config.mpi);
+                 } else if (name == "balancer") {
+                   read_section<BalancerConfig>(balancer_keys(), name, value, config.balancer);
                  } else if (name == "priority") {
                    read_section<PriorityConfig>(priority_keys(), name, value, config.priority);
                  } else if (name == "fair_share") {
@@ -179,8 +182,8 @@ void read_top(const YAML::Node& root, ParsedConfig& parsed) {
                    read_queues(value, config.queues);
                  } else if (!read_key<Config>(cluster_keys(), name, value, config)) {
                    auto known = names_of<Config>(cluster_keys());
-                   known.insert(known.end(), {"scheduler", "executor", "mpi", "priority",
-                                              "fair_share", "nodes", "queues"});
+                   known.insert(known.end(), {"scheduler", "executor", "mpi", "balancer",
+                                              "priority", "fair_share", "nodes", "queues"});
                    unknown_key(name, known, value);
                  }
                });
@@ -262,6 +265,8 @@ std::string render_config(const Config& config) {
   // A section whose keys are all comments would have no value.
   out += cat("\n# MPI programs.\n", config.mpi.tcp_networks.empty() ? "# mpi:\n" : "mpi:\n");
   write_keys<MpiConfig>(mpi_keys(), config.mpi, "  ", "  ", out);
+  out += "\n# The way to services, jbalancerd.\nbalancer:\n";
+  write_keys<BalancerConfig>(balancer_keys(), config.balancer, "  ", "  ", out);
   out += "\n# Points for the order of the queue.\npriority:\n";
   write_keys<PriorityConfig>(priority_keys(), config.priority, "  ", "  ", out);
   out += "\n# What the parts of users and accounts are reckoned from.\nfair_share:\n";

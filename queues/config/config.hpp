@@ -72,6 +72,23 @@ struct MpiConfig {
   std::string tcp_networks;  // "10.77.0.0/24": what Open MPI's TCP may use; empty: its choice
 };
 
+// The way to services from outside, and what jbalancerd needs for it.
+struct BalancerConfig {
+  bool enabled = false;             // a jbalancerd runs; else nobody is waited for before a
+                                    // replica is stopped
+  std::string address = "0.0.0.0";  // for LoadBalancer and NodePort
+  std::string network;  // namespace of `address`, as ip-netns(8) names it; empty: its own
+  std::string inside = "127.0.0.1";  // for ports that are meant for the cluster alone
+  std::int64_t ingress = 80;         // port for rules by host and path; 0: none
+  std::int64_t ingress_tls = 443;    // the same with a certificate; 0: none
+  // Ports that are somebody else's on this machine, and what is taken instead: "80" to 8080.
+  std::vector<std::pair<std::string, std::int64_t>> ports;
+  std::string certificates = "/etc/gangway/certificates";  // <user>/<secret>.pem in it
+  std::string spool = "/var/lib/gangway/balancer";
+  Duration drain = seconds(60);  // for requests in flight; then a replica is stopped all the same
+  friend bool operator==(const BalancerConfig&, const BalancerConfig&) = default;
+};
+
 // Points for the terms of a job's priority; each is what the largest factor gives.
 struct PriorityConfig {
   std::int64_t age = 1'000;
@@ -107,6 +124,7 @@ struct Config {
   SchedulerConfig scheduler;
   ExecutorConfig executor;
   MpiConfig mpi;
+  BalancerConfig balancer;
   PriorityConfig priority;
   FairShareConfig fair_share;
   std::vector<std::pair<std::string, std::int64_t>> qos;  // names and priorities

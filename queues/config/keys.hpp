@@ -24,6 +24,7 @@ struct Key {
 [[nodiscard]] std::span<const Key<ExecutorConfig>> executor_keys();
 [[nodiscard]] std::span<const Key<NodesConfig>> nodes_keys();
 [[nodiscard]] std::span<const Key<MpiConfig>> mpi_keys();
+[[nodiscard]] std::span<const Key<BalancerConfig>> balancer_keys();
 [[nodiscard]] std::span<const Key<PriorityConfig>> priority_keys();
 [[nodiscard]] std::span<const Key<FairShareConfig>> fair_share_keys();
 [[nodiscard]] std::span<const Key<Queue>> queue_keys();

@@ -77,6 +77,17 @@ executor:
   shared_machine: true
 mpi:
   tcp_networks: 10.0.0.0/24,lo
+balancer:
+  enabled: true
+  address: 10.0.0.1
+  network: outside
+  inside: "::1"
+  ingress: 8000
+  ingress_tls: 0
+  ports: {80: 8080, 443: 8443}
+  certificates: /srv/certificates
+  spool: /srv/balancer
+  drain: 5s
 priority:
   age: 100
   max_age: 14d
@@ -127,6 +138,16 @@ queues:
   EXPECT_THAT(config.executor.waivers, ElementsAre(Waiver::CgroupMemory, Waiver::ProcMount));
   EXPECT_TRUE(config.executor.shared_machine);
   EXPECT_EQ(config.mpi.tcp_networks, "10.0.0.0/24,lo");
+  EXPECT_EQ(config.balancer, (BalancerConfig{.enabled = true,
+                                             .address = "10.0.0.1",
+                                             .network = "outside",
+                                             .inside = "::1",
+                                             .ingress = 8000,
+                                             .ingress_tls = 0,
+                                             .ports = {{"443", 8443}, {"80", 8080}},
+                                             .certificates = "/srv/certificates",
+                                             .spool = "/srv/balancer",
+                                             .drain = seconds(5)}));
   EXPECT_EQ(config.priority, (PriorityConfig{.age = 100,
                                              .max_age = hours(336),
                                              .fair_share = 5,
@@ -287,6 +308,8 @@ Config unusual() {
   c.executor.waivers = {Waiver::Seccomp, Waiver::OverlayFs};
   c.executor.shared_machine = true;
   c.mpi.tcp_networks = "10.77.0.0/24";
+  c.balancer = {true, "10.0.0.1", "x",       "::1", 8000, 0, {{"443", 1}, {"80", 2}},
+                "/c", "/b",       seconds(5)};
   c.priority = {1, hours(3), 2, 3, 4, 5, {{"cores", 6}, {"x", 7}}};
   c.fair_share = {true, Duration{}, 0.1, 1.0 / 3, {{"gpu", 1e5}}};
   c.qos = {{"high", 9}, {"low", -3}};
@@ -370,6 +393,7 @@ TEST(Config, WhatIsWrittenReadsBackTheSame) {
     EXPECT_EQ(again.config.executor.waivers, config.executor.waivers);
     EXPECT_EQ(again.config.executor.shared_machine, config.executor.shared_machine);
     EXPECT_EQ(again.config.mpi.tcp_networks, config.mpi.tcp_networks);
+    EXPECT_EQ(again.config.balancer, config.balancer);
     EXPECT_EQ(again.config.priority, config.priority);
     EXPECT_EQ(again.config.fair_share, config.fair_share);
     EXPECT_EQ(again.config.qos, config.qos);
