@@ -26,6 +26,7 @@ constexpr std::string_view kHelp =
        jsubmit [options] --wrap 'SHELL COMMAND'
        jsubmit [options] : [options] ... SCRIPT  a gang of unlike components; or -- COMMAND
        jsubmit [options] WORKFLOW.yaml           a workflow of jobs (docs/workflow.md)
+       jsubmit [options] --format k8s|compose FILES  services, of other systems (docs/services.md)
        ... | jsubmit [options]                   a job script from standard input
 
   -J, --job-name NAME      -p, --queue QUEUE        -A, --account NAME
@@ -90,6 +91,11 @@ bool is_workflow(const ParsedOptions& parsed, const SubmitChoices& choices) {
   if (parsed.saw_dashes || parsed.operands.empty()) return false;
   const std::string& file = parsed.operands.front();
   return file.ends_with(".yaml") || file.ends_with(".yml");
+}
+
+// The program that reads files of this format.
+std::string reader_of(std::string_view format) {
+  return format == "k8s" || format == "compose" ? "jsubmit-services" : "jsubmit-workflow";
 }
 
 // What to run, and the script's name (empty for a command).
@@ -173,7 +179,7 @@ int run(int argc, char** argv) {
       complain(kProgram, "a workflow has its components in its file, not on the command line");
       return kExitUsage;
     }
-    const Result<std::string> program = find_program("jsubmit-workflow");
+    const Result<std::string> program = find_program(reader_of(glance.choices.format));
     if (program) ::execv(program->c_str(), argv);
     complain(kProgram, program ? errno_error(cat("cannot run ", *program), errno).message()
                                : program.error().message());

@@ -28,9 +28,10 @@ Applied set_key(Draft& draft, const Given& given) {
 }
 
 Applied set_format(Draft& draft, const Given& given) {
-  constexpr std::string_view kFormats[] = {"script", "workflow", "dagman", "wfcommons"};
+  constexpr std::string_view kFormats[] = {"script",    "workflow", "dagman",
+                                           "wfcommons", "k8s",      "compose"};
   if (std::ranges::find(kFormats, given.text()) == std::end(kFormats)) {
-    return bad(given, "script, workflow, dagman or wfcommons");
+    return bad(given, "script, workflow, dagman, wfcommons, k8s or compose");
   }
   return choose_text<&SubmitChoices::format>(draft, given);
 }
@@ -77,7 +78,8 @@ constexpr auto kOptions = std::to_array<JobOption>({
     {{"key", 0, kValue, "KEY", "a repeated key gives the same id again"}, set_key},
     {{"retry", 0, kValue, "TIME", "keep trying while the scheduler is away; default 60s"},
      set_retry},
-    {{"format", 0, kValue, "script|workflow|dagman|wfcommons", "what FILE is, whatever its name"},
+    {{"format", 0, kValue, "script|workflow|dagman|wfcommons|k8s|compose",
+      "what FILE is, whatever its name"},
      set_format},
     {{"param", 0, kValue, "NAME=VALUE", "a parameter of a workflow"}, add_parameter},
     {{"time-scale", 0, kValue, "FACTOR", "wfcommons: recorded run times times this"},

@@ -58,7 +58,7 @@ _gangway() {
           return ;;
       esac
       if [ "$before" = --format ]; then
-        COMPREPLY=($(compgen -W 'script workflow dagman wfcommons' -- "$word")); return
+        COMPREPLY=($(compgen -W 'script workflow dagman wfcommons k8s compose' -- "$word")); return
       fi
       COMPREPLY=($(compgen -f -- "$word")); return ;;
     -t | --states)

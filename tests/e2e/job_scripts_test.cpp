@@ -1,4 +1,4 @@
-// Scripts written for Slurm, as they are, on a real cluster.
+// Scripts written for Slurm, and jobs for Kubernetes, as they are, on a real cluster.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -98,6 +98,44 @@ TEST_F(JobScripts, WhatASiteCallsItsClusterIsChecked) {
   EXPECT_EQ(std::count(ran.err.begin(), ran.err.end(), '\n'), 1);
   EXPECT_EQ(user({"jqueue", "--noheader"}).out, "");
   EXPECT_EQ(user({"jsubmit", "-M", "all", "--wait", "--", "true"}).exit_code, 0);
+}
+
+TEST_F(JobScripts, AJobOfKubernetesIsAnArray) {
+  const std::string busybox = find_image("busybox.tar");
+  if (busybox.empty()) GTEST_SKIP() << "no build/images: run examples/images/make-images.sh";
+  script("job.yaml", cat(R"(apiVersion: batch/v1
+kind: Job
+metadata: {name: count}
+spec:
+  completions: 3
+  parallelism: 2
+  template:
+    spec:
+      restartPolicy: Never
+      containers:
+      - name: count
+        image: )",
+                         busybox, R"(
+        command: [sh, -c, "echo $JOB_ARRAY_TASK_ID $WHAT"]
+        env: [{name: WHAT, value: counted}]
+)"));
+  const Ran ran = user({"jsubmit", "--format", "k8s", "--parsable", "-o", "out-%a", "job.yaml"});
+  ASSERT_EQ(ran.exit_code, 0) << ran.err;
+  ASSERT_EQ(user({"jwait", std::string(trim(ran.out))}).exit_code, 0);
+  for (int i = 0; i < 3; ++i) {
+    EXPECT_EQ(content(cat(directory(), "/out-", i)), cat(i, " counted\n"));
+  }
+}
+
+TEST_F(JobScripts, AFieldOfKubernetesThatIsNotCarriedOutIsRefusedWithItsLine) {
+  script("job.yaml",
+         "apiVersion: batch/v1\nkind: Job\nmetadata: {name: a}\nspec:\n  completion: 2\n"
+         "  suspend: true\n  template: {spec: {containers: [{image: x}]}}\n");
+  const Ran ran = user({"jsubmit", "--format", "k8s", "job.yaml"});
+  EXPECT_EQ(ran.exit_code, 65);
+  EXPECT_EQ(ran.err,
+            "jsubmit: job.yaml:5: spec.completion: no such field is known here; did you mean "
+            "completions?\njsubmit: job.yaml:6: spec.suspend: no such field is known here\n");
 }
 
 }  // namespace
