@@ -34,3 +34,8 @@ export DEBIAN_FRONTEND=noninteractive
 # Package lists of another day may name versions that the mirror no longer has.
 apt-get update -q
 apt-get install -y -q --no-install-recommends --no-remove "${missing[@]}"
+# We run a HAProxy of our own; Debian's service, which listens nowhere as installed, is not wanted.
+if [[ " ${missing[*]} " == *" haproxy "* ]]; then
+  rm -f /etc/systemd/system/multi-user.target.wants/haproxy.service
+  if [[ -d /run/systemd/system ]]; then systemctl stop haproxy.service || true; fi
+fi

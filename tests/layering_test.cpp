@@ -41,6 +41,8 @@ const std::map<std::string, std::set<std::string>> kMayInclude = {
     {"scheduler/jsim", {"queues/base", "queues/model", "scheduler/policy"}},
     {"scheduler/jsim_main.cpp", {"queues/base", "queues/model", "scheduler/jsim"}},
     {"scheduler", with(kQueues, {"queues/store", "scheduler/policy"})},
+    {"scheduler/balancer", kQueues},
+    {"scheduler/jbalancerd_main.cpp", with(kQueues, {"scheduler/balancer"})},
     {"executor", with(kQueues, {"containers"})},
     {"submit", kQueues},
     {"submit/monitor", with(kQueues, {"submit"})},
@@ -75,12 +77,12 @@ const std::vector<Library> kLibraries = {
 
 // What a layer without I/O has no business with.
 const std::regex kPurePaths(
-    R"((queues/model|scheduler/policy)/.*|containers/build/(dockerfile|glob|json_words|word_expand).*|submit/monitor/(canvas|draw|output_text|picture|queue_lines|screen)\..*|.*_machine\.[ch]pp)");
+    R"((queues/model|scheduler/policy)/.*|containers/build/(dockerfile|glob|json_words|word_expand).*|scheduler/balancer/(haproxy_answers|haproxy_config|live_table|routes).*|submit/monitor/(canvas|draw|output_text|picture|queue_lines|screen)\..*|.*_machine\.[ch]pp)");
 const std::regex kImpure(
     R"(<(ctime|chrono|random|thread|mutex|atomic|future|condition_variable|filesystem|fstream|iostream|cstdio|sys/[a-z]+\.h|unistd\.h|fcntl\.h|pthread\.h|time\.h)>)"
     R"(|\b(clock_gettime|gettimeofday|SystemClock|rand|srand|random_bytes|getenv|setenv|fopen|localtime_r?|render_local_time)\s*\()"
     R"(|\bstd::(chrono|thread|mutex|atomic|random_device|mt19937)|\bSystemClock\b)"
-    R"(|"queues/base/(log|fd|find_program|pipe|process|small_file)\.hpp")");
+    R"(|"queues/base/(log|fd|find_program|pipe|system_program|process|small_file)\.hpp")");
 
 struct Source {
   std::string path;  // below the root, with "/"
