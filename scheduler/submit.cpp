@@ -207,8 +207,8 @@ Result<void> Controller::Impl::add_job(Submission& submission, const wire::NewJo
   GANGWAY_TRY(fill_defaults(spec, users.name_of(submission.user.uid)));
   GANGWAY_TRY(check_cluster(spec));
   member.held = spec.held;
-  // A deadline may be over the next time.
-  submission.may_be_known = submission.jobs.empty() && !spec.deadline;
+  // A deadline may be over the next time, and its user be no operator any more.
+  submission.may_be_known = submission.jobs.empty() && !spec.deadline && spec.nice >= 0;
   member.spec = intern_spec(submission, std::move(spec), member.digest);
   submission.jobs.push_back(std::move(member));
   return {};
@@ -232,6 +232,9 @@ Result<void> Controller::Impl::fill_defaults(JobSpec& spec, const std::string& u
     return invalid(cat(
         "queue ", spec.queue.value, " does not exist; ",
         meant.empty() ? cat("there is: ", join(names, ", ")) : cat("did you mean ", meant, "?")));
+  }
+  if (spec.nice < 0 && !is_operator(submission.user)) {
+    return Error(ErrorKind::Denied, "--nice: below 0 only an operator sets it");
   }
   spec.queue = queue->name;
   GANGWAY_TRY(fill_account(spec, user));

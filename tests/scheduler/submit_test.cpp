@@ -76,6 +76,28 @@ TEST(Submit, RootIsRefusedUnlessAllowed) {
   EXPECT_FALSE(world.try_submit(job(), 0).has_error());
 }
 
+wire::Request request_of(World& world, const JobSpec& spec) {
+  wire::Request request;
+  request.mutable_submit()->set_key(world.fresh_key());
+  wire::to_wire(spec, request.mutable_submit()->add_jobs()->mutable_spec());
+  return request;
+}
+
+TEST(Submit, OnlyAnOperatorIsBeforeTheOthersByNice) {
+  World world = one_node();
+  JobSpec first = job().spec();
+  first.nice = -1;
+  for (int again = 0; again < 2; ++again) {
+    EXPECT_FALSE(world.ask(kOlga, request_of(world, first)).has_error());
+    const wire::Response refused = world.ask(kAlice, request_of(world, first));
+    EXPECT_EQ(wire::from_wire(refused.error()).kind(), ErrorKind::Denied);
+    EXPECT_EQ(refused.error().message(), "--nice: below 0 only an operator sets it");
+  }
+  JobSpec later = job().spec();
+  later.nice = 1;
+  EXPECT_FALSE(world.ask(kAlice, request_of(world, later)).has_error());
+}
+
 TEST(Submit, AQueuesLimitsHold) {
   World world;
   world.config.queues[0].default_limit = minutes(10);
