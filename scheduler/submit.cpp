@@ -24,6 +24,18 @@ constexpr std::int64_t kWeightOfMember = 1;
 Error invalid(std::string message) { return {ErrorKind::Invalid, std::move(message)}; }
 
 // Which job of the submission an error is about: "" for a single one.
+// A name of a workflow or of one of its categories.
+Result<void> check_name(std::string_view what, std::string_view name) {
+  if (name.size() > kMaxNameBytes) {
+    return invalid(cat(what, ": its name is longer than ", kMaxNameBytes, " bytes"));
+  }
+  const bool has_control = std::ranges::any_of(
+      name, [](char c) { return static_cast<unsigned char>(c) < ' ' || c == 0x7f; });
+  if (has_control) return invalid(cat(what, ": its name has a control character"));
+  if (!is_utf8(name)) return invalid(cat(what, ": its name is not UTF-8"));
+  return {};
+}
+
 std::string name_of_job(const std::string& member,
                         std::uint32_t line,
                         std::size_t index,
@@ -66,13 +78,23 @@ void Controller::Impl::on_submit(io::PeerId from,
   fresh.full_key = cat(user.uid, ':', part.key());
   fresh.test_only = part.test_only();
   if (part.has_workflow()) {
-    fresh.workflow = part.workflow().name();
+    // What is refused is not kept: the names of many parts are many bytes.
+    const auto named = [&]() -> Result<void> {
+      GANGWAY_TRY(check_name("workflow", part.workflow().name()));
+      for (const auto& limit : part.workflow().limits()) {
+        GANGWAY_TRY(check_name("category", limit.category()));
+      }
+      return {};
+    }();
     auto limits = wire::limits_from_wire(part.workflow().limits());
-    if (limits) {
-      fresh.limits = *std::move(limits);
-    } else {
+    if (!named) {
+      fresh.error = named.error();
+    } else if (!limits) {
       fresh.error = invalid(limits.error().message());
     }
+    } else {
+      fresh.workflow = part.workflow().name();
+      fresh.limits = *std::move(limits);
   }
   // A retry, the common case of which is one part, is answered without a second look.
   if (!part.more() && answer_repeated(from, stream, fresh.full_key)) return;
@@ -86,7 +108,10 @@ void Controller::Impl::on_submit(io::PeerId from,
                                        submissions.lower_bound({io::PeerId{from.value + 1}, 0}));
     if (submissions.size() >= kMaxSubmissionsUnderWay ||
         static_cast<std::size_t>(of_peer) >= kMaxSubmissionsOfPeer) {
-      fresh.error = Error(ErrorKind::Exhausted, "too many submissions are under way");
+      // Nothing of it is kept, not even that it was refused; so its other parts must not come.
+      reply_error(from, stream, Error(ErrorKind::Exhausted, "too many submissions are under way"));
+      turn.effects.emplace_back(effect::ClosePeer{from});
+      return;
     }
   }
   take_part(fresh, part);
@@ -150,6 +175,13 @@ Result<void> Controller::Impl::add_part(Submission& submission, const wire::Subm
                  cat("a submission has at most ", kMaxSubmissionBytes >> 20, " MiB"));
   }
   const std::size_t count = submission.jobs.size() + static_cast<std::size_t>(part.jobs_size());
+  std::size_t of_all = submission.bytes;
+  for (const auto& [from, other] : submissions) {
+    if (&other != &submission && !other.error) of_all += other.bytes;
+  }
+  if (of_all > 2 * kMaxSubmissionBytes) {
+    return Error(ErrorKind::Exhausted, "large submissions of others are under way; try again");
+  }
   if (count > config.max_jobs_per_submission) {
     return Error(ErrorKind::Exhausted,
                  cat("a submission has at most ", config.max_jobs_per_submission, " jobs"));
@@ -172,6 +204,8 @@ Result<void> Controller::Impl::add_part(Submission& submission, const wire::Subm
 
 Result<void> Controller::Impl::add_job(Submission& submission, const wire::NewJob& job) {
   NewMember member;
+  GANGWAY_TRY(check_name("member", job.member()));
+  GANGWAY_TRY(check_name("category", job.category()));
   member.name = job.member();
   member.line = job.line();
   member.category = job.category();

@@ -177,6 +177,56 @@ TEST(Submit, AnErrorInAPartIsAnsweredOnceAtTheEnd) {
   EXPECT_TRUE(world.rows.empty());
 }
 
+TEST(Submit, TooManyInPartsAreRefusedAndTheirConnectionIsClosed) {
+  World world = one_node();
+  const auto begin = [&](io::PeerId peer, std::uint32_t stream) {
+    const auto parts = parts_of(world);
+    world.perform(world.controller->on_client_request(peer, {kAlice, kAlice, 1}, stream, parts[0],
+                                                      world.now));
+  };
+  for (std::uint32_t stream = 1; stream <= 8; ++stream) begin(world.client, stream);
+  EXPECT_TRUE(world.closed.empty());
+  begin(world.client, 9);
+  ASSERT_EQ(world.answers(9).size(), 1u);
+  EXPECT_EQ(world.answers(9)[0].error().message(), "too many submissions are under way");
+  EXPECT_EQ(world.closed, std::vector{world.client});
+  // Of all peers together.
+  for (std::uint64_t peer = 2; peer <= 32; ++peer) {
+    for (std::uint32_t stream = 1; stream <= 8; ++stream) begin(io::PeerId{peer}, stream);
+  }
+  EXPECT_EQ(world.closed.size(), 1u);
+  begin(io::PeerId{33}, 1);
+  EXPECT_EQ(world.closed.back(), io::PeerId{33});
+  // Those that have ended make room.
+  world.perform(world.controller->on_client_closed(world.client, world.now));
+  begin(io::PeerId{34}, 1);
+  EXPECT_EQ(world.closed.back(), io::PeerId{33});
+}
+
+TEST(Submit, NamesInAWorkflowAreNames) {
+  World world = one_node();
+  const auto ask = [&](const auto& change) {
+    wire::Request request = request_of(world, job().spec());
+    wire::Submit* const submit = request.mutable_submit();
+    submit->mutable_workflow()->set_name("flow");
+    submit->mutable_jobs(0)->set_member("a");
+    change(submit);
+    return world.ask(kAlice, std::move(request)).error().message();
+  };
+  EXPECT_EQ(ask([](wire::Submit* s) { s->mutable_workflow()->set_name(std::string(256, 'x')); }),
+            "workflow: its name is longer than 255 bytes");
+  EXPECT_EQ(ask([](wire::Submit* s) {
+              wire::CategoryLimit* const limit = s->mutable_workflow()->add_limits();
+              limit->set_category("a\nb");
+              limit->set_max_running(1);
+            }),
+            "category: its name has a control character");
+  EXPECT_NE(ask([](wire::Submit* s) { s->mutable_jobs(0)->set_member("a\x1b"); }), "");
+  EXPECT_NE(ask([](wire::Submit* s) { s->mutable_jobs(0)->set_category(std::string(256, 'x')); }),
+            "");
+  EXPECT_EQ(ask([](wire::Submit*) {}), "");
+}
+
 TEST(Submit, PartsOfAClosedConnectionLeaveNothingBehind) {
   World world = one_node();
   const auto parts = parts_of(world);
