@@ -43,6 +43,13 @@ void Controller::Impl::on_act(io::PeerId from,
                               const wire::Act& act) {
   const Result<std::vector<JobKey>> keys = jobs_of(act);
   if (!keys) return reply_error(from, stream, keys.error());
+  if (keys->size() + static_cast<std::size_t>(act.elements_size()) > kMaxKeysInRequest) {
+    return reply_error(
+        from, stream,
+        Error(ErrorKind::Exhausted, cat("a request names at most ", kMaxKeysInRequest, " jobs")));
+  }
+  std::set<JobKey> named;
+  for (const wire::JobKey& key : act.keys()) named.insert(wire::from_wire(key));
   // Those that come last first: a job that waits for "any end" of one that is being cancelled with
   // it must not be set free by that.
   std::map<JobKey, Result<void>> results;
@@ -53,9 +60,7 @@ void Controller::Impl::on_act(io::PeerId from,
   for (const JobKey key : *keys) {
     const Result<void>& result = results.at(key);
     // Members of a workflow that have ended are no failure of an order to the whole.
-    const bool named = std::any_of(act.keys().begin(), act.keys().end(),
-                                   [&](const auto& k) { return wire::from_wire(k) == key; });
-    if (!result && !named && result.error().kind() == ErrorKind::Conflict) continue;
+    if (!result && !named.contains(key) && result.error().kind() == ErrorKind::Conflict) continue;
     wire::Acted::One* const one = response.mutable_acted()->add_results();
     wire::to_wire(key, one->mutable_key());
     if (!result) wire::to_wire(result.error(), one->mutable_error());

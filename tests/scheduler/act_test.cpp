@@ -75,6 +75,22 @@ TEST(Cancel, AJobOnItsWayBackToWaitingIsNotRunAgain) {
   EXPECT_EQ(world.phase(1), "Finished");
 }
 
+// Looking each key up among all of them would take minutes.
+TEST(Act, ARequestNamesAHundredThousandJobsAndNoMore) {
+  World world;
+  world.start();
+  wire::Request request;
+  request.mutable_act()->set_verb(wire::Act::CANCEL);
+  for (std::uint64_t id = 1; id <= 100'000; ++id) {
+    wire::to_wire(World::key(id), request.mutable_act()->add_keys());
+  }
+  EXPECT_EQ(world.ask(kAlice, request).acted().results_size(), 100'000);
+  wire::Elements* const some = request.mutable_act()->add_elements();
+  some->set_job(1);
+  wire::to_wire(*parse_index_list("1-3"), some->mutable_indexes());
+  EXPECT_EQ(world.ask(kAlice, request).error().message(), "a request names at most 100000 jobs");
+}
+
 TEST(Act, OthersJobsAreNotYours) {
   World world = one_node();
   world.submit(job());
