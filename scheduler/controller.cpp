@@ -223,6 +223,10 @@ void Controller::Impl::start() {
     }
   }
   for (const JobKey key : waiting_keys) begin_waiting(key, {});
+  // Of one that is lost already nobody will say so again, whatever a job's end still waits for.
+  for (const auto& [name, node] : state.nodes()) {
+    if (node.contact == Contact::Lost) end_parts_on(name, "was lost", false);
+  }
   arm_watch();
   want_pass();
 }

@@ -85,6 +85,19 @@ TEST(Restart, NobodyIsLostBeforeAFullLease) {
   EXPECT_EQ(world.phase(1), "Waiting");
 }
 
+TEST(Restart, AJobThatCleansUpOnALostNodeEnds) {
+  World world;
+  world.start().nodes(2);
+  world.submit(job().nodes(2).mpi());
+  world.run(1);
+  world.disconnect("n2");
+  world.live(world.config.lease + world.config.lease_drift + minutes(1));
+  ASSERT_EQ(world.phase(1), "Completing") << "n1 still cleans up";
+  world.restart().node("n1", 4, {{1, 1, wire::HeldAttempt::RUNNING}});
+  world.finished("n1", 1);
+  EXPECT_EQ(world.phase(1), "Waiting") << "for a second node";
+}
+
 TEST(Restart, ACancelledJobIsStoppedStill) {
   World world;
   world.start().nodes(1);
