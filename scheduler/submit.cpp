@@ -12,6 +12,7 @@
 #include "queues/model/dependency_graph.hpp"
 #include "queues/wire/convert.hpp"
 #include "scheduler/controller_impl.hpp"
+#include "scheduler/policy/request.hpp"
 
 namespace gangway::scheduler {
 
@@ -289,13 +290,7 @@ Result<void> Controller::Impl::fill_defaults(JobSpec& spec, const std::string& u
 }
 
 Result<void> Controller::Impl::check_cluster(const JobSpec& spec) {
-  std::string request = spec.queue.value;
-  for (const Component& c : spec.components) {
-    request += cat(';', c.nodes, ',', c.exclusive ? 1 : 0, ',', to_string(c.per_node()));
-    for (const NodeName& name : c.only_nodes) request += cat('+', name.value);
-    for (const NodeName& name : c.not_nodes) request += cat('-', name.value);
-    request += cat('?', c.constraint);
-  }
+  std::string request = request_key(spec.queue, std::nullopt, spec.components);
   auto& can_run = checked().can_run;
   const auto known = can_run.find(request);
   if (known != can_run.end()) return known->second;

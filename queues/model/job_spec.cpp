@@ -132,6 +132,21 @@ Result<void> check_node_names(std::string_view option, const std::vector<NodeNam
   return {};
 }
 
+// As the configuration names them: letters, digits, dots, dashes and underscores; a type follows a
+// colon.
+bool is_resource_name(std::string_view name) {
+  constexpr std::size_t kLongest = 64;
+  const auto is_name = [](std::string_view part) {
+    return !part.empty() && part.size() <= kLongest && std::ranges::all_of(part, [](char c) {
+      return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
+             c == '.' || c == '-' || c == '_';
+    });
+  };
+  const std::size_t colon = name.find(':');
+  return is_name(name.substr(0, colon)) &&
+         (colon == std::string_view::npos || is_name(name.substr(colon + 1)));
+}
+
 Result<void> check_constraint(const Component& c) {
   if (c.constraint.empty()) return {};
   const auto constraint = parse_constraint(c.constraint);
@@ -176,8 +191,12 @@ Result<void> check_component(const Component& c) {
     return invalid(cat("--gres: more than ", kMaxNamedResources, " kinds"));
   }
   for (const auto& [name, amount] : named) {
-    GANGWAY_TRY(check_label("--gres", name, kMaxNameBytes));
     if (name.empty()) return invalid("--gres: a name is missing");
+    if (!is_resource_name(name)) {
+      return invalid(cat("--gres: ", shown(name),
+                         " is no name: they have letters, digits, dots, dashes and underscores; a "
+                         "type follows a colon"));
+    }
     if (amount < 1 || amount > kMaxNamedAmount) {
       return invalid(
           cat("--gres=", name, ':', amount, ": between 1 and ", kMaxNamedAmount, " are possible"));

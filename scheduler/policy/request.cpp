@@ -125,15 +125,18 @@ Request make_request(const QueueName& queue,
 std::string request_key(const QueueName& queue,
                         std::optional<Duration> limit,
                         const std::vector<Component>& components) {
-  std::string key = cat(queue.value, ';', limit ? limit->ns : std::int64_t{-1});
+  // Names with their lengths, because they are people's.
+  const auto named = [](const auto& name) { return cat(name.size(), ':', name); };
+  std::string key = cat(named(queue.value), ';', limit ? limit->ns : std::int64_t{-1});
   for (const Component& c : components) {
     key += cat(";n", c.nodes, 't', c.tasks, 'c', c.cpus_per_task, 'm', c.memory_per_node.value,
                c.exclusive ? 'x' : 's');
     if (c.cores_per_node > 0) key += cat('p', c.cores_per_node);
-    for (const auto& [name, amount] : c.named_per_node.named) key += cat(',', name, ':', amount);
-    for (const NodeName& name : sorted(c.only_nodes)) key += cat("+", name.value);
-    for (const NodeName& name : sorted(c.not_nodes)) key += cat("-", name.value);
-    if (!c.constraint.empty()) key += cat("?", c.constraint.size(), '?', c.constraint);
+    for (const auto& [name, amount] : c.named_per_node.named)
+      key += cat(',', named(name), ':', amount);
+    for (const NodeName& name : sorted(c.only_nodes)) key += cat("+", named(name.value));
+    for (const NodeName& name : sorted(c.not_nodes)) key += cat("-", named(name.value));
+    if (!c.constraint.empty()) key += cat("?", named(c.constraint));
   }
   return key;
 }

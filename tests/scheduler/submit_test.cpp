@@ -98,6 +98,18 @@ TEST(Submit, OnlyAnOperatorIsBeforeTheOthersByNice) {
   EXPECT_FALSE(world.ask(kAlice, request_of(world, later)).has_error());
 }
 
+TEST(Submit, RequestsThatLookAlikeAreNotTakenForEachOther) {
+  World world = one_node();  // of 8 GiB
+  JobSpec fits = job().spec();
+  fits.components[0].memory_per_node = gibibytes(8);
+  for (int again = 0; again < 2; ++again) {
+    EXPECT_FALSE(world.ask(kAlice, request_of(world, fits)).has_error());
+  }
+  JobSpec larger = fits;
+  larger.components[0].memory_per_node.value += 1;
+  EXPECT_TRUE(world.ask(kAlice, request_of(world, larger)).has_error());
+}
+
 TEST(Submit, AQueuesLimitsHold) {
   World world;
   world.config.queues[0].default_limit = minutes(10);

@@ -68,6 +68,14 @@ INSTANTIATE_TEST_SUITE_P(
                [](JobSpec& s) {
                  s.components[0].named_per_node.named = {{"gpu", -1}};
                }},
+        Broken{"--gres: \"gpu:1, tpu\" is no name",
+               [](JobSpec& s) {
+                 s.components[0].named_per_node.named = {{"gpu:1, tpu", 1}};
+               }},
+        Broken{"--gres: \"gpu:a:b\" is no name",
+               [](JobSpec& s) {
+                 s.components[0].named_per_node.named = {{"gpu:a:b", 1}};
+               }},
         Broken{"--nodelist leaves only 1",
                [](JobSpec& s) {
                  s.components[0].only_nodes = {NodeName{"a"}, NodeName{"b"}};
