@@ -24,7 +24,6 @@ constexpr std::int64_t kWeightOfMember = 1;
 
 Error invalid(std::string message) { return {ErrorKind::Invalid, std::move(message)}; }
 
-// Which job of the submission an error is about: "" for a single one.
 // A name of a workflow or of one of its categories.
 Result<void> check_name(std::string_view what, std::string_view name) {
   if (name.size() > kMaxNameBytes) {
@@ -37,6 +36,7 @@ Result<void> check_name(std::string_view what, std::string_view name) {
   return {};
 }
 
+// Which job of the submission an error is about: "" for a single one.
 std::string name_of_job(const std::string& member,
                         std::uint32_t line,
                         std::size_t index,
@@ -92,10 +92,10 @@ void Controller::Impl::on_submit(io::PeerId from,
       fresh.error = named.error();
     } else if (!limits) {
       fresh.error = invalid(limits.error().message());
-    }
     } else {
       fresh.workflow = part.workflow().name();
       fresh.limits = *std::move(limits);
+    }
   }
   // A retry, the common case of which is one part, is answered without a second look.
   if (!part.more() && answer_repeated(from, stream, fresh.full_key)) return;
@@ -175,7 +175,6 @@ Result<void> Controller::Impl::add_part(Submission& submission, const wire::Subm
     return Error(ErrorKind::Exhausted,
                  cat("a submission has at most ", kMaxSubmissionBytes >> 20, " MiB"));
   }
-  const std::size_t count = submission.jobs.size() + static_cast<std::size_t>(part.jobs_size());
   std::size_t of_all = submission.bytes;
   for (const auto& [from, other] : submissions) {
     if (&other != &submission && !other.error) of_all += other.bytes;
@@ -183,6 +182,7 @@ Result<void> Controller::Impl::add_part(Submission& submission, const wire::Subm
   if (of_all > 2 * kMaxSubmissionBytes) {
     return Error(ErrorKind::Exhausted, "large submissions of others are under way; try again");
   }
+  const std::size_t count = submission.jobs.size() + static_cast<std::size_t>(part.jobs_size());
   if (count > config.max_jobs_per_submission) {
     return Error(ErrorKind::Exhausted,
                  cat("a submission has at most ", config.max_jobs_per_submission, " jobs"));
@@ -204,9 +204,9 @@ Result<void> Controller::Impl::add_part(Submission& submission, const wire::Subm
 }
 
 Result<void> Controller::Impl::add_job(Submission& submission, const wire::NewJob& job) {
-  NewMember member;
   GANGWAY_TRY(check_name("member", job.member()));
   GANGWAY_TRY(check_name("category", job.category()));
+  NewMember member;
   member.name = job.member();
   member.line = job.line();
   member.category = job.category();
@@ -233,6 +233,9 @@ Result<void> Controller::Impl::add_job(Submission& submission, const wire::NewJo
     spec.script = other->script;
   }
   GANGWAY_TRY(validate(spec));
+  if (spec.nice < 0 && !is_operator(submission.user)) {
+    return Error(ErrorKind::Denied, "--nice: below 0 only an operator sets it");
+  }
   if (spec.deadline && *spec.deadline <= now.wall) {
     return invalid(cat("--deadline: ", render_local_time(*spec.deadline), " is over already"));
   }
@@ -268,9 +271,6 @@ Result<void> Controller::Impl::fill_defaults(JobSpec& spec, const std::string& u
         "queue ", spec.queue.value, " does not exist; ",
         meant.empty() ? cat("there is: ", join(names, ", ")) : cat("did you mean ", meant, "?")));
   }
-  if (spec.nice < 0 && !is_operator(submission.user)) {
-    return Error(ErrorKind::Denied, "--nice: below 0 only an operator sets it");
-  }
   spec.queue = queue->name;
   GANGWAY_TRY(fill_account(spec, user));
   GANGWAY_TRY(check_qos(spec));
@@ -282,9 +282,14 @@ Result<void> Controller::Impl::fill_defaults(JobSpec& spec, const std::string& u
                        queue->name.value, " allows (", render_duration(*queue->max_limit), ")"));
   }
   for (Component& component : spec.components) {
-    if (component.memory_per_node.value == 0) {
-      component.memory_per_node = queue->default_memory_per_core * component.per_node().cores;
+    if (component.memory_per_node.value != 0) continue;
+    const std::int64_t cores = component.per_node().cores;
+    if (queue->default_memory_per_core.value > kMaxMemoryPerNode.value / cores) {
+      return invalid(cat("--mem is not given, and ", cores, " cores on a node have more than ",
+                         render_bytes(kMaxMemoryPerNode), " with queue ", queue->name.value,
+                         "'s memory_per_core of ", render_bytes(queue->default_memory_per_core)));
     }
+    component.memory_per_node = queue->default_memory_per_core * cores;
   }
   return {};
 }

@@ -51,6 +51,9 @@ void Value::read(Duration& out, Duration low) const {
   const auto duration = read_duration(node_.Scalar());
   if (!duration) return fail(duration.error().message());
   if (*duration < low) return fail(cat("must be at least ", render_exactly(low)));
+  // Some of them are multiplied; a thousand years would overflow.
+  constexpr Duration kMost = hours(24 * 3650);
+  if (*duration > kMost) return fail(cat("must be at most ", render_exactly(kMost)));
   out = *duration;
 }
 
@@ -58,6 +61,8 @@ void Value::read(Bytes& out) const {
   if (!node_.IsScalar()) return fail("must be a size, as 4G");
   const auto amount = read_bytes(node_.Scalar());
   if (!amount) return fail(amount.error().message());
+  constexpr Bytes kMost = gibibytes(1 << 30);
+  if (*amount > kMost) return fail(cat("must be at most ", render_exactly(kMost)));
   out = *amount;
 }
 

@@ -28,7 +28,8 @@ std::optional<Duration> TimeSlices::stretched(const QueueName& queue,
                                               std::optional<Duration> limit) const {
   const auto found = queues_.find(queue);
   if (found == queues_.end() || !limit) return limit;
-  return *limit * static_cast<std::int64_t>(found->second.most_rows);
+  const auto rows = static_cast<std::int64_t>(found->second.most_rows);
+  return *limit > kMaxDuration / rows ? kMaxDuration : *limit * rows;
 }
 
 const SliceMatrix* TimeSlices::find(const QueueName& queue) const {

@@ -110,6 +110,15 @@ TEST(Submit, RequestsThatLookAlikeAreNotTakenForEachOther) {
   EXPECT_TRUE(world.ask(kAlice, request_of(world, larger)).has_error());
 }
 
+TEST(Submit, MemoryThatNobodyAskedForHasABound) {
+  World world;
+  world.config.queues[0].default_memory_per_core = gibibytes(64 << 10);
+  world.start().node("n1", 1'000'000);
+  const wire::Response refused = world.try_submit(job().cores(1'000'000));
+  EXPECT_TRUE(refused.error().message().starts_with("--mem is not given, and 1000000 cores"))
+      << refused.error().message();
+}
+
 TEST(Submit, AQueuesLimitsHold) {
   World world;
   world.config.queues[0].default_limit = minutes(10);

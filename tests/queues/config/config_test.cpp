@@ -250,6 +250,16 @@ TEST(Config, LeaseMustOutlastSeveralHeartbeats) {
   EXPECT_THAT(errors_of("lease: 15s\nheartbeat: 5s"), IsEmpty());
 }
 
+TEST(Config, TimesAndSizesHaveAnEnd) {
+  EXPECT_THAT(errors_of("queues:\n- {name: a, default_limit: 99999d}"),
+              ElementsAre("2: default_limit \"99999d\": must be at most 3650d"));
+  EXPECT_THAT(errors_of("kill_grace: 4000d"),
+              ElementsAre("1: kill_grace \"4000d\": must be at most 3650d"));
+  EXPECT_THAT(errors_of("queues:\n- {name: a, memory_per_core: 2000000T}"),
+              ElementsAre("2: memory_per_core \"2000000T\": must be at most 1048576T"));
+  EXPECT_THAT(errors_of("queues:\n- {name: a, default_limit: 3650d}"), IsEmpty());
+}
+
 TEST(Config, QueuesAreCheckedAgainstEachOther) {
   EXPECT_THAT(errors_of(R"(queues:
   - name: a

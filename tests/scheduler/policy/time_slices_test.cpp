@@ -24,6 +24,16 @@ using Keys = std::vector<JobKey>;
 Cells cores(std::vector<std::int32_t> numbers) { return {{0, std::move(numbers)}}; }
 bool all_are_willing(JobKey) { return true; }
 
+TEST(TimeSlices, ALimitIsStretchedNoFurtherThanTimesGo) {
+  Queue queue;
+  queue.name = QueueName("turns");
+  queue.time_slicing = TimeSlicing{.gangs = 16};
+  TimeSlices slices;
+  slices.set_queues({queue});
+  EXPECT_EQ(slices.stretched(queue.name, hours(1)), hours(16));
+  EXPECT_EQ(slices.stretched(queue.name, kMaxDuration), kMaxDuration);
+}
+
 //        0 1 2 3
 // row 0  1 1 2 2
 // row 1  3 3 3 3
