@@ -103,6 +103,13 @@ void Controller::Impl::set_apart(JobKey key) {
   std::vector<Condition> conditions;
   if (const auto* const of_array = book.find(whole)) conditions = *of_array;
   bool doomed = book.is_doomed(whole);
+  if (book.is_any(whole) && !doomed) {  // nobody will say again what can never come
+    std::erase_if(conditions, [&](const Condition& condition) {
+      if (condition.met || find_array_with(condition.on) != nullptr) return false;
+      const Job* const on = state.find_job(condition.on);
+      return on == nullptr || state_of(condition.until, *on) == ConditionState::Never;
+    });
+  }
   for (const Keeping::Corresponding& one : waiting.at(whole).corresponding) {
     Condition condition{.on = {one.on.job, key.index}, .until = Until::Succeeded, .delay = {}};
     const Job* const on = one.ended ? &*one.ended : state.find_job(one.on);

@@ -35,7 +35,8 @@ void Controller::Impl::begin_waiting(JobKey key, const OldJobs& old) {
 
 void Controller::Impl::note_dependencies(const Job& job, const OldJobs& old) {
   std::vector<Condition> conditions;
-  std::optional<Condition> never;
+  std::vector<std::size_t> impossible;  // of them, by number
+  std::optional<Condition> never;       // the last of these
   Time earliest;
   const auto recall = [&](JobKey on) -> const Job* {
     if (const Job* const known = state.find_job(on)) return known;
@@ -45,6 +46,10 @@ void Controller::Impl::note_dependencies(const Job& job, const OldJobs& old) {
   const auto add = [&](JobKey on, Until until, Duration delay) {
     Condition condition{.on = on, .until = until, .delay = delay};
     const Job* other = state.find_job(on);
+  const auto can_never_be = [&](const Condition& condition) {
+    never = condition;
+    impossible.push_back(conditions.size());  // it is added next
+  };
     const Job* const array =
         other == nullptr && on.index != JobKey::kNoIndex ? recall({on.job}) : nullptr;
     if (array != nullptr && array->array) {  // the array's record knows of the element
@@ -55,7 +60,7 @@ void Controller::Impl::note_dependencies(const Job& job, const OldJobs& old) {
           condition.met = true;
           break;
         case ConditionState::Never:
-          never = condition;
+          can_never_be(condition);
           break;
       }
       return conditions.push_back(condition);
@@ -81,7 +86,7 @@ void Controller::Impl::note_dependencies(const Job& job, const OldJobs& old) {
           }
           break;
         case ConditionState::Never:
-          never = condition;
+          can_never_be(condition);
           break;
       }
     }
@@ -132,24 +137,16 @@ void Controller::Impl::note_dependencies(const Job& job, const OldJobs& old) {
     }
   }
   const bool any = job.spec->any_dependency && !job.membership;
-  if (any && never) {  // what cannot come is no alternative, as long as there is another one
-    std::vector<Condition> possible;
-    for (const Condition& condition : conditions) {
-      const Job* const other = recall(condition.on);
-      const bool is_never =
-          !condition.met &&
-          (other == nullptr ||
-           (other->is_finished() && state_of(condition.until, *other) == ConditionState::Never));
-      if (!is_never) possible.push_back(condition);
-    }
-    if (!possible.empty()) {
-      conditions = std::move(possible);
-      never.reset();
+  if (any && impossible.size() < conditions.size()) {
+    // What cannot come is no alternative, as long as there is another one.
+    for (auto at = impossible.rbegin(); at != impossible.rend(); ++at) {
+      conditions.erase(conditions.begin() + static_cast<std::ptrdiff_t>(*at));
     }
   }
   book.add(job.key, std::move(conditions), earliest, never.has_value(), any);
   if (never) on_never(job.key, *never);
 }
+    never.reset();
 
 // Jobs of a workflow come one after the other, so one index is remembered.
 const Controller::Impl::MemberIndex& Controller::Impl::members_by_name(

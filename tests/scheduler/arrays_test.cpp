@@ -262,6 +262,42 @@ TEST(Dependency, NeverComesWhenNoAlternativeCan) {
   EXPECT_EQ(world.reason(3), PendingReason::DependencyNeverSatisfied);
 }
 
+wire::Response submit_spec(World& world, const JobSpec& spec) {
+  wire::Request request;
+  request.mutable_submit()->set_key(world.fresh_key());
+  wire::to_wire(spec, request.mutable_submit()->add_jobs()->mutable_spec());
+  return world.ask(kAlice, std::move(request));
+}
+
+TEST(Dependency, AnElementThatIsStillInItsRecordIsAnAlternative) {
+  World world = cluster(1);
+  world.submit(job());
+  world.submit(job().array("0-3"));
+  world.run_to_end(1, failed(1));
+  JobSpec spec = job().after(DependencyKind::AfterOk, 1).any().spec();
+  spec.dependencies.push_back(
+      {.kind = DependencyKind::AfterOk, .on = JobId{2}, .delay = {}, .index = 3});
+  ASSERT_FALSE(submit_spec(world, spec).has_error());
+  EXPECT_EQ(world.reason(3), PendingReason::Dependency);
+  for (const std::uint32_t index : {0U, 1U, 2U, 3U}) run_element(world, 2, index);
+  EXPECT_EQ(world.phase(3), "Starting");
+}
+
+TEST(Dependency, AnElementOnItsOwnHasNoMoreAlternativesThanItsArray) {
+  World world = cluster(1);
+  world.submit(job());
+  world.submit(job().held());
+  world.submit(
+      job().array("0-3").after(DependencyKind::AfterOk, 1).after(DependencyKind::AfterOk, 2).any());
+  world.run_to_end(1, failed(1));
+  (void)act_on_elements(world, wire::Act::HOLD, 3, "1");
+  (void)act_on_elements(world, wire::Act::RELEASE, 3, "1");
+  const auto reason = [&] { return world.controller->reason_of(World::key(3, 1)); };
+  EXPECT_EQ(reason(), PendingReason::Dependency);
+  EXPECT_EQ(world.cancel(2), "");
+  EXPECT_EQ(reason(), PendingReason::DependencyNeverSatisfied);
+}
+
 TEST(Deadline, EndsAJobThatCouldNotStart) {
   World world = cluster(1);
   world.submit(job());
