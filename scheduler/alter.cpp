@@ -179,7 +179,12 @@ Result<void> Controller::Impl::alter(JobKey key,
     }
   }
 
-  if (in_record != nullptr) set_apart(key);
+  if (in_record != nullptr) {
+    set_apart(key);
+    if (!waiting.contains(key)) {  // its array's deadline has passed
+      return Error(ErrorKind::Conflict, cat("job ", name, " has ended already"));
+    }
+  }
   std::string digest;
   const std::shared_ptr<const JobSpec> made = intern_spec(as_new, std::move(spec), digest);
   for (const auto& fresh : as_new.specs) turn.batch.specs.push_back(fresh);

@@ -393,6 +393,18 @@ TEST(Alter, DependenciesAreNotedAnewAndMakeNoCycle) {
   EXPECT_EQ(world.phase(2), "Starting");
 }
 
+TEST(Alter, AnElementWhoseDeadlineHasPassedIsAConflict) {
+  World world = cluster(1);
+  world.submit(job().array("0-3").deadline(world.now.wall + seconds(10)).held());
+  world.now.wall = world.now.wall + seconds(20);  // and no timer has come yet
+  wire::Request request;
+  wire::to_wire(World::key(1, 2), request.mutable_alter()->add_keys());
+  request.mutable_alter()->set_deadline_ns(0);
+  const wire::Response answer = world.ask(kAlice, std::move(request));
+  ASSERT_EQ(answer.acted().results_size(), 1);
+  EXPECT_EQ(wire::from_wire(answer.acted().results(0).error()).kind(), ErrorKind::Conflict);
+}
+
 wire::Response resume(World& world, std::uint64_t workflow) {
   wire::Request request;
   request.mutable_resume_workflow()->set_workflow(workflow);
