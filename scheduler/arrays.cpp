@@ -156,16 +156,9 @@ void Controller::Impl::drop_elements(JobKey key,
   }
   for (const JobKey one : waited_for) {
     const auto position = indexes.position_of(one.index);
-    if (!position || !dropped.contains(*position)) continue;
-    on_dependency_news(book.on_ended(one, outcome, now.wall));
-    answer_waits_on(one);
+    if (position && dropped.contains(*position)) just_dropped.emplace_back(one, outcome);
   }
-  for (const Interval& interval : dropped.intervals()) {
-    if (!corresponding_waiters.contains(key.job)) break;
-    for (std::uint64_t position = interval.first; position <= interval.last; ++position) {
-      on_corresponding(state.get_job(key), static_cast<std::uint32_t>(position), false);
-    }
-  }
+  on_corresponding(state.get_job(key), dropped, false);
   end_array_if_over(key);
   want_pass();
 }
@@ -297,7 +290,9 @@ void Controller::Impl::on_element_finished(const Job& element) {
   const JobKey whole{element.key.job};
   const bool ran = !std::get<phase::Finished>(element.phase).ran_on.shares.empty();
   if (ran) on_element_stopped(element);
-  on_corresponding(state.get_job(whole), element.position, element.outcome()->is_success());
+  IntervalSet position;
+  position.add(element.position);
+  on_corresponding(state.get_job(whole), position, element.outcome()->is_success());
   end_array_if_over(whole);
 }
 
@@ -327,31 +322,54 @@ void Controller::Impl::end_array_if_over(JobKey key) {
   on_job_finished(key);
 }
 
-// An element has ended for which those of other arrays may wait, each for its own.
-void Controller::Impl::on_corresponding(const Job& array, std::uint32_t position, bool succeeded) {
+// Put off to follow_ends(), because arrays that wait for each other may be a long chain. Who waits
+// is asked now: an array that has ended is waited for no more.
+void Controller::Impl::on_corresponding(const Job& array,
+                                        const IntervalSet& positions,
+                                        bool succeeded) {
   const auto waiters = corresponding_waiters.find(array.key.job);
   if (waiters == corresponding_waiters.end()) return;
   want_pass();
   if (succeeded) return;
-  const std::uint32_t index = array.spec->array->indexes.index_at(position);
-  for (const JobKey key : std::set<JobKey>(waiters->second)) {
-    const Job& waiter = state.get_job(key);
-    const bool of_same_workflow = waiter.membership && array.membership &&
-                                  waiter.membership->workflow == array.membership->workflow;
-    if (!of_same_workflow && !waiter.spec->kill_on_invalid_dependency) continue;
-    const auto own = waiter.spec->array->indexes.position_of(index);
-    if (!own) continue;
-    IntervalSet one;
-    one.add(*own);
-    drop_elements(
-        key, one,
-        make_outcome(OutcomeKind::Cancelled, 0,
-                     cat(of_same_workflow ? kSkippedPrefix : "its dependency cannot be met: ",
-                         "needs ", to_string(JobKey{array.key.job, index}), " to succeed")));
+  for (const JobKey waiter : waiters->second) {
+    just_unmet.push_back({waiter, array.key, positions});
+  }
+}
+
+void Controller::Impl::drop_unmet(const Unmet& unmet) {
+  if (!waiting.contains(unmet.waiter)) return;  // has ended
+  const Job& waiter = state.get_job(unmet.waiter);
+  const Job& array = state.get_job(unmet.on);
+  const bool of_same_workflow = waiter.membership && array.membership &&
+                                waiter.membership->workflow == array.membership->workflow;
+  if (!of_same_workflow && !waiter.spec->kill_on_invalid_dependency) return;
+  const IndexList& indexes = array.spec->array->indexes;
+  const IndexList& own_indexes = waiter.spec->array->indexes;
+  IntervalSet own;
+  if (indexes == own_indexes) {
+    own = unmet.positions;
+  } else {
+    for (const Interval& interval : unmet.positions.intervals()) {
+      for (std::uint64_t p = interval.first; p <= interval.last; ++p) {
+        const auto at = own_indexes.position_of(indexes.index_at(static_cast<std::uint32_t>(p)));
+        if (at) own.add(*at);
+      }
+    }
   }
 }
 
 Result<void> Controller::Impl::check_corresponding(const JobSpec& spec, const Job& on) const {
+  if (own.empty()) return;
+  const bool is_one = unmet.positions.size() == 1;
+  const std::uint32_t first = indexes.index_at(unmet.positions.intervals().front().first);
+  const std::string which =
+      is_one ? to_string(JobKey{array.key.job, first})
+             : cat(to_string(array.key), "_[", render_indexes(indexes, unmet.positions, 60), ']');
+  drop_elements(
+      unmet.waiter, own,
+      make_outcome(OutcomeKind::Cancelled, 0,
+                   cat(of_same_workflow ? kSkippedPrefix : "its dependency cannot be met: ",
+                       "needs ", which, " to succeed")));
   if (!spec.array || !on.spec->array) {
     return Error(ErrorKind::Invalid, cat("--dependency=aftercorr: job ", to_string(on.key),
                                          " is no array; write "

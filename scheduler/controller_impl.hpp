@@ -238,6 +238,11 @@ struct Controller::Impl {
   void forget_old();
 
   // ---- arrays.cpp ----
+  struct Unmet {
+    JobKey waiter;
+    JobKey on;
+    IntervalSet positions;  // of `on`: have not succeeded
+  };
   // The array whose record still holds the element; nullptr: none does.
   [[nodiscard]] const Job* find_array_with(JobKey element) const;
   // How an element that has no row (any more) has ended; nullopt: it waits, or is none.
@@ -263,7 +268,9 @@ struct Controller::Impl {
   void on_element_stopped(const Job& element);  // it runs no more: has finished, or waits again
   void on_element_finished(const Job& element);
   void end_array_if_over(JobKey array);
-  void on_corresponding(const Job& array, std::uint32_t position, bool succeeded);
+  // These elements have ended, for which those of other arrays may wait, each for its own.
+  void on_corresponding(const Job& array, const IntervalSet& positions, bool succeeded);
+  void drop_unmet(const Unmet& unmet);
   [[nodiscard]] Result<void> check_corresponding(const JobSpec& spec, const Job& on) const;
   void fill_array_view(const Job& array, wire::ArrayView* out) const;
 
@@ -630,8 +637,12 @@ struct Controller::Impl {
   std::map<NodeName, Link> links;
   std::map<io::PeerId, NodeName> node_of_peer;
 
-  std::deque<JobKey> just_finished;  // in this turn, what follows not yet done
-  std::deque<JobKey> finished;       // oldest first; of no unfinished workflow
+  // What has ended in this turn and what follows from it is not yet done: jobs; elements that never
+  // were jobs and are waited for by name; and elements of arrays that others wait for one by one.
+  std::deque<JobKey> just_finished;
+  std::deque<std::pair<JobKey, Outcome>> just_dropped;
+  std::deque<Unmet> just_unmet;
+  std::deque<JobKey> finished;  // oldest first; of no unfinished workflow
   std::size_t unfinished_jobs = 0;
   std::map<WorkflowId, std::size_t> open_members;
   std::deque<WorkflowId> finished_workflows;

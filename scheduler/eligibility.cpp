@@ -289,7 +289,21 @@ void Controller::Impl::on_job_finished(JobKey key) {
 
 // A loop and not a recursion, because a chain of members may be as long as a workflow.
 void Controller::Impl::follow_ends() {
-  while (!just_finished.empty()) {
+  for (;;) {
+    if (!just_dropped.empty()) {
+      const auto [key, outcome] = std::move(just_dropped.front());
+      just_dropped.pop_front();
+      on_dependency_news(book.on_ended(key, outcome, now.wall));
+      answer_waits_on(key);
+      continue;
+    }
+    if (!just_unmet.empty()) {
+      const Unmet unmet = std::move(just_unmet.front());
+      just_unmet.pop_front();
+      drop_unmet(unmet);
+      continue;
+    }
+    if (just_finished.empty()) return;
     const JobKey key = just_finished.front();
     just_finished.pop_front();
     --unfinished_jobs;

@@ -405,6 +405,43 @@ TEST(Alter, AnElementWhoseDeadlineHasPassedIsAConflict) {
   EXPECT_EQ(wire::from_wire(answer.acted().results(0).error()).kind(), ErrorKind::Conflict);
 }
 
+TEST(Arrays, OneEventSaysWhichElementsCannotRunAnyMore) {
+  World world = cluster(1);
+  world.submit(job().array("0-999").held());
+  world.submit(job().array("0-999").after(DependencyKind::AfterCorr, 1).kill_on_invalid());
+  EXPECT_EQ(world.cancel(1), "");
+  EXPECT_EQ(record(world, 2).dropped.size(), 1000U);
+  EXPECT_TRUE(world.get(2).is_finished());
+  EXPECT_EQ(world.detail(2), "its dependency cannot be met: needs 1_[0-999] to succeed");
+  const auto drops = std::ranges::count_if(world.events, [](const Event& event) {
+    const auto* const of_job = std::get_if<Event::OfJob>(&event.subject);
+    return of_job != nullptr && std::holds_alternative<job_event::Dropped>(of_job->what);
+  });
+  EXPECT_EQ(drops, 2);
+}
+
+// Each needs the one before it, element by element: as deep as a recursion would be.
+TEST(Arrays, ALongChainOfThemIsFollowedInALoop) {
+  constexpr int kLength = 20'000;
+  World world = cluster(1);
+  wire::Request request;
+  wire::Submit* const submission = request.mutable_submit();
+  submission->set_key(world.fresh_key());
+  submission->mutable_workflow()->set_name("flow");
+  for (int i = 0; i < kLength; ++i) {
+    wire::NewJob* const one = submission->add_jobs();
+    wire::to_wire(job().array("0-1").spec(), one->mutable_spec());
+    one->set_member(cat("m", i));
+    if (i == 0) continue;
+    wire::Need* const need = one->add_needs();
+    need->set_member(cat("m", i - 1));
+    need->set_outcome(static_cast<std::uint32_t>(NeedOutcome::Each));
+  }
+  ASSERT_FALSE(world.ask(kAlice, std::move(request)).has_error());
+  run_element(world, 1, 0, failed(1));
+  EXPECT_EQ(record(world, kLength).dropped.size(), 1U);
+}
+
 wire::Response resume(World& world, std::uint64_t workflow) {
   wire::Request request;
   request.mutable_resume_workflow()->set_workflow(workflow);
