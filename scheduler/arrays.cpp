@@ -275,7 +275,10 @@ void Controller::Impl::on_element_started(const Job& element) {
 void Controller::Impl::on_element_stopped(const Job& element) {
   const auto running = running_elements.find(element.key.job);
   if (running == running_elements.end()) return;
-  if (--running->second == 0) running_elements.erase(running);
+  if (--running->second == 0) {
+    running_elements.erase(running);
+    give_back_category_turn(element);
+  }
   want_pass();
   if (state.get_job({element.key.job}).spec->array->max_running == 0) return;
   // One of those that wait by themselves may go now.
@@ -356,9 +359,6 @@ void Controller::Impl::drop_unmet(const Unmet& unmet) {
       }
     }
   }
-}
-
-Result<void> Controller::Impl::check_corresponding(const JobSpec& spec, const Job& on) const {
   if (own.empty()) return;
   const bool is_one = unmet.positions.size() == 1;
   const std::uint32_t first = indexes.index_at(unmet.positions.intervals().front().first);
@@ -370,6 +370,9 @@ Result<void> Controller::Impl::check_corresponding(const JobSpec& spec, const Jo
       make_outcome(OutcomeKind::Cancelled, 0,
                    cat(of_same_workflow ? kSkippedPrefix : "its dependency cannot be met: ",
                        "needs ", which, " to succeed")));
+}
+
+Result<void> Controller::Impl::check_corresponding(const JobSpec& spec, const Job& on) const {
   if (!spec.array || !on.spec->array) {
     return Error(ErrorKind::Invalid, cat("--dependency=aftercorr: job ", to_string(on.key),
                                          " is no array; write "

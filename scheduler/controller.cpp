@@ -212,7 +212,7 @@ void Controller::Impl::start() {
     }
     Gang& gang = make_gang(job);
     if (job.is_element()) on_element_started(job);
-    if (Category* const category = find_category(job)) category->taken.insert(key);
+    if (Category* const category = find_category(job)) category->taken.insert({key.job});
     recall_pause(job, gang);
     tell_planner_started(job);
     if (const auto* running = std::get_if<phase::Running>(&job.phase)) {

@@ -291,6 +291,8 @@ struct Controller::Impl {
   };
   using CategoryKey = std::pair<WorkflowId, std::string>;
   [[nodiscard]] Category* find_category(const Job& job);
+  // Whether an array is in the plan, or some of its elements are or run.
+  [[nodiscard]] bool has_use_of_turn(const Job& job) const;
   [[nodiscard]] bool take_category_turn(const Job& job);
   void give_back_category_turn(const Job& job);
   void on_resume_workflow(io::PeerId from,

@@ -2,7 +2,8 @@
 // failure.
 //
 // A job of a category takes a turn when nothing else keeps it, and gives it back when it has ended.
-// An array counts as one job: its own throttle says how many of its elements run.
+// An array counts as one job, from its first element in the plan to the end of the last that runs:
+// its own throttle says how many of its elements run.
 #include <algorithm>
 
 #include "queues/base/check.hpp"
@@ -13,7 +14,7 @@
 namespace gangway::scheduler {
 
 Controller::Impl::Category* Controller::Impl::find_category(const Job& job) {
-  if (!job.membership || job.is_element()) return nullptr;
+  if (!job.membership) return nullptr;
   const Workflow* const workflow = state.find_workflow(job.membership->workflow);
   if (workflow == nullptr || workflow->limits.empty()) return nullptr;
   const MemberIndex& index = members_by_name(*workflow);
@@ -28,15 +29,29 @@ Controller::Impl::Category* Controller::Impl::find_category(const Job& job) {
   return &category;
 }
 
+bool Controller::Impl::has_use_of_turn(const Job& job) const {
+  if (!job.array && !job.is_element()) return false;
+  const JobKey whole{job.key.job};
+  if (running_elements.contains(whole.job)) return true;
+  const auto is_planned = [&](JobKey key) {
+    const auto keeping = waiting.find(key);
+    return keeping != waiting.end() && keeping->second.in_plan;
+  };
+  if (is_planned(whole)) return true;
+  const std::vector<JobKey> rows = rows_of_array(whole.job);
+  return std::any_of(rows.begin(), rows.end(), is_planned);
+}
+
 bool Controller::Impl::take_category_turn(const Job& job) {
+  const JobKey whole{job.key.job};
   Category* const category = find_category(job);
-  if (category == nullptr || category->taken.contains(job.key)) return true;
+  if (category == nullptr || category->taken.contains(whole)) return true;
   if (category->taken.size() >= category->max_running) {
     category->waiting.insert(job.key);
     return false;
   }
   category->waiting.erase(job.key);
-  category->taken.insert(job.key);
+  category->taken.insert(whole);
   return true;
 }
 
@@ -44,7 +59,7 @@ void Controller::Impl::give_back_category_turn(const Job& job) {
   Category* const category = find_category(job);
   if (category == nullptr) return;
   category->waiting.erase(job.key);
-  if (category->taken.erase(job.key) == 0) return;
+  if (has_use_of_turn(job) || category->taken.erase(JobKey{job.key.job}) == 0) return;
   while (!category->waiting.empty() && category->taken.size() < category->max_running) {
     const JobKey next = *category->waiting.begin();
     category->waiting.erase(category->waiting.begin());

@@ -503,5 +503,50 @@ TEST(Category, OnlySoManyOfItsJobsRunAtOnce) {
   EXPECT_EQ(world.phase(2), "Starting");
 }
 
+TEST(Category, AnArrayKeepsItsTurnWhileElementsRun) {
+  World world = cluster(4);
+  wire::Request request;
+  wire::Submit* const submission = request.mutable_submit();
+  submission->set_key(world.fresh_key());
+  submission->mutable_workflow()->set_name("flow");
+  wire::CategoryLimit* const limit = submission->mutable_workflow()->add_limits();
+  limit->set_category("io");
+  limit->set_max_running(1);
+  for (const char* const name : {"a", "b"}) {
+    wire::NewJob* const one = submission->add_jobs();
+    wire::to_wire(name[0] == 'a' ? job().array("0-9").spec() : job().spec(), one->mutable_spec());
+    one->set_member(name);
+    one->set_category("io");
+  }
+  ASSERT_FALSE(world.ask(kAlice, std::move(request)).has_error());
+  ASSERT_EQ(running(world), 4U);
+  for (const std::uint32_t index : {0U, 1U, 2U, 3U}) say_of(world, 1, index, false);
+  (void)world.act(wire::Act::HOLD, 1);
+  EXPECT_EQ(world.reason(2), PendingReason::ThrottledByCategory);
+  world.restart();
+  EXPECT_EQ(world.reason(2), PendingReason::ThrottledByCategory);
+  world.connect("n1");
+  wire::FromNode message;
+  wire::Register* const r = message.mutable_register_();
+  r->set_node("n1");
+  r->mutable_capacity()->set_cores(4);
+  r->mutable_capacity()->set_memory_bytes(gibibytes(8).value);
+  r->set_boot_id("boot-1");
+  r->set_address("n1.example");
+  for (const std::uint32_t index : {0U, 1U, 2U, 3U}) {
+    wire::HeldAttempt* const held = r->add_attempts();
+    wire::to_wire(World::key(1, index), held->mutable_key());
+    held->set_attempt(1);
+    held->set_state(wire::HeldAttempt::RUNNING);
+  }
+  world.say("n1", std::move(message));
+  for (const std::uint32_t index : {0U, 1U, 2U}) {
+    say_of(world, 1, index, true);
+    EXPECT_EQ(world.reason(2), PendingReason::ThrottledByCategory);
+  }
+  say_of(world, 1, 3, true);
+  EXPECT_EQ(world.phase(2), "Starting");
+}
+
 }  // namespace
 }  // namespace gangway::scheduler
