@@ -17,8 +17,8 @@ void Controller::Impl::begin_waiting(JobKey key, const OldJobs& old) {
   if (const auto deadline = job.spec->deadline) {
     put_on_agenda({now.boot + std::max(Duration{}, *deadline - now.wall), DueKind::Eligible, key});
   }
-  if (job.attempt == 0) note_dependencies(job, old);  // a job that ran once has met them
-  if (!waiting.contains(key)) return;                 // they can never be met, and it has ended
+  note_dependencies(job, old);
+  if (!waiting.contains(key)) return;  // they can never be met, and it has ended
   if (job.launch_failures > 0) {
     // Doubled each time; at most kMaxLaunchFailures times.
     const std::int64_t factor = std::int64_t{1}
@@ -38,18 +38,21 @@ void Controller::Impl::note_dependencies(const Job& job, const OldJobs& old) {
   std::vector<std::size_t> impossible;  // of them, by number
   std::optional<Condition> never;       // the last of these
   Time earliest;
+  // What it waited for has come before it ran. It may have been told since to wait for something
+  // else, so all is looked at again; only what is not known any more must have been the former.
+  const bool has_run = job.attempt > 0;
   const auto recall = [&](JobKey on) -> const Job* {
     if (const Job* const known = state.find_job(on)) return known;
     const auto found = old.find(on);
     return found == old.end() ? nullptr : &found->second;
   };
-  const auto add = [&](JobKey on, Until until, Duration delay) {
-    Condition condition{.on = on, .until = until, .delay = delay};
-    const Job* other = state.find_job(on);
   const auto can_never_be = [&](const Condition& condition) {
     never = condition;
     impossible.push_back(conditions.size());  // it is added next
   };
+  const auto add = [&](JobKey on, Until until, Duration delay) {
+    Condition condition{.on = on, .until = until, .delay = delay};
+    const Job* other = state.find_job(on);
     const Job* const array =
         other == nullptr && on.index != JobKey::kNoIndex ? recall({on.job}) : nullptr;
     if (array != nullptr && array->array) {  // the array's record knows of the element
@@ -68,15 +71,16 @@ void Controller::Impl::note_dependencies(const Job& job, const OldJobs& old) {
     if (other == nullptr) {
       const auto found = old.find(on);
       // Finished and out of every memory: nobody knows how it ended.
-      if (found == old.end() && until != Until::Started && until != Until::Ended) {
-        never = condition;
-      }
-      if (found != old.end()) other = &found->second;
-      if (other == nullptr) condition.met = !never;
+      const bool is_forgotten = found == old.end();
+      const bool is_met = has_run || until == Until::Started || until == Until::Ended;
+      if (is_forgotten && !is_met) can_never_be(condition);
+      if (is_forgotten) condition.met = is_met;
+      if (!is_forgotten) other = &found->second;
     }
     if (other != nullptr) {
       switch (state_of(until, *other)) {
         case ConditionState::Open:
+          condition.met = has_run && until == Until::Started && other->attempt > 0;
           break;
         case ConditionState::Met:
           condition.met = true;
@@ -123,7 +127,7 @@ void Controller::Impl::note_dependencies(const Job& job, const OldJobs& old) {
       }
     }
   }
-  if (job.membership) {
+  if (job.membership && !has_run) {
     const Workflow* const workflow = state.find_workflow(job.membership->workflow);
     CHECK(workflow != nullptr);
     const MemberIndex& index = members_by_name(*workflow);
@@ -142,11 +146,11 @@ void Controller::Impl::note_dependencies(const Job& job, const OldJobs& old) {
     for (auto at = impossible.rbegin(); at != impossible.rend(); ++at) {
       conditions.erase(conditions.begin() + static_cast<std::ptrdiff_t>(*at));
     }
+    never.reset();
   }
   book.add(job.key, std::move(conditions), earliest, never.has_value(), any);
   if (never) on_never(job.key, *never);
 }
-    never.reset();
 
 // Jobs of a workflow come one after the other, so one index is remembered.
 const Controller::Impl::MemberIndex& Controller::Impl::members_by_name(

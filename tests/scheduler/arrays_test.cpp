@@ -393,6 +393,12 @@ TEST(Alter, DependenciesAreNotedAnewAndMakeNoCycle) {
   EXPECT_EQ(world.phase(2), "Starting");
 }
 
+void depend_on(wire::Alter& alter, std::uint64_t on) {
+  alter.set_set_dependencies(true);
+  wire::to_wire(Dependency{.kind = DependencyKind::AfterOk, .on = JobId{on}},
+                alter.add_dependencies());
+}
+
 TEST(Alter, AnElementWhoseDeadlineHasPassedIsAConflict) {
   World world = cluster(1);
   world.submit(job().array("0-3").deadline(world.now.wall + seconds(10)).held());
@@ -403,6 +409,26 @@ TEST(Alter, AnElementWhoseDeadlineHasPassedIsAConflict) {
   const wire::Response answer = world.ask(kAlice, std::move(request));
   ASSERT_EQ(answer.acted().results_size(), 1);
   EXPECT_EQ(wire::from_wire(answer.acted().results(0).error()).kind(), ErrorKind::Conflict);
+}
+
+TEST(Alter, WhatARequeuedJobWasToldToWaitForIsKnownAfterARestart) {
+  World world = cluster(1);
+  world.submit(job());
+  world.run(1);
+  (void)world.act(wire::Act::HOLD, 1);
+  (void)world.act(wire::Act::REQUEUE, 1);
+  world.finished("n1", 1);
+  ASSERT_EQ(world.reason(1), PendingReason::JobHeldUser);
+  world.submit(job().held());
+  ASSERT_FALSE(
+      alter(world, 1, [](wire::Alter& a) { depend_on(a, 2); }).acted().results(0).has_error());
+  (void)world.act(wire::Act::RELEASE, 1);
+  EXPECT_EQ(world.reason(1), PendingReason::Dependency);
+  world.restart().node("n1", 1);
+  EXPECT_EQ(world.reason(1), PendingReason::Dependency);
+  (void)world.act(wire::Act::RELEASE, 2);
+  world.run_to_end(2);
+  EXPECT_EQ(world.phase(1), "Starting");
 }
 
 TEST(Arrays, OneEventSaysWhichElementsCannotRunAnyMore) {
