@@ -164,17 +164,25 @@ Result<void> Controller::Impl::alter(JobKey key,
       if (d.kind == DependencyKind::AfterCorr) GANGWAY_TRY(check_corresponding(spec, *on));
     }
     // What waits for it may not be waited for.
-    std::set<JobKey> seen;
-    std::vector<JobKey> to_look_at;
-    for (const Dependency& d : spec.dependencies) to_look_at.push_back({d.on});
+    std::set<JobId> seen;
+    std::vector<JobId> to_look_at;
+    for (const Dependency& d : spec.dependencies) to_look_at.push_back(d.on);
+    const auto look_behind = [&](JobKey waiter) {
+      if (const auto* const conditions = book.find(waiter)) {
+        for (const Condition& c : *conditions) to_look_at.push_back(c.on.job);
+      }
+    };
     while (!to_look_at.empty()) {
-      const JobKey one = to_look_at.back();
+      const JobId one = to_look_at.back();
       to_look_at.pop_back();
-      if (one.job == key.job)
-        return invalid(cat("dependency: job ", name, " would wait for itself"));
+      if (one == key.job) return invalid(cat("dependency: job ", name, " would wait for itself"));
       if (!seen.insert(one).second) continue;
-      if (const auto* const conditions = book.find(one)) {
-        for (const Condition& c : *conditions) to_look_at.push_back({c.on.job});
+      look_behind({one});
+      for (const JobKey row : rows_of_array(one)) look_behind(row);
+      if (const auto keeping = waiting.find({one}); keeping != waiting.end()) {
+        for (const Keeping::Corresponding& c : keeping->second.corresponding) {
+          to_look_at.push_back(c.on.job);
+        }
       }
     }
   }

@@ -399,6 +399,22 @@ void depend_on(wire::Alter& alter, std::uint64_t on) {
                 alter.add_dependencies());
 }
 
+TEST(Alter, ACycleIsSeenThroughArraysToo) {
+  World world = cluster(1);
+  world.submit(job().array("0-3").held());
+  world.submit(job().array("0-3").after(DependencyKind::AfterCorr, 1));
+  const auto answer = alter(world, 1, [](wire::Alter& a) { depend_on(a, 2); });
+  EXPECT_EQ(answer.acted().results(0).error().message(), "dependency: job 1 would wait for itself");
+  // An element that waits by itself waits for what it was told.
+  world.submit(job().held());
+  world.submit(job().array("0-3").after(DependencyKind::AfterOk, 3));
+  (void)act_on_elements(world, wire::Act::HOLD, 4, "1");
+  (void)alter(world, 4, [](wire::Alter& a) { a.set_set_dependencies(true); });
+  EXPECT_EQ(
+      alter(world, 3, [](wire::Alter& a) { depend_on(a, 4); }).acted().results(0).error().message(),
+      "dependency: job 3 would wait for itself");
+}
+
 TEST(Alter, AnElementWhoseDeadlineHasPassedIsAConflict) {
   World world = cluster(1);
   world.submit(job().array("0-3").deadline(world.now.wall + seconds(10)).held());
