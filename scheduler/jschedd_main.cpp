@@ -69,7 +69,9 @@ class HostUsers final : public UserDirectory {
   [[nodiscard]] std::string name_of(std::uint32_t uid) const override {
     if (const auto known = names_.find(uid); known != names_.end()) return known->second;
     const passwd* user = ::getpwuid(uid);
-    std::string name = user != nullptr ? user->pw_name : std::to_string(uid);
+    // Not remembered: a name service that is away for a moment must not rename anybody for good.
+    if (user == nullptr) return std::to_string(uid);
+    std::string name = user->pw_name;
     // A bound for a host with very many users; it costs some questions again.
     constexpr std::size_t kMaxNames = 100'000;
     if (names_.size() >= kMaxNames) names_.clear();
