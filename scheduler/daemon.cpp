@@ -14,6 +14,14 @@ namespace gangway::scheduler {
 
 namespace {
 constexpr std::size_t kMaxGlancedBytes = 64 << 10;
+// Of one peer's answers that wait for the store; beyond it the peer is closed, as one that does not
+// read what it is sent.
+constexpr std::size_t kMaxUnsentBytes = 64 << 20;
+
+// About what it takes while it waits, however short it is.
+std::size_t unsent_bytes_of(const effect::Reply& reply) {
+  return reply.response.ByteSizeLong() + 1024;
+}
 }  // namespace
 
 Result<store::LiveState> complete_live_state(store::LiveState loaded, store::JobStore& store) {
@@ -137,6 +145,11 @@ void Daemon::perform(Turn turn) {
       later.push_back(std::move(effect));
     }
   }
+  const std::set<io::PeerId> too_much = count_unsent(later);
+  for (const io::PeerId peer : too_much) {
+    log_warning("too_many_answers_wait", {{"peer", cat(peer.value)}});
+    loop_.post([this, peer] { transport_.close(peer); });
+  }
   if (turn.batch.empty()) {
     if (later.empty()) return;
     pending_.push_back({.durable = true, .effects = std::move(later)});
@@ -161,6 +174,19 @@ void Daemon::perform(Turn turn) {
   });
 }
 
+std::set<io::PeerId> Daemon::count_unsent(const std::vector<Effect>& effects) {
+  std::set<io::PeerId> too_much;
+  for (const Effect& effect : effects) {
+    const auto* const reply = std::get_if<effect::Reply>(&effect);
+    if (reply == nullptr) continue;
+    std::size_t& bytes = unsent_[reply->to];
+    const bool was_within = bytes <= kMaxUnsentBytes;
+    bytes += unsent_bytes_of(*reply);
+    if (was_within && bytes > kMaxUnsentBytes) too_much.insert(reply->to);
+  }
+  return too_much;
+}
+
 void Daemon::release_durable() {
   // An effect may lead to the next turn: that one is released by the loop below, in its order.
   if (releasing_) return;
@@ -177,6 +203,9 @@ void Daemon::release_durable() {
 void Daemon::apply(Effect effect) {
   std::visit(overloaded{
                  [&](const effect::Reply& e) {
+                   const auto unsent = unsent_.find(e.to);
+                   unsent->second -= unsent_bytes_of(e);
+                   if (unsent->second == 0) unsent_.erase(unsent);
                    send(e.to, wire::FrameType::Response, e.stream, e.response.SerializeAsString());
                  },
                  [&](const effect::SendNode& e) {

@@ -6,6 +6,8 @@
 #include <deque>
 #include <functional>
 #include <map>
+#include <set>
+#include <vector>
 
 #include "queues/io/event_loop.hpp"
 #include "queues/io/transport.hpp"
@@ -48,6 +50,8 @@ class Daemon final : public io::PeerHandler {
 
  private:
   void perform(Turn turn);
+  // Of the peers for whom that is too much, until they are closed.
+  std::set<io::PeerId> count_unsent(const std::vector<Effect>& effects);
   void release_durable();
   void apply(Effect effect);
   void arm(const effect::ArmTimer& timer);
@@ -70,9 +74,10 @@ class Daemon final : public io::PeerHandler {
   Mailer mailer_;
   std::map<io::PeerId, io::PeerIdentity> peers_;
   std::map<std::uint64_t, io::TimerId> timers_;
-  std::deque<PendingTurn> pending_;  // oldest first
-  std::uint64_t first_pending_ = 0;  // number of pending_.front()
-  wire::RequestGlance glance_;       // its memory is used again
+  std::deque<PendingTurn> pending_;           // oldest first
+  std::map<io::PeerId, std::size_t> unsent_;  // bytes of answers in it
+  std::uint64_t first_pending_ = 0;           // number of pending_.front()
+  wire::RequestGlance glance_;                // its memory is used again
   bool releasing_ = false;
   bool stopped_ = false;
 };

@@ -140,6 +140,21 @@ TEST_F(DaemonTest, AnswersThatChangeNothingWaitForThoseBeforeThem) {
   EXPECT_EQ(answered(), (Streams{1, 2, 3}));
 }
 
+TEST_F(DaemonTest, APeerWhoseAnswersHaveToWaitForTooLongIsClosed) {
+  submit(1);
+  for (std::uint32_t stream = 2; stream < 60'000; ++stream) ping(stream);
+  loop.run();
+  EXPECT_TRUE(outbox.closed.empty());
+  for (std::uint32_t stream = 0; stream < 10'000; ++stream) ping(stream);
+  loop.run();
+  EXPECT_EQ(outbox.closed, std::vector{io::PeerId{1}});
+  store.open.at(0)(store::CommitEnd::Durable);
+  outbox.closed.clear();
+  for (std::uint32_t stream = 0; stream < 70'000; ++stream) ping(stream);
+  loop.run();
+  EXPECT_TRUE(outbox.closed.empty()) << "these are sent at once";
+}
+
 TEST_F(DaemonTest, AFailedCommitIsFatalAndNothingMoreIsSaid) {
   submit(1);
   submit(2);
