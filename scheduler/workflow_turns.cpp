@@ -84,24 +84,44 @@ void Controller::Impl::on_resume_workflow(io::PeerId from,
     return Error(ErrorKind::NotFound, cat("there is no workflow ", to_string(id)));
   };
   if (!state.is_given(id)) return reply_error(from, stream, unknown());
+  const auto may_resume = [this, user](const Workflow& workflow) -> Result<void> {
+    if (may_change(user, workflow.owner)) return {};
+    return Error(ErrorKind::Denied,
+                 cat("workflow ", to_string(workflow.id), " is ", workflow.owner.user, "'s"));
+  };
   // Some of its jobs may have been forgotten here: the store has them all.
-  const Result<void> asked = ask_history(
-      history_queries({}, {id}, {}, config.max_jobs_per_submission), {id},
-      [this, from, user, stream, id, key, unknown](const History& history) {
-        if (history.error) return reply_error(from, stream, *history.error);
-        if (answer_repeated(from, stream, cat(user.uid, ':', key))) return;
-        const Workflow* workflow = state.find_workflow(id);
-        for (const Workflow& other : history.workflows) {
-          if (workflow == nullptr && other.id == id) workflow = &other;
-        }
-        if (workflow == nullptr) return reply_error(from, stream, unknown());
-        OldJobs old;
-        for (const Job& job : history.jobs) old.emplace(job.key, job);
-        Result<wire::Submitted> done = resume_workflow(user, key, Workflow(*workflow), old);
-        if (!done) return reply_error(from, stream, done.error());
-        wire::Response response;
-        *response.mutable_submitted() = *std::move(done);
-        reply(from, stream, std::move(response));
+  const auto read_jobs = [this, from, user, stream, id, key, unknown] {
+    const Result<void> asked = ask_history(
+        history_queries({}, {id}, {}, config.max_jobs_per_submission), {id},
+        [this, from, user, stream, id, key, unknown](const History& history) {
+          if (history.error) return reply_error(from, stream, *history.error);
+          if (answer_repeated(from, stream, cat(user.uid, ':', key))) return;
+          const Workflow* workflow = state.find_workflow(id);
+          for (const Workflow& other : history.workflows) {
+            if (workflow == nullptr && other.id == id) workflow = &other;
+          }
+          if (workflow == nullptr) return reply_error(from, stream, unknown());
+          OldJobs old;
+          for (const Job& job : history.jobs) old.emplace(job.key, job);
+          Result<wire::Submitted> done = resume_workflow(user, key, Workflow(*workflow), old);
+          if (!done) return reply_error(from, stream, done.error());
+          wire::Response response;
+          *response.mutable_submitted() = *std::move(done);
+          reply(from, stream, std::move(response));
+        });
+    if (!asked) reply_error(from, stream, asked.error());
+  };
+  // Whose it is comes first: its jobs may be many, and all others wait while they are read.
+  if (const Workflow* const known = state.find_workflow(id)) {
+    const Result<void> may = may_resume(*known);
+    return may ? read_jobs() : reply_error(from, stream, may.error());
+  }
+  const Result<void> asked =
+      ask_history({}, {id}, [this, from, stream, unknown, may_resume, read_jobs](const History& h) {
+        if (h.error) return reply_error(from, stream, *h.error);
+        if (h.workflows.empty()) return reply_error(from, stream, unknown());
+        const Result<void> may = may_resume(h.workflows.front());
+        may ? read_jobs() : reply_error(from, stream, may.error());
       });
   if (!asked) reply_error(from, stream, asked.error());
 }
@@ -111,9 +131,6 @@ Result<wire::Submitted> Controller::Impl::resume_workflow(const io::LocalUser& u
                                                           const Workflow& workflow,
                                                           const OldJobs& old) {
   const std::string name = to_string(workflow.id);
-  if (!may_change(user, workflow.owner)) {
-    return Error(ErrorKind::Denied, cat("workflow ", name, " is ", workflow.owner.user, "'s"));
-  }
   const auto job_of = [&](const WorkflowMember& member) -> const Job* {
     if (const Job* const job = state.find_job({member.job})) return job;
     const auto found = old.find({member.job});

@@ -195,6 +195,18 @@ Result<std::vector<Job>> SqliteStore::query_history(const HistoryQuery& query) {
            (query.workflows.empty() ||
             (job.membership && is_one_of(query.workflows, job.membership->workflow)));
   };
+  const auto newer_first = [](const Job& a, const Job& b) {
+    return a.ended != b.ended ? a.ended > b.ended : a.key < b.key;
+  };
+  // Newest first, each once (two of the keys may name the same job), no more than were asked for.
+  const auto cut = [&] {
+    std::ranges::sort(found, newer_first);
+    const auto same = [](const Job& a, const Job& b) { return a.key == b.key; };
+    found.erase(std::unique(found.begin(), found.end(), same), found.end());
+    if (found.size() > query.limit) found.erase(found.begin() + limit, found.end());
+    impl.specs.clear();
+  };
+  // Each of the keys and users may have as many as were asked for of all.
   const auto collect = [&](Statement& statement) -> Result<void> {
     Query rows(statement);
     for (;;) {
@@ -202,6 +214,7 @@ Result<std::vector<Job>> SqliteStore::query_history(const HistoryQuery& query) {
       if (!has_row) return {};
       GANGWAY_ASSIGN(Job job, impl.read_job(*rows));
       if (fits(job)) found.push_back(std::move(job));
+      if (found.size() / 2 > query.limit) cut();
     }
   };
   if (!query.keys.empty()) {
@@ -219,20 +232,17 @@ Result<std::vector<Job>> SqliteStore::query_history(const HistoryQuery& query) {
     }
   } else if (!query.users.empty()) {
     for (const std::string& user : query.users) {
-      GANGWAY_TRY(collect(impl.history_by_user.bind_text(1, user).bind(2, since).bind(3, limit)));
+      // Those of the next user count only if they are newer than what there is already.
+      cut();
+      const bool is_full = found.size() == query.limit && !found.empty();
+      const std::int64_t from = is_full ? found.back().ended.value_or(Time{0}).ns : since;
+      GANGWAY_TRY(collect(impl.history_by_user.bind_text(1, user).bind(2, from).bind(3, limit)));
     }
   } else {
     GANGWAY_TRY(collect(impl.history_by_end.bind(1, since).bind(2, limit)));
   }
   impl.specs.clear();
-  const auto newer_first = [](const Job& a, const Job& b) {
-    return a.ended != b.ended ? a.ended > b.ended : a.key < b.key;
-  };
-  std::ranges::sort(found, newer_first);
-  // Two of the keys may name the same job.
-  const auto same = [](const Job& a, const Job& b) { return a.key == b.key; };
-  found.erase(std::unique(found.begin(), found.end(), same), found.end());
-  if (found.size() > query.limit) found.erase(found.begin() + limit, found.end());
+  cut();
   return found;
 }
 
