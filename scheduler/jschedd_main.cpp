@@ -7,7 +7,7 @@
 //
 // Exit codes: 0 told to end; 64 usage; 65 the store is damaged; 66 there is no store to check;
 // 69 another jschedd works on this spool, or has taken it over; 70 internal; 73 the store cannot be
-// opened; 74 the store has no room; 78 configuration.
+// opened; 74 the store cannot be written any more; 78 configuration.
 #include <fcntl.h>
 #include <pwd.h>
 #include <sys/file.h>
@@ -60,6 +60,10 @@ constexpr int kConfiguration = 78;
 int fail(int code, const Error& why) {
   std::fprintf(stderr, "jschedd: %s\n", why.message().c_str());
   return code;
+}
+
+int fail_without_store(const Error& why) {
+  return fail(why.kind() == ErrorKind::Corrupt ? kBadData : kCannotCreate, why);
 }
 
 // Names of users, from this host's database. Remembered, because asking may take a network's time
@@ -200,6 +204,10 @@ int run(const std::string& config_path) {
   if (!key) return fail(kConfiguration, key.error());
   const Result<std::string> endpoint = io::resolve_endpoint(config->scheduler.listen);
   if (!endpoint) return fail(kConfiguration, endpoint.error());
+  // While we are small and have no thread, and before the lock, which its process would hold on to.
+  const char* const program = std::getenv("GANGWAY_SENDMAIL");
+  Result<Mailer> mailer = Mailer::start(program != nullptr ? program : kDefaultSendmail);
+  if (!mailer) return fail(kInternal, mailer.error());
   const Result<Fd> lock = lock_spool(config->scheduler.spool);
   if (!lock) {
     return fail(lock.error().kind() == ErrorKind::Conflict ? kUnavailable : kCannotCreate,
@@ -207,10 +215,6 @@ int run(const std::string& config_path) {
   }
 
   raise_descriptor_limit();
-  // While we are small and have no thread.
-  const char* const program = std::getenv("GANGWAY_SENDMAIL");
-  Result<Mailer> mailer = Mailer::start(program != nullptr ? program : kDefaultSendmail);
-  if (!mailer) return fail(kInternal, mailer.error());
   io::AsioLoop loop;
   // Before the store starts its thread, which inherits what is blocked.
   loop.watch_signal(SIGTERM, [&loop] { loop.stop(); });
@@ -218,12 +222,12 @@ int run(const std::string& config_path) {
   DurableStoreOptions for_store;
   for_store.store.log_reserve = kLogReserve;
   auto store = DurableStore::open(store_path(*config), loop, for_store);
-  if (!store) return fail(kCannotCreate, store.error());
+  if (!store) return fail_without_store(store.error());
   const Result<Epoch> epoch = (*store)->open_epoch();
-  if (!epoch) return fail(kCannotCreate, epoch.error());
+  if (!epoch) return fail_without_store(epoch.error());
   Result<store::LiveState> live = (*store)->load_live();
   if (live) live = complete_live_state(*std::move(live), **store);
-  if (!live) return fail(kCannotCreate, live.error());
+  if (!live) return fail_without_store(live.error());
   const std::size_t jobs = live->jobs.size();
 
   io::Greeting greeting;
@@ -242,7 +246,9 @@ int run(const std::string& config_path) {
     const bool fenced = end == store::CommitEnd::Fenced;
     code = fail(fenced ? kUnavailable : kNoRoom,
                 fenced ? Error(ErrorKind::Conflict, "another jschedd has taken the store over")
-                       : Error(ErrorKind::Exhausted, "the store has no room"));
+                       : Error(ErrorKind::Exhausted,
+                               "the store cannot be written any more: no room, or an error of the "
+                               "disk (store_commit_failed in the log says which)"));
     loop.stop();
   });
   daemon.set_mailer([&](const effect::SendMail& mail) { mailer->send(mail); });
