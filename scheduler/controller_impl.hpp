@@ -507,6 +507,7 @@ struct Controller::Impl {
     std::vector<JobKey> keys;
     std::map<JobKey, Job> old;  // those that had been forgotten
     std::size_t open = 0;
+    std::optional<Due> due{};  // on the agenda
   };
   void on_list_jobs(io::PeerId from, std::uint32_t stream, const wire::ListJobs& request);
   void on_list_workflows(io::PeerId from, std::uint32_t stream, const wire::ListWorkflows& request);

@@ -418,13 +418,13 @@ void Controller::Impl::begin_wait(io::PeerId from,
     waits_on[key].push_back(ticket);
   }
   const bool is_over = wait.open == 0;
+  if (!is_over && deadline_ms > 0) {
+    wait.due = Due{now.boot + milliseconds(deadline_ms), DueKind::Wait, JobKey{}, ticket};
+    put_on_agenda(*wait.due);
+  }
   waits_of_peer[from].insert(ticket);
   waits.emplace(ticket, std::move(wait));
-  if (is_over) {
-    answer_wait(ticket);
-  } else if (deadline_ms > 0) {
-    put_on_agenda({now.boot + milliseconds(deadline_ms), DueKind::Wait, JobKey{}, ticket});
-  }
+  if (is_over) answer_wait(ticket);
 }
 
 void Controller::Impl::answer_wait(std::uint64_t ticket) {
@@ -478,6 +478,7 @@ void Controller::Impl::drop_wait(std::uint64_t ticket) {
   if (found == waits.end()) return;
   const Wait wait = std::move(found->second);
   waits.erase(found);
+  if (wait.due) agenda.erase(*wait.due);
   for (const JobKey key : wait.keys) {
     const auto on = waits_on.find(key);
     if (on == waits_on.end()) continue;
