@@ -241,7 +241,14 @@ void AsioLoop::watch_child(pid_t pid, std::function<void(int wait_status)> then)
   Impl::Child child;
   // By number: <sys/pidfd.h> of glibc 2.36 declares pidfd_open with C++ linkage.
   child.pidfd = Fd(static_cast<int>(::syscall(SYS_pidfd_open, pid, 0)));
-  CHECK(child.pidfd);
+  if (!child.pidfd) {
+    // Its end is not lost meanwhile: nobody else reaps it.
+    CHECK(errno == EMFILE || errno == ENFILE || errno == ENOMEM);
+    constexpr Duration kTryAgainAfter = milliseconds(200);
+    (void)arm(now().boot + kTryAgainAfter,
+              [this, pid, then = std::move(then)] { watch_child(pid, then); });
+    return;
+  }
   child.then = std::move(then);
   child.watch = watch_readable(child.pidfd.get(), [this, pid] {
     const auto found = impl_->children.find(pid);

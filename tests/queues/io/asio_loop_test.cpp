@@ -3,6 +3,7 @@
 
 #include <fcntl.h>
 #include <gtest/gtest.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -209,6 +210,25 @@ TEST(AsioLoop, ChildIsReapedWithItsStatus) {
   loop.run();
   EXPECT_EQ(::waitpid(exits, nullptr, WNOHANG), -1);
   EXPECT_EQ(::waitpid(killed, nullptr, WNOHANG), -1);
+}
+
+TEST(AsioLoop, ChildIsReapedAlsoIfDescriptorsWereShortMeanwhile) {
+  AsioLoop loop;
+  const pid_t child = ::fork();
+  if (child == 0) ::_exit(7);
+  rlimit all{};
+  ASSERT_EQ(::getrlimit(RLIMIT_NOFILE, &all), 0);
+  rlimit none = all;
+  none.rlim_cur = 0;
+  ASSERT_EQ(::setrlimit(RLIMIT_NOFILE, &none), 0);
+  int ended = 0;
+  loop.watch_child(child, [&](int status) {
+    ended = WEXITSTATUS(status);
+    loop.stop();
+  });
+  ASSERT_EQ(::setrlimit(RLIMIT_NOFILE, &all), 0);
+  loop.run();
+  EXPECT_EQ(ended, 7);
 }
 
 TEST(AsioLoop, SignalArrivesAsATurn) {
