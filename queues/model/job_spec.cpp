@@ -373,7 +373,7 @@ Result<void> check_dependency(const JobSpec& spec, const Dependency& dependency)
   return {};
 }
 
-// It goes to sendmail as an argument and into a header.
+// It goes into a header, from which sendmail reads it.
 Result<void> check_mail_user(const std::string& user) {
   GANGWAY_TRY(check_label("--mail-user", user, kMaxNameBytes));
   if (user.starts_with('-') || user.find_first_of(" \t<>\"") != std::string::npos) {
