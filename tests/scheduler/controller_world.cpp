@@ -6,6 +6,24 @@
 
 namespace gangway::scheduler {
 
+namespace {
+
+// The row as its bytes say, with its spec as SqliteStore has it: that of a row which is there
+// already stays, unless it is altered.
+Job written(const Job& row, const Job* old, const std::map<std::string, std::string>& specs) {
+  wire::JobState message;
+  wire::to_wire(row, &message);
+  const std::string digest = old != nullptr ? old->spec_digest : row.spec_digest;
+  message.set_spec_digest(digest);
+  const auto spec = wire::decode_spec(specs.at(digest));
+  EXPECT_TRUE(spec.has_value());
+  auto job = wire::from_wire(message, std::make_shared<const JobSpec>(*spec));
+  EXPECT_TRUE(job.has_value());
+  return *std::move(job);
+}
+
+}  // namespace
+
 World::World() {
   Queue queue;
   queue.name = QueueName("batch");
@@ -46,17 +64,26 @@ World& World::start() {
 }
 
 void World::perform(Turn turn) {
+  std::set<JobKey> altered;
   for (const Event& event : turn.batch.events) {
     EXPECT_EQ(event.seq, next_seq);
     next_seq = event.seq + 1;
     events.push_back(event);
+    const auto* const of_job = std::get_if<Event::OfJob>(&event.subject);
+    if (of_job != nullptr && std::holds_alternative<job_event::Altered>(of_job->what)) {
+      altered.insert(of_job->key);
+    }
   }
-  for (const Job& row : turn.batch.jobs) rows[row.key] = row;
+  for (const auto& spec : turn.batch.specs) specs.insert(spec);
+  for (const Job& row : turn.batch.jobs) {
+    const auto old = rows.find(row.key);
+    const bool keeps_spec = old != rows.end() && !altered.contains(row.key);
+    rows[row.key] = written(row, keeps_spec ? &old->second : nullptr, specs);
+  }
   for (const Workflow& row : turn.batch.workflows) workflow_rows[row.id] = row;
   for (const Node& row : turn.batch.nodes) node_rows[row.name] = row;
   for (const AssociationKey& key : turn.batch.removed_associations) associations.erase(key);
   for (const Association& row : turn.batch.associations) associations[row.key] = row;
-  for (const auto& spec : turn.batch.specs) specs.insert(spec);
   for (const auto& record : turn.batch.submissions) submissions.push_back(record);
   if (turn.batch.next_job) next_job = *turn.batch.next_job;
   if (turn.batch.next_workflow) next_workflow = *turn.batch.next_workflow;

@@ -1,6 +1,7 @@
 #include "tests/sim/sim_store.hpp"
 
 #include <algorithm>
+#include <set>
 
 #include "queues/base/check.hpp"
 #include "queues/model/account_machine.hpp"
@@ -11,12 +12,37 @@ namespace gangway::sim {
 
 namespace {
 
+// As SqliteStore writes it: the spec of a row that is there already stays, unless it is altered.
+void write_job(Disk& disk, Job job, const std::set<JobKey>& altered) {
+  const auto old = disk.jobs.find(job.key);
+  if (old != disk.jobs.end() && !altered.contains(job.key)) {
+    job.spec_digest = old->second.spec_digest;
+  }
+  disk.jobs.insert_or_assign(job.key, std::move(job));
+}
+
+// The row as its bytes say.
+Job read_job(const Disk& disk, const Job& row) {
+  wire::JobState message;
+  wire::to_wire(row, &message);
+  auto spec = wire::decode_spec(disk.specs.at(row.spec_digest));
+  CHECK(spec.has_value());
+  auto job = wire::from_wire(message, std::make_shared<const JobSpec>(*std::move(spec)));
+  CHECK(job.has_value());
+  return *std::move(job);
+}
+
 void write(Disk& disk, const store::Batch& batch) {
+  std::set<JobKey> altered;
   for (const Event& event : batch.events) {
     CHECK(event.seq == disk.events.size() + 1);
     disk.events.push_back(event);
+    const auto* const of_job = std::get_if<Event::OfJob>(&event.subject);
+    if (of_job != nullptr && std::holds_alternative<job_event::Altered>(of_job->what)) {
+      altered.insert(of_job->key);
+    }
   }
-  for (const Job& job : batch.jobs) disk.jobs.insert_or_assign(job.key, job);
+  for (const Job& job : batch.jobs) write_job(disk, job, altered);
   for (const Workflow& w : batch.workflows) disk.workflows.insert_or_assign(w.id, w);
   for (const Node& node : batch.nodes) disk.nodes.insert_or_assign(node.name, node);
   for (const AssociationKey& key : batch.removed_associations) disk.associations.erase(key);
@@ -42,7 +68,7 @@ Result<store::LiveState> SimStore::load_live() {
     const bool of_live_workflow = job.membership && !job.is_element() &&
                                   disk_.workflows.contains(job.membership->workflow) &&
                                   !disk_.workflows.at(job.membership->workflow).ended;
-    if (!job.is_finished() || of_live_workflow) live.jobs.push_back(job);
+    if (!job.is_finished() || of_live_workflow) live.jobs.push_back(read_job(disk_, job));
   }
   for (const auto& [id, workflow] : disk_.workflows) {
     if (!workflow.ended) live.workflows.push_back(workflow);
@@ -104,7 +130,7 @@ Result<std::vector<Job>> SimStore::query_history(const store::HistoryQuery& quer
         std::ranges::find(query.users, job.owner.user) == query.users.end()) {
       continue;
     }
-    found.push_back(job);
+    found.push_back(read_job(disk_, job));
   }
   std::ranges::stable_sort(found, [](const Job& a, const Job& b) { return a.ended > b.ended; });
   if (found.size() > query.limit) found.resize(query.limit);
