@@ -81,6 +81,15 @@ TEST_F(Crashes, JobsGoOnWithoutTheirExecutorAndAreReportedWhenItIsBack) {
   EXPECT_EQ(user({"jwait", ends}).exit_code, 7);
 }
 
+TEST_F(Crashes, AnAlteredJobIsStillWhatItWasToldToBe) {
+  const std::string id = submit({"--hold", "--time=10", "--wrap", "true"});
+  ASSERT_EQ(user({"jalter", "--time=20", id}).exit_code, 0);
+  cluster().kill_daemon("jschedd");
+  cluster().bring_up_again();
+  EXPECT_EQ(user({"jqueue", "-h", "-o", "%l", "-j", id}).out, "20:00\n");
+  EXPECT_EQ(user({"jcancel", id}).exit_code, 0);
+}
+
 TEST_F(Crashes, ARunningJobSurvivesBothDaemons) {
   const std::string id =
       submit({"-w", "n02", "--wrap",
