@@ -107,9 +107,29 @@ RunResult random_run(std::uint64_t seed, bool trace) {
     cluster.runtime_faults().prepare_fails_per_mille = static_cast<int>(shape.between(0, 100));
   }
 
+  Rng changes(seed ^ 0xa17e);  // apart, so that the other histories of a seed stay what they were
+  bool any_stands_still = options.gangs > 0;
   for (std::int64_t i = 0; i < submissions; ++i) {
     World& world = cluster.world();
     const Duration at{world.rng().between(0, kUnrest.ns)};
+    const auto act_later = [&](Duration wait, std::function<void(JobId)> what) {
+      world.schedule(world.now().boot + at + wait, 0, [&cluster, i, what = std::move(what)] {
+        if (const auto job = cluster.job_of(cat("submission-key-", i))) what(*job);
+      });
+    };
+    // Some are altered while they wait, or too late.
+    if (changes.chance(200)) {
+      act_later(Duration{changes.between(0, 20'000'000'000)},
+                [&cluster, i](JobId job) { cluster.alter(job, cat("altered-", i)); });
+    }
+    // And some stand still, whatever the clock does meanwhile.
+    if (options.gangs == 0 && changes.chance(100)) {
+      any_stands_still = true;
+      const Duration wait{changes.between(0, 20'000'000'000)};
+      act_later(wait, [&cluster](JobId job) { cluster.act(wire::Act::SUSPEND, job); });
+      act_later(wait + seconds(changes.between(1, 30)),
+                [&cluster](JobId job) { cluster.act(wire::Act::RESUME, job); });
+    }
     world.schedule(world.now().boot + at, 0, [&cluster, &options, i] {
       cluster.submit(random_submission(cluster.world().rng(), options.nodes, options.cores,
                                        cat("submission-key-", i), options.gangs > 0));
@@ -142,7 +162,7 @@ RunResult random_run(std::uint64_t seed, bool trace) {
   // What was broken mends itself within a minute and a half.
   cluster.run_for(seconds(100));
   // What an operator has suspended would stand still for ever.
-  if (options.gangs > 0) {
+  if (any_stands_still) {
     for (const JobId id : cluster.acknowledged()) cluster.act(wire::Act::RESUME, id);
   }
   RunResult result;

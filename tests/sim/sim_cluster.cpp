@@ -39,7 +39,7 @@ scheduler::ControllerConfig controller_config(const ClusterOptions& options) {
   config.heartbeat_every = options.heartbeat;
   config.prepare_timeout = options.prepare_timeout;
   config.requeue_backoff = seconds(1);
-  config.operators = {"root"};
+  config.operators = {"root", "user1000"};  // the client's user, so that it may suspend
   return config;
 }
 
@@ -387,6 +387,13 @@ void Cluster::act(wire::Act::Verb verb, JobId id) {
   wire::Request request;
   request.mutable_act()->set_verb(verb);
   wire::to_wire(JobKey{id}, request.mutable_act()->add_keys());
+  client_.ask(std::move(request), [](const wire::Response&) {});
+}
+
+void Cluster::alter(JobId id, const std::string& name) {
+  wire::Request request;
+  wire::to_wire(JobKey{id}, request.mutable_alter()->add_keys());
+  request.mutable_alter()->set_name(name);
   client_.ask(std::move(request), [](const wire::Response&) {});
 }
 

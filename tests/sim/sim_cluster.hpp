@@ -73,6 +73,8 @@ class Cluster {
   [[nodiscard]] std::vector<JobId> acknowledged() const;
   [[nodiscard]] std::optional<JobId> job_of(const std::string& key) const;
   void act(wire::Act::Verb verb, JobId id);
+  // Another spec for a job that waits; what does not wait stays what it is.
+  void alter(JobId id, const std::string& name);
   [[nodiscard]] std::size_t unanswered() const { return client_.unanswered(); }
 
   // ---- what became of it ----
