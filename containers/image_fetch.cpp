@@ -17,6 +17,7 @@ namespace gangway::containers {
 namespace {
 
 constexpr std::size_t kMaxReportBytes = 8 << 20;
+constexpr std::size_t kMaxLastWords = 4096;
 
 }  // namespace
 
@@ -84,13 +85,29 @@ bool ImageFetch::read_output() {
   }
 }
 
+bool ImageFetch::read_errors() {
+  char block[4096];
+  while (true) {
+    const ssize_t got = read(errors_.get(), block, sizeof block);
+    if (got < 0 && errno == EINTR) continue;
+    if (got < 0 && errno == EAGAIN) return false;
+    if (got <= 0) return true;
+    last_words_.append(block, static_cast<std::size_t>(got));
+    if (last_words_.size() > kMaxLastWords) {
+      last_words_.erase(0, last_words_.size() - kMaxLastWords);
+    }
+  }
+}
+
 bool ImageFetch::complete() const { return text_ == "done\n" || text_.ends_with("\ndone\n"); }
 
 Error ImageFetch::failure(int wait_status) {
-  std::string text(4096, '\0');
-  const ssize_t got = read(errors_.get(), text.data(), text.size());
-  text.resize(got > 0 ? static_cast<std::size_t>(got) : 0);
-  const std::string_view line = trim(std::string_view(text).substr(0, text.find('\n')));
+  read_errors();
+  // Before it may stand what was logged on the way.
+  const std::string_view text = trim(last_words_);
+  const std::size_t line_end = text.rfind('\n');
+  const std::string_view line =
+      trim(line_end == std::string_view::npos ? text : text.substr(line_end + 1));
   const ErrorKind kind =
       WIFEXITED(wait_status) ? image_error_kind(WEXITSTATUS(wait_status)) : ErrorKind::Internal;
   if (!line.empty()) return Error(kind, std::string(line));

@@ -101,6 +101,8 @@ struct ImageGetter::Run : std::enable_shared_from_this<Run> {
   }
 
   void begin_fetch() {
+    stop_watching();  // of one before, whose image was removed again
+    stop_watching_errors();
     Result<ImageFetch> started = ImageFetch::start({.helper = helper,
                                                     .store = store,
                                                     .source = source,
@@ -111,6 +113,8 @@ struct ImageGetter::Run : std::enable_shared_from_this<Run> {
     fetch = *std::move(started);
     fetch->set_watch(reactor.watch_readable(fetch->output(),
                                             [self = shared_from_this()] { self->on_output(); }));
+    fetch->set_error_watch(reactor.watch_readable(
+        fetch->errors(), [self = shared_from_this()] { self->on_errors(); }));
     reactor.watch_child(fetch->pid(), [self = shared_from_this(), pid = fetch->pid()](int status) {
       self->on_exit(pid, status);
     });
@@ -120,6 +124,17 @@ struct ImageGetter::Run : std::enable_shared_from_this<Run> {
     if (!fetch || fetch->watch() == 0) return;
     reactor.unwatch(fetch->watch());
     fetch->set_watch(0);
+  }
+
+  void stop_watching_errors() {
+    if (!fetch || fetch->error_watch() == 0) return;
+    reactor.unwatch(fetch->error_watch());
+    fetch->set_error_watch(0);
+  }
+
+  void on_errors() {
+    const auto keep = shared_from_this();
+    if (fetch->read_errors()) stop_watching_errors();
   }
 
   void on_output() {
@@ -136,6 +151,7 @@ struct ImageGetter::Run : std::enable_shared_from_this<Run> {
     if (!fetch || fetch->pid() != pid) return;
     fetch->read_output();
     stop_watching();
+    stop_watching_errors();
     fetch->set_exited();
     if (given_up) return answer_given_up();
     if (fetch->complete()) return use_report();
@@ -169,6 +185,7 @@ struct ImageGetter::Run : std::enable_shared_from_this<Run> {
     }
     readable_by_all = true;
     stop_watching();
+    stop_watching_errors();
     fetch.reset();
     begin();
   }
@@ -193,6 +210,7 @@ ImageGetter::ImageGetter(Reactor& reactor, std::string helper, std::string store
 ImageGetter::~ImageGetter() {
   run_->done = nullptr;
   run_->stop_watching();
+  run_->stop_watching_errors();
   run_->give_up();
 }
 

@@ -180,6 +180,17 @@ TEST_P(ImageSandbox, SecondSandboxTakesTheShortWay) {
   });
 }
 
+TEST_P(ImageSandbox, TheHelpersLastLineIsTheReasonHowMuchItEverSaysBefore) {
+  refused({}, "the reason", [](TestSandbox& sandbox) {
+    sandbox.settings.image_helper = sandbox.home / "helper";
+    write_test_file(
+        sandbox.settings.image_helper,
+        "#!/bin/sh\nawk 'BEGIN { for (i = 0; i < 9999; ++i) print \"a line of a log\" }' "
+        ">&2\necho the reason >&2\nexit 1\n",
+        0755);
+  });
+}
+
 TEST_P(ImageSandbox, CleanupWhileTheImageIsFetchedGivesUpInOrder) {
   with_sandbox({}, {}, [](TestSandbox& sandbox) {
     sandbox.runtime.emplace(sandbox.reactor, sandbox.settings);
