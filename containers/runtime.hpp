@@ -115,6 +115,7 @@ struct SandboxRequest {
   // Made (and truncated) once, with the user's rights, as the last act of prepare: an output that
   // cannot be written fails the job before anything runs, and programs that share one only append.
   std::vector<ProgramOutput> outputs;
+  mode_t umask = 022;  // of those
 };
 
 struct SandboxReady {

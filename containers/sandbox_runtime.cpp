@@ -303,7 +303,7 @@ struct SandboxRuntime::Impl : std::enable_shared_from_this<Impl> {
       files.push_back(
           {output.path, output.truncate ? UserFile::Mode::Truncate : UserFile::Mode::Append});
     }
-    open_files(files, 022, [](Impl& self, const Result<std::vector<Fd>>& opened) {
+    open_files(files, request.umask, [](Impl& self, const Result<std::vector<Fd>>& opened) {
       if (self.state != State::MakingOutputs) return;
       if (!opened) return self.fail(opened.error());
       self.state = State::Up;

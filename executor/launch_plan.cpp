@@ -569,6 +569,7 @@ containers::SandboxRequest plan_sandbox(const StepOrder& order, const LaunchFact
     // srun too: two in ten scripts call it.
     request.tools.push_back({facts.step_tool, {"jrun", "srun", std::string(kRemoteShellName)}});
   }
+  request.umask = static_cast<mode_t>(order.spec.umask & 0777);
   if (facts.step_socket) {
     request.socket = containers::SandboxSocket{std::string(kStepSocketName), facts.step_socket};
   }

@@ -132,6 +132,19 @@ TEST_P(HostSandbox, OutputsAreTheUsersAndSharedOnesAreAppendedTo) {
       });
 }
 
+TEST_P(HostSandbox, OutputsAreMadeWithTheMaskOfTheRequest) {
+  each(
+      [](TestSandbox& sandbox) {
+        struct stat status {};
+        ASSERT_EQ(stat((sandbox.home / "secret").c_str(), &status), 0);
+        EXPECT_EQ(status.st_mode & 07777U, 0600U);
+      },
+      [](TestSandbox& sandbox) {
+        sandbox.request.umask = 0077;
+        sandbox.request.outputs = {{.path = sandbox.home / "secret", .truncate = true}};
+      });
+}
+
 TEST_P(HostSandbox, OutputThatTheUserMayNotWriteFailsPrepare) {
   for_executor([] {
     TestSandbox sandbox;

@@ -1,6 +1,7 @@
 // Scripts written for Slurm, and jobs for Kubernetes, as they are, on a real cluster.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <sys/stat.h>
 
 #include <algorithm>
 
@@ -51,6 +52,24 @@ TEST_F(JobScripts, WrapAndStandardInputAreScripts) {
                                     "#!/bin/sh\n#SBATCH -o piped\necho piped\n");
   EXPECT_EQ(ran.exit_code, 0) << ran.err;
   EXPECT_EQ(content(cat(directory(), "/piped")), "piped\n");
+}
+
+TEST_F(JobScripts, OutputsAreMadeWithTheMaskOfTheSubmission) {
+  const auto mode_of = [&](const std::string& name) {
+    struct stat file {};
+    EXPECT_EQ(::stat(cat(directory(), "/", name).c_str(), &file), 0) << name;
+    return file.st_mode & 07777U;
+  };
+  const Ran ran =
+      user({"bash", "-c", "umask 077; exec jsubmit --wait -o secret -e errors -- true"});
+  EXPECT_EQ(ran.exit_code, 0) << ran.err;
+  EXPECT_EQ(mode_of("secret"), 0600U);
+  EXPECT_EQ(mode_of("errors"), 0600U);
+  const std::string name =
+      script("pbs.sh", "#!/bin/sh\n#PBS -W umask=027\n#PBS -j oe\n#PBS -o for-the-group\numask\n");
+  EXPECT_EQ(user({"jsubmit", "--wait", name}).exit_code, 0);
+  EXPECT_EQ(mode_of("for-the-group"), 0640U);
+  EXPECT_EQ(content(cat(directory(), "/for-the-group")), "0027\n");
 }
 
 TEST_F(JobScripts, AMisspeltDirectiveIsNamedWithItsLineAndNothingIsQueued) {

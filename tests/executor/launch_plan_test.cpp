@@ -469,6 +469,7 @@ TEST(LaunchPlan, TheUmaskIsTheUsers) {
   StepOrder order = batch_order();
   order.spec.umask = 077;
   EXPECT_EQ(plan_programs(order, facts(), ready(), {})[0].umask, 077U);
+  EXPECT_EQ(plan_sandbox(order, facts()).umask, 077U);
 }
 
 // ---- cores -------------------------------------------------------------------------------------
