@@ -19,6 +19,7 @@
 #include "containers/freezer.hpp"
 #include "containers/image_getter.hpp"
 #include "containers/init_protocol.hpp"
+#include "containers/order_queue.hpp"
 #include "containers/program_batch.hpp"
 #include "containers/remove_tree.hpp"
 #include "containers/sandbox_init.hpp"
@@ -41,6 +42,14 @@ struct Opening {  // files of the user that are being opened
   OpenedFiles files;
   Reactor::WatchId watch = 0;
 };
+
+bool is_ignored_by_default(int number) {
+  return number == SIGCONT || number == SIGURG || number == SIGWINCH || number == SIGCHLD;
+}
+
+bool stops_by_default(int number) {
+  return number == SIGSTOP || number == SIGTSTP || number == SIGTTIN || number == SIGTTOU;
+}
 
 std::string describe_end(int status) {
   return WIFSIGNALED(status) ? cat("by signal ", WTERMSIG(status))
@@ -67,6 +76,7 @@ struct SandboxRuntime::Impl : std::enable_shared_from_this<Impl> {
     bool on_host = false;
     bool sent = false;     // its starter knows of it
     int early_signal = 0;  // came before that
+    int early_stop = 0;    // the same, of those that make it stand still
   };
 
   Impl(Reactor& the_reactor, SandboxSettings the_settings)
@@ -97,6 +107,10 @@ struct SandboxRuntime::Impl : std::enable_shared_from_this<Impl> {
   std::function<void(Result<void>)> on_paused;
   Fd settle_timer;
   Reactor::WatchId settle_watch = 0;
+  OrderQueue init_orders;
+  OrderQueue host_orders;
+  Fd order_timer;  // tries again
+  Reactor::WatchId order_watch = 0;
   std::vector<std::function<void(Impl&)>> held_back;  // starts, until it goes on
   SandboxUsage seen;  // summed from programs that have ended, or last of the group
 
@@ -343,6 +357,7 @@ struct SandboxRuntime::Impl : std::enable_shared_from_this<Impl> {
       if (!host || pid != host->child.pid()) kill(pid, SIGKILL);
     }
     stop_settling();
+    stop_order_timer();
     if (freezer) freezer->thaw();
     if (!host) {
       if (cgroup) cgroup->kill_all();
@@ -434,6 +449,7 @@ struct SandboxRuntime::Impl : std::enable_shared_from_this<Impl> {
       cgroup.reset();
     }
     stop_watching_init();
+    stop_order_timer();
     init.reset();
     host.reset();
     freezer.reset();
@@ -466,8 +482,9 @@ struct SandboxRuntime::Impl : std::enable_shared_from_this<Impl> {
     // Shared, because std::function wants what it captures to be copyable.
     auto pending = std::make_shared<std::vector<ProgramRequest>>(std::move(requests));
     open_files(files, mask, [pending, files](Impl& self, Result<std::vector<Fd>> opened) {
-      // A frozen init reads its orders when it goes on; one that is not frozen would start them.
-      if (!self.paused || self.freezer) {
+      // One that stands still would start them at once, or has no room for so many orders. Signals
+      // that wait are not meant for them, and go before.
+      if (!self.paused && self.init_orders.size() + self.host_orders.size() == 0) {
         return self.send_programs(*pending, files, std::move(opened));
       }
       auto kept = std::make_shared<Result<std::vector<Fd>>>(std::move(opened));
@@ -506,7 +523,11 @@ struct SandboxRuntime::Impl : std::enable_shared_from_this<Impl> {
       const auto found = programs.find(order.id);
       if (found == programs.end()) continue;
       found->second.sent = true;
-      if (!sent) not_started(order.id, sent.error().message());
+      if (!sent) {
+        not_started(order.id, sent.error().message());
+      } else if (found->second.early_stop != 0) {
+        signal(found->second.early_stop, order.id);
+      }
     }
   }
 
@@ -575,32 +596,67 @@ struct SandboxRuntime::Impl : std::enable_shared_from_this<Impl> {
     const std::string order = encode_order(SignalOrder{.number = number, .id = id});
     const auto found = id ? programs.find(*id) : programs.end();
     if (id && found == programs.end()) return;
-    // Those that no starter knows of yet would die of it in their first moment.
     for (auto& [program_id, program] : programs) {
       const bool meant = id ? program_id == *id : !program.on_host || number == SIGKILL;
-      if (meant && !program.sent && program.early_signal == 0) program.early_signal = number;
+      if (meant) signal_early(program, number);
     }
     const bool to_host = id ? found->second.on_host : number == SIGKILL;
     const bool to_inside = id ? !found->second.on_host : true;
-    if (to_host && host) send_order(host->socket.get(), order);
-    if (to_inside && init) send_order(init->socket.get(), order);
+    if (to_host && host) host_orders.add(order);
+    if (to_inside && init) init_orders.add(order);
+    send_orders();
+  }
+
+  // Those that no starter knows of yet would die of it in their first moment, or stand still.
+  static void signal_early(Program& program, int number) {
+    if (program.sent) return;
+    if (number == SIGCONT) program.early_stop = 0;
+    if (is_ignored_by_default(number)) return;
+    if (stops_by_default(number)) {
+      program.early_stop = number;
+    } else if (program.early_signal == 0) {
+      program.early_signal = number;
+    }
   }
 
   void signal_others(int number, std::uint32_t id) {
     for (auto& [program_id, program] : programs) {
-      const bool meant = program_id != id && !program.on_host;
-      if (meant && !program.sent && program.early_signal == 0) program.early_signal = number;
+      if (program_id != id && !program.on_host) signal_early(program, number);
     }
-    if (init) {
-      send_order(init->socket.get(),
-                 encode_order(SignalOrder{.number = number, .id = id, .others = true}));
-    }
+    if (!init) return;
+    init_orders.add(encode_order(SignalOrder{.number = number, .id = id, .others = true}));
+    send_orders();
   }
 
-  void send_order(int socket, const std::string& order) {
-    const Result<void> sent = send_packet(socket, order, {}, /*wait=*/false);
-    // A process that no longer reads cannot be asked; only the kernel helps.
-    if (!sent && sent.error().kind() == ErrorKind::Exhausted) lose(sent.error());
+  // What a starter has no room for is kept until it reads again; one that stands still reads when
+  // it goes on.
+  void send_orders() {
+    stop_order_timer();
+    bool done = !init || init_orders.send(init->socket.get());
+    done = (!host || host_orders.send(host->socket.get())) && done;
+    if (done && !paused) return start_held_back();
+    if (done || (paused && freezer)) return;
+    Result<Fd> timer = make_timer();
+    if (!timer) return lose(timer.error());
+    order_timer = *std::move(timer);
+    order_watch =
+        reactor.watch_readable(order_timer.get(), later([](Impl& self) { self.send_orders(); }));
+  }
+
+  void stop_order_timer() {
+    if (order_watch != 0) reactor.unwatch(order_watch);
+    order_watch = 0;
+    order_timer.reset();
+  }
+
+  static Result<Fd> make_timer() {
+    constexpr long kAgainNs = 2'000'000;
+    const itimerspec soon{.it_interval = {}, .it_value = {.tv_sec = 0, .tv_nsec = kAgainNs}};
+    Fd timer(timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK));
+    if (!timer || timerfd_settime(timer.get(), 0, &soon, nullptr) != 0) {
+      return errno_error("wait for the sandbox", errno);
+    }
+    return timer;
   }
 
   // ---- pausing ----------------------------------------------------------------------------------
@@ -616,8 +672,8 @@ struct SandboxRuntime::Impl : std::enable_shared_from_this<Impl> {
     }
     paused = on;
     if (freezer) return settle();
-    send_order(init->socket.get(), encode_order(PauseOrder{on, pause_number}));
-    if (!on) start_held_back();
+    init_orders.add(encode_order(PauseOrder{on, pause_number}));
+    send_orders();
   }
 
   void start_held_back() {
@@ -630,15 +686,15 @@ struct SandboxRuntime::Impl : std::enable_shared_from_this<Impl> {
     const Result<bool> settled = freezer->is_settled(paused);
     if (!settled) return answer_pause(settled.error());
     if (*settled) {
-      if (!paused) freezer.reset();
+      if (!paused) {
+        freezer.reset();
+        send_orders();
+      }
       return answer_pause({});
     }
-    constexpr long kAgainNs = 2'000'000;
-    const itimerspec soon{.it_interval = {}, .it_value = {.tv_sec = 0, .tv_nsec = kAgainNs}};
-    settle_timer = Fd(timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK));
-    if (!settle_timer || timerfd_settime(settle_timer.get(), 0, &soon, nullptr) != 0) {
-      return answer_pause(errno_error("wait for the freezer", errno));
-    }
+    Result<Fd> timer = make_timer();
+    if (!timer) return answer_pause(timer.error());
+    settle_timer = *std::move(timer);
     settle_watch = reactor.watch_readable(settle_timer.get(), later([](Impl& self) {
                                             self.stop_settling();
                                             self.settle();
@@ -754,6 +810,7 @@ struct SandboxRuntime::Impl : std::enable_shared_from_this<Impl> {
     stop_watching_init();
     if (host_watch != 0) reactor.unwatch(host_watch);
     stop_settling();
+    stop_order_timer();
     kill_everything();
   }
 };

@@ -275,6 +275,31 @@ TEST_P(HostSandbox, SignalBeforeAProgramHasStartedEndsIt) {
   });
 }
 
+TEST_P(HostSandbox, SignalThatEndsNobodyByItselfDoesNotEndAProgramThatHasNotStarted) {
+  each([](TestSandbox& sandbox) {
+    const ProgramRequest one = sandbox.shell("exit 3");
+    sandbox.start({one});
+    for (const int number : {SIGCONT, SIGURG, SIGWINCH, SIGCHLD}) {
+      sandbox.runtime->signal(number, std::nullopt);
+      sandbox.runtime->signal(number, one.id);
+      sandbox.runtime->signal_others(number, one.id + 1);
+    }
+    EXPECT_EQ(WEXITSTATUS(sandbox.wait_end(one.id).wait_status), 3);
+  });
+}
+
+TEST_P(HostSandbox, AProgramThatIsStoppedBeforeItHasStartedGoesOnLater) {
+  each([](TestSandbox& sandbox) {
+    const ProgramRequest one = sandbox.shell("exit 3");
+    sandbox.start({one});
+    sandbox.runtime->signal(SIGSTOP, one.id);
+    for (int turn = 0; turn < 50; ++turn) sandbox.reactor.turn_once();
+    EXPECT_FALSE(sandbox.find_end(one.id).has_value());
+    sandbox.runtime->signal(SIGCONT, one.id);
+    EXPECT_EQ(WEXITSTATUS(sandbox.wait_end(one.id).wait_status), 3);
+  });
+}
+
 TEST_P(HostSandbox, ProgramsDoNotInheritProtectionFromTheMemoryKiller) {
   for_executor([] {
     const int fd = open("/proc/self/oom_score_adj", O_WRONLY | O_CLOEXEC);

@@ -188,6 +188,27 @@ TEST_P(PausedSandbox, ASignalComesThroughWhenItGoesOn) {
   });
 }
 
+TEST_P(PausedSandbox, ManySignalsWhileItStandsStillEndNothing) {
+  each([](TestSandbox& sandbox) {
+    const ProgramRequest program = sandbox.shell(
+        "trap ': > caught' USR1; trap 'exit 7' TERM; : > up; while :; do sleep 0.01; done");
+    sandbox.start({program});
+    sandbox.wait_for_file("up");
+    pause(sandbox, true);
+    for (int i = 0; i < 2000; ++i) {
+      sandbox.runtime->signal(SIGUSR1, std::nullopt);
+      sandbox.runtime->signal(SIGWINCH, program.id);
+    }
+    const ProgramRequest late = sandbox.shell(": > late");
+    sandbox.start({late});
+    pause(sandbox, false);
+    sandbox.wait_for_file("caught");
+    EXPECT_EQ(sandbox.wait_end(late.id).wait_status, 0);
+    sandbox.runtime->signal(SIGTERM, program.id);
+    EXPECT_EQ(WEXITSTATUS(sandbox.wait_end(program.id).wait_status), 7);
+  });
+}
+
 TEST_P(PausedSandbox, CleanupEndsWhatStandsStill) {
   each([](TestSandbox& sandbox) {
     const ProgramRequest program = sandbox.shell(": > up; setsid sleep 1000 & sleep 1000");
