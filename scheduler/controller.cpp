@@ -25,7 +25,9 @@ Controller::Impl::Impl(ControllerConfig c,
       users(u),
       make_secret(std::move(secrets)),
       planner(config.backfill),
-      watch(std::min(config.suspect_after, config.lease), config.lease + config.lease_drift),
+      watch(std::min(config.suspect_after, config.lease),
+            config.lease + config.lease_drift,
+            at.boot + config.lease_before + config.lease_drift),
       now(at),
       usage(config.usage.half_life) {
   CHECK(!config.queues.empty());

@@ -35,8 +35,11 @@ namespace gangway::scheduler {
 
 struct ControllerConfig {
   std::string cluster = "gangway";
-  std::vector<Queue> queues;          // at least one, exactly one of them the default
-  Duration lease = minutes(10);       // an attempt lives this long without contact
+  std::vector<Queue> queues;     // at least one, exactly one of them the default
+  Duration lease = minutes(10);  // an attempt lives this long without contact
+  // The longest that attempts may still be held by that were started before; a lease that has been
+  // given is never shortened.
+  Duration lease_before{};
   Duration lease_drift = seconds(2);  // allowed difference of two boot clocks over a lease
   Duration heartbeat_every = seconds(5);
   Duration suspect_after = seconds(15);

@@ -18,6 +18,7 @@
 #include <unistd.h>
 
 #include <CLI/CLI.hpp>
+#include <algorithm>
 #include <cerrno>
 #include <csignal>
 #include <cstddef>
@@ -103,6 +104,26 @@ Result<Fd> lock_spool(const std::string& spool) {
 std::string store_path(const config::Config& config) {
   return config.scheduler.spool + "/jobs.sqlite";
 }
+
+// A file of the spool remembers the longest lease by which an attempt may be held: if it is made
+// shorter in the configuration, nobody is given up before the longer one is over.
+class LeaseFile {
+ public:
+  explicit LeaseFile(const std::string& spool) : path_(spool + "/lease") {}
+  // Nothing, or nothing that can be read, there: `otherwise`.
+  [[nodiscard]] Duration read(Duration otherwise) const {
+    const Result<std::string> text = read_small_file(path_, 64);
+    if (!text) return otherwise;
+    const auto ns = parse_integer<std::int64_t>(trim(*text));
+    return ns && *ns >= 0 && *ns <= kMaxDuration.ns ? Duration{*ns} : otherwise;
+  }
+  [[nodiscard]] Result<void> write(Duration lease) const {
+    return replace_file(path_, cat(lease.ns, '\n'), 0600, Durability::OnDisk);
+  }
+
+ private:
+  std::string path_;
+};
 
 // Tells a service manager that asked (systemd's Type=notify) that people may connect now. By hand,
 // because it is one datagram and libsystemd is none of our needs.
@@ -235,8 +256,23 @@ int run(const std::string& config_path) {
   greeting.cluster = config->cluster;
   io::SocketTransport transport(loop, greeting, static_cast<std::uint64_t>(::getpid()));
   const HostUsers users;
+  ControllerConfig for_controller = controller_config(*config);
+  const LeaseFile lease_file(config->scheduler.spool);
+  const Duration lease_before = lease_file.read(config->lease);
+  for_controller.lease_before = std::max(lease_before, config->lease);
+  if (const auto noted = lease_file.write(for_controller.lease_before); !noted) {
+    return fail(kCannotCreate, noted.error());
+  }
+  if (lease_before > config->lease) {
+    log_info("lease_was_longer", {{"until_it_is_over_s", cat(lease_before.ns / 1'000'000'000)}});
+    (void)loop.arm(loop.now().boot + lease_before + for_controller.lease_drift, [&] {
+      if (const auto noted = lease_file.write(config->lease); !noted) {
+        log_warning("lease_not_noted", {{"why", noted.error().message()}});
+      }
+    });
+  }
   Controller controller(
-      controller_config(*config), *epoch, *std::move(live), users,
+      std::move(for_controller), *epoch, *std::move(live), users,
       [&key](JobKey job, Attempt attempt) {
         return hmac_sha256(*key, cat("gangway gang ", to_string(job), " ", attempt));
       },

@@ -6,14 +6,18 @@
 
 namespace gangway::scheduler {
 
-NodeWatch::NodeWatch(Duration suspect_after, Duration lost_after)
-    : suspect_after_(suspect_after), lost_after_(lost_after) {
+NodeWatch::NodeWatch(Duration suspect_after, Duration lost_after, BootTime none_lost_before)
+    : suspect_after_(suspect_after), lost_after_(lost_after), none_lost_before_(none_lost_before) {
   CHECK(suspect_after <= lost_after);
+}
+
+BootTime NodeWatch::lost_at(const Watched& node) const {
+  return std::max(node.last_heard + lost_after_, none_lost_before_);
 }
 
 std::optional<BootTime> NodeWatch::due_at(const Watched& node) const {
   if (node.contact == Contact::Lost) return std::nullopt;
-  return node.last_heard + (node.contact == Contact::Reached ? suspect_after_ : lost_after_);
+  return node.contact == Contact::Reached ? node.last_heard + suspect_after_ : lost_at(node);
 }
 
 void NodeWatch::set(const NodeName& name, Watched to) {
@@ -47,7 +51,7 @@ std::vector<NodeWatch::Change> NodeWatch::due(BootTime now) {
   while (!agenda_.empty() && agenda_.begin()->first <= now) {
     const NodeName name = agenda_.begin()->second;
     const Watched before = nodes_.at(name);
-    const bool lost = before.last_heard + lost_after_ <= now;
+    const bool lost = lost_at(before) <= now;
     const Contact contact = lost ? Contact::Lost : Contact::Suspect;
     set(name, {.last_heard = before.last_heard, .contact = contact});
     out.push_back({name, contact});

@@ -23,8 +23,8 @@ namespace gangway::scheduler {
 
 class NodeWatch {
  public:
-  // Requires: suspect_after <= lost_after.
-  NodeWatch(Duration suspect_after, Duration lost_after);
+  // Requires: suspect_after <= lost_after. Nobody is lost before `none_lost_before`.
+  NodeWatch(Duration suspect_after, Duration lost_after, BootTime none_lost_before = {});
 
   struct Change {
     NodeName node;
@@ -48,11 +48,13 @@ class NodeWatch {
     BootTime last_heard;
     Contact contact = Contact::Reached;
   };
+  [[nodiscard]] BootTime lost_at(const Watched& node) const;
   [[nodiscard]] std::optional<BootTime> due_at(const Watched& node) const;
   void set(const NodeName& name, Watched to);
 
   Duration suspect_after_;
   Duration lost_after_;
+  BootTime none_lost_before_;
   std::map<NodeName, Watched> nodes_;
   std::set<std::pair<BootTime, NodeName>> agenda_;
 };

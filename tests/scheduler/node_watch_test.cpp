@@ -41,6 +41,15 @@ TEST(NodeWatch, AClosedConnectionIsSuspectAndLostAtTheSameTime) {
   EXPECT_EQ(changes(watch, 100), (Changes{{60, Contact::Lost}}));
 }
 
+TEST(NodeWatch, NobodyIsLostWhileAnOlderLeaseMayRun) {
+  NodeWatch watch(seconds(15), seconds(60), at(90));
+  watch.heard(kNode, at(0));
+  EXPECT_EQ(changes(watch, 200), (Changes{{15, Contact::Suspect}, {90, Contact::Lost}}));
+  NodeWatch later(seconds(15), seconds(60), at(90));
+  later.heard(kNode, at(50));
+  EXPECT_EQ(changes(later, 200), (Changes{{65, Contact::Suspect}, {110, Contact::Lost}}));
+}
+
 TEST(NodeWatch, WhoeverSleptThroughBothIsLostOnce) {
   NodeWatch watch(seconds(15), seconds(60));
   watch.heard(kNode, at(0));

@@ -85,6 +85,21 @@ TEST(Restart, NobodyIsLostBeforeAFullLease) {
   EXPECT_EQ(world.phase(1), "Waiting");
 }
 
+TEST(Restart, AnAttemptOfALongerLeaseIsNotGivenUpBefore) {
+  World world;
+  world.config.lease = minutes(30);
+  world.start().nodes(2);
+  world.submit(job());
+  world.run(1);
+  world.config.lease_before = world.config.lease;
+  world.config.lease = minutes(1);
+  world.restart().node("n2");
+  world.live(minutes(29));
+  EXPECT_EQ(world.phase(1), "Running");
+  world.live(minutes(2));
+  EXPECT_EQ(world.phase(1), "Starting") << "on the other node";
+}
+
 TEST(Restart, AJobThatCleansUpOnALostNodeEnds) {
   World world;
   world.start().nodes(2);
