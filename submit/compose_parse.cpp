@@ -144,16 +144,16 @@ class ComposeParser {
     }
   }
   // Assigning to nodes would lose the lines they are on; so what was read is looked up.
-  std::string value(std::string text) const {
+  [[nodiscard]] std::string value(const std::string& text) const {
     const auto found = expanded_.find(text);
     return found == expanded_.end() ? text : found->second;
   }
-  std::vector<std::string> values(std::vector<std::string> texts) const {
-    for (std::string& text : texts) text = value(std::move(text));
+  [[nodiscard]] std::vector<std::string> values(std::vector<std::string> texts) const {
+    for (std::string& text : texts) text = value(text);
     return texts;
   }
 
-  std::string absolute(const std::string& path) const {
+  [[nodiscard]] std::string absolute(const std::string& path) const {
     if (path.starts_with('/')) return path;
     std::string_view rest = path;
     while (rest.starts_with("./")) rest.remove_prefix(2);
@@ -198,10 +198,19 @@ class ComposeParser {
     std::vector<std::pair<std::string, std::string>> out;
     const YAML::Node node = fields.take(key);
     if (is_absent(node)) return out;
-    if (!node.IsSequence()) {
-      fields.entries(key, [&](const std::string& name, const std::string& text) {
-        out.emplace_back(name, value(text));
-      });
+    const auto pass_on = [&](const std::string& name) {
+      const auto found = variables_.find(name);
+      if (found != variables_.end()) out.emplace_back(name, found->second);
+    };
+    if (node.IsMap()) {
+      for (const auto& entry : node) {
+        const std::string name = read_text(entry.first, fields.path_of(key), errors_);
+        if (entry.second.IsNull()) {
+          pass_on(name);
+        } else {
+          out.emplace_back(name, value(read_text(entry.second, fields.path_of(key), errors_)));
+        }
+      }
       return out;
     }
     for (const std::string& written : read_texts(node, fields.path_of(key), errors_)) {
@@ -209,8 +218,7 @@ class ComposeParser {
       const std::size_t equals = text.find('=');
       const std::string name = text.substr(0, equals);
       if (equals == std::string::npos) {
-        const auto found = variables_.find(name);
-        if (found != variables_.end()) out.emplace_back(name, found->second);
+        pass_on(name);
       } else {
         out.emplace_back(name, text.substr(equals + 1));
       }

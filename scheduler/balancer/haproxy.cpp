@@ -49,6 +49,7 @@ Result<pid_t> spawn(std::vector<std::string> argv, int output) {
     ::posix_spawn_file_actions_adddup2(&actions, output, 2);
   }
   std::vector<char*> words;
+  words.reserve(argv.size() + 1);
   for (std::string& word : argv) words.push_back(word.data());
   words.push_back(nullptr);
   pid_t pid = 0;
@@ -95,7 +96,7 @@ Result<void> Haproxy::check(const std::string& file) {
 Result<void> Haproxy::write_config(std::string_view text) {
   const std::string candidate = config_file() + ".new";
   GANGWAY_TRY(replace_file(candidate, text, 0600, Durability::UntilReboot));
-  const Result<void> good = check(candidate);
+  Result<void> good = check(candidate);
   ::unlink(candidate.c_str());
   if (!good) return good;
   return replace_file(config_file(), text, 0600, Durability::OnDisk);

@@ -60,18 +60,18 @@ class TableMaker {
     made_.refused.push_back(cat("endpoint ", route.endpoint, " of ", route.user, ": ", what));
   }
 
-  std::int32_t mapped(std::int64_t port) const {
+  [[nodiscard]] std::int32_t mapped(std::int64_t port) const {
     for (const auto& [from, to] : settings_.ports) {
       if (from == cat(port)) return static_cast<std::int32_t>(to);
     }
     return static_cast<std::int32_t>(port);
   }
 
-  ListenAddress outside(std::int64_t port) const {
+  [[nodiscard]] ListenAddress outside(std::int64_t port) const {
     return {settings_.address, mapped(port), settings_.network};
   }
 
-  bool can_listen(const ListenAddress& where) const {
+  [[nodiscard]] bool can_listen(const ListenAddress& where) const {
     return !machine_.can_listen || machine_.can_listen(where);
   }
 

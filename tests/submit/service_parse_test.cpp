@@ -259,6 +259,16 @@ TEST(ComposeParse, ServicesThatWaitForEachOtherAreRefused) {
             "2: services.a.depends_on: it waits for itself, or for one that does (and 1 more)");
 }
 
+TEST(ComposeParse, AVariableWithoutAValueIsPassedOnIfItIsSet) {
+  const ServiceFile file = compose(
+      "services:\n  a: {image: x, environment: {SET: , NONE: , B: \"\"}}\n"
+      "  b: {image: x, environment: [SET, NONE]}\n");
+  const std::vector<std::pair<std::string, std::string>> passed = {{"SET", "value"}};
+  EXPECT_EQ(file.services.at(0).replica.env,
+            (std::vector<std::pair<std::string, std::string>>{{"SET", "value"}, {"B", ""}}));
+  EXPECT_EQ(file.services.at(1).replica.env, passed);
+}
+
 TEST(ComposeParse, ExtensionsArePlacesForAnchors) {
   const ServiceFile file = compose("x-image: &image postgres\nservices: {db: {image: *image}}\n");
   EXPECT_EQ(file.services.at(0).replica.image, "postgres");
