@@ -37,7 +37,8 @@ struct SandboxSettings {
 class SandboxRuntime final : public ContainerRuntime {
  public:
   SandboxRuntime(Reactor& reactor, SandboxSettings settings);
-  ~SandboxRuntime() override;  // kills and reaps what is left; prefer cleanup()
+  // Kills what is left, and does not wait for it: who must know uses cleanup().
+  ~SandboxRuntime() override;
   SandboxRuntime(const SandboxRuntime&) = delete;
   SandboxRuntime& operator=(const SandboxRuntime&) = delete;
 

@@ -7,8 +7,8 @@
 #   tests/run.sh -R name  further arguments go to ctest
 #
 # Run it as root to have missing Debian packages installed and the tests of network namespaces run;
-# as an ordinary user it runs what an ordinary user can, and says what it skips. Everything it makes
-# is below build/.
+# as an ordinary user it runs what an ordinary user can, and says what it skips. What it makes is below
+# build/, but for those packages and for what tests keep in /tmp while they run.
 set -euo pipefail
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 cd "$root"
