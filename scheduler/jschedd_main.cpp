@@ -34,6 +34,7 @@
 
 #include "queues/base/digest.hpp"
 #include "queues/base/fd.hpp"
+#include "queues/base/huge_pages.hpp"
 #include "queues/base/log.hpp"
 #include "queues/base/small_file.hpp"
 #include "queues/base/text.hpp"
@@ -339,6 +340,7 @@ int run(int argc, char** argv) {
 int main(int argc, char** argv) {
   using namespace gangway;
   try {
+    use_huge_pages(argv);
     return scheduler::run(argc, argv);
   } catch (const std::exception& e) {
     return scheduler::fail(scheduler::kInternal, Error(ErrorKind::Internal, e.what()));

@@ -3,6 +3,7 @@
 #include <cerrno>
 #include <map>
 
+#include "queues/base/huge_pages.hpp"
 #include "queues/base/text.hpp"
 #include "submit/client.hpp"
 #include "submit/console.hpp"
@@ -137,4 +138,7 @@ int run(int argc, char** argv) {
 }  // namespace
 }  // namespace gangway::submit
 
-int main(int argc, char** argv) { gangway::submit::finish(gangway::submit::run(argc, argv)); }
+int main(int argc, char** argv) {
+  gangway::use_huge_pages(argv);
+  gangway::submit::finish(gangway::submit::run(argc, argv));
+}
