@@ -1,7 +1,5 @@
 #include "submit/workflow_parse.hpp"
 
-#include <yaml-cpp/yaml.h>
-
 #include <algorithm>
 #include <map>
 #include <set>
@@ -10,6 +8,7 @@
 #include "queues/model/dependency_graph.hpp"
 #include "submit/job_values.hpp"
 #include "submit/program_wrap.hpp"
+#include "submit/yaml_tree.hpp"
 
 namespace gangway::submit {
 
@@ -72,10 +71,6 @@ constexpr std::string_view kNotInDefaults[] = {"arguments", "command",    "compo
                                                "needs",     "parameters", "script",     "workflow"};
 constexpr std::string_view kTopKeys[] = {"version",  "name",       "categories",
                                          "defaults", "parameters", "jobs"};
-
-int line_of(const YAML::Node& node) { return node.Mark().line + 1; }
-
-bool is_null(const YAML::Node& node) { return !node.IsDefined() || node.IsNull(); }
 
 // Job names become names of output files and stand in messages.
 bool is_job_name(std::string_view name) {
@@ -144,15 +139,18 @@ std::map<std::string, std::string> parameters_of(std::string_view text) {
 
 class Reader {
  public:
-  explicit Reader(const WorkflowInput& input) : input_(input) {}
+  explicit Reader(const WorkflowInput& input) : input_(input), around_(input.around) {
+    around_.directory = input.directory;
+  }
 
   WorkflowFile read() {
     file_.name = default_name();
     const std::string text = put_parameters_in();
-    try {
-      read_document(YAML::Load(text));
-    } catch (const YAML::Exception& e) {
-      fail(e.mark.line + 1, e.msg);
+    const auto document = parse_yaml(text);
+    if (const auto* const error = std::get_if<YamlError>(&document)) {
+      fail(error->line, error->message);
+    } else {
+      read_document(std::get<YamlNode>(document));
     }
     std::ranges::stable_sort(file_.errors, {}, &WorkflowError::line);
     return std::move(file_);
@@ -224,24 +222,24 @@ class Reader {
 
   // Calls `on_entry(key, key's line, value)` for each entry of a mapping, once for each key.
   template <typename F>
-  void for_each_entry(const YAML::Node& map, std::string_view what, const F& on_entry) {
-    if (!map.IsMap()) {
-      fail(line_of(map), cat(what, " must be a mapping: lines of \"key: value\""));
+  void for_each_entry(const YamlNode& map, std::string_view what, const F& on_entry) {
+    if (!map.is_map()) {
+      fail(map.line, cat(what, " must be a mapping: lines of \"key: value\""));
       return;
     }
-    std::set<std::string> seen;
-    for (const auto& entry : map) {
-      const int line = line_of(entry.first);
-      if (!entry.first.IsScalar()) {
+    std::set<std::string_view> seen;
+    for (std::size_t i = 0; i + 1 < map.items.size(); i += 2) {
+      const int line = map.items[i].line;
+      if (!map.items[i].is_scalar()) {
         fail(line, cat(what, ": a key must be a plain word"));
         continue;
       }
-      const std::string key = entry.first.Scalar();
+      const std::string& key = map.items[i].text;
       if (!seen.insert(key).second) {
         fail(line, cat("\"", key, "\" is given twice in ", what));
         continue;
       }
-      on_entry(key, line, entry.second);
+      on_entry(key, line, map.items[i + 1]);
     }
   }
 
@@ -256,56 +254,58 @@ class Reader {
   }
 
   // The text of a scalar; reports anything else.
-  std::optional<std::string> text_of(const YAML::Node& node, std::string_view key) {
-    if (node.IsScalar()) return node.Scalar();
-    fail(line_of(node), cat(key, ": a single value is expected here, not a ",
-                            node.IsSequence() ? "list"
-                            : node.IsMap()    ? "mapping"
-                                              : "nothing"));
+  std::optional<std::string> text_of(const YamlNode& node, std::string_view key) {
+    if (node.is_scalar()) return node.text;
+    fail(node.line, cat(key, ": a single value is expected here, not a ",
+                        node.is_sequence() ? "list"
+                        : node.is_map()    ? "mapping"
+                                           : "nothing"));
     return std::nullopt;
   }
 
-  void read_document(const YAML::Node& document) {
-    if (is_null(document)) {
+  void read_document(const YamlNode& document) {
+    if (document.is_null()) {
       fail(0, "the file is empty; a workflow has \"version: 1\" and \"jobs:\"");
       return;
     }
-    YAML::Node defaults;
-    YAML::Node jobs;
+    const YamlNode* defaults = nullptr;
+    const YamlNode* jobs = nullptr;
     bool has_version = false;
     for_each_entry(document, "the workflow",
-                   [&](const std::string& key, int line, const YAML::Node& value) {
+                   [&](const std::string& key, int line, const YamlNode& value) {
                      if (key == "parameters") return;  // put_parameters_in() has read them
                      if (key == "categories") return read_categories(value);
                      if (key == "version") {
                        has_version = true;
-                       if (!value.IsScalar() || value.Scalar() != "1") {
+                       if (!value.is_scalar() || value.text != "1") {
                          fail(line, "version: only version 1 exists; write \"version: 1\"");
                        }
                      } else if (key == "name") {
                        if (const auto name = text_of(value, key)) file_.name = *name;
                      } else if (key == "defaults") {
-                       defaults.reset(value);
+                       defaults = &value;
                      } else if (key == "jobs") {
-                       jobs.reset(value);
+                       jobs = &value;
                        jobs_line_ = line;
                      } else {
                        fail(line, unknown_key(key, "the workflow", kTopKeys));
                      }
                    });
-    if (!has_version && document.IsMap()) fail(1, "\"version: 1\" is missing");
-    if (!is_null(defaults)) read_job(defaults, "defaults", true, defaults_);
-    if (is_null(jobs)) {
-      if (document.IsMap()) fail(jobs_line_, "\"jobs:\" is missing or empty");
+    if (!has_version && document.is_map()) fail(1, "\"version: 1\" is missing");
+    if (defaults != nullptr && !defaults->is_null()) {
+      read_job(*defaults, "defaults", true, defaults_);
+    }
+    if (jobs == nullptr || jobs->is_null()) {
+      if (document.is_map()) fail(jobs_line_, "\"jobs:\" is missing or empty");
       return;
     }
-    read_jobs(jobs);
+    read_jobs(*jobs);
     check_needs();
   }
 
-  void read_categories(const YAML::Node& value) {
+  void read_categories(const YamlNode& value) {
     for_each_entry(value, "categories",
-                   [&](const std::string& name, int line, const YAML::Node& most) {
+                   [&](const std::string& name, int line, const YamlNode& most) {
                      const auto text = text_of(most, cat("categories: ", name));
                      const auto count = text ? parse_count(*text, 1, 1'000'000) : std::nullopt;
                      if (text && !count) {
@@ -318,8 +318,9 @@ class Reader {
                    });
   }
 
-  void read_jobs(const YAML::Node& jobs) {
-    for_each_entry(jobs, "jobs", [&](const std::string& name, int line, const YAML::Node& value) {
+  void read_jobs(const YamlNode& jobs) {
+    file_.jobs.reserve(file_.jobs.size() + jobs.items.size() / 2);
+    for_each_entry(jobs, "jobs", [&](const std::string& name, int line, const YamlNode& value) {
       WorkflowJob job;
       job.name = name;
       job.line = line;
@@ -330,7 +331,7 @@ class Reader {
       }
       JobKeys keys;
       const std::string what = cat("job \"", name, "\"");
-      if (is_null(value)) {
+      if (value.is_null()) {
         fail(line, cat(what, " is empty; it has at least a command or a script"));
       } else {
         const std::size_t before = file_.errors.size();
@@ -417,8 +418,8 @@ class Reader {
     }
   }
 
-  void read_job(const YAML::Node& map, const std::string& what, bool is_defaults, JobKeys& keys) {
-    for_each_entry(map, what, [&](const std::string& key, int line, const YAML::Node& value) {
+  void read_job(const YamlNode& map, const std::string& what, bool is_defaults, JobKeys& keys) {
+    for_each_entry(map, what, [&](const std::string& key, int line, const YamlNode& value) {
       keys.given.push_back(key);
       if (is_defaults && std::ranges::find(kNotInDefaults, key) != std::end(kNotInDefaults)) {
         fail(line, cat("\"", key, "\" belongs to a job, not to the defaults"));
@@ -437,12 +438,12 @@ class Reader {
     });
   }
 
-  void read_other(const std::string& key, int line, const YAML::Node& value, JobKeys& keys) {
+  void read_other(const std::string& key, int line, const YamlNode& value, JobKeys& keys) {
     if (key == "command") {
       keys.command_line = line;
-      if (value.IsScalar()) {
-        keys.command = {"/bin/sh", "-c", value.Scalar()};
-        if (trim(value.Scalar()).empty()) fail(line, "command: it is empty");
+      if (value.is_scalar()) {
+        keys.command = {"/bin/sh", "-c", value.text};
+        if (trim(value.text).empty()) fail(line, "command: it is empty");
       } else {
         keys.command = list_of(value, key);
         if (keys.command.empty()) fail(line, "command: the list is empty");
@@ -450,7 +451,7 @@ class Reader {
     } else if (key == "script") {
       keys.script_line = line;
       keys.script = text_of(value, key).value_or("");
-      if (value.IsScalar() && trim(keys.script).empty()) fail(line, "script: it is empty");
+      if (value.is_scalar() && trim(keys.script).empty()) fail(line, "script: it is empty");
     } else if (key == "arguments") {
       keys.arguments = list_of(value, key);
     } else if (key == "binds") {
@@ -458,10 +459,10 @@ class Reader {
         keys.options.push_back({"bind", key, bind, line});
       }
     } else if (key == "env") {
-      for_each_entry(value, "env", [&](const std::string& name, int at, const YAML::Node& text) {
+      for_each_entry(value, "env", [&](const std::string& name, int at, const YamlNode& text) {
         if (name.empty() || name.find('=') != name.npos) {
           fail(at, cat("env: \"", name, "\" is not the name of a variable"));
-        } else if (text.IsNull()) {
+        } else if (text.is_null()) {
           keys.env[name] = "";
         } else if (const auto found = text_of(text, cat("env: ", name))) {
           keys.env[name] = *found;
@@ -480,7 +481,7 @@ class Reader {
       keys.workflow = text_of(value, key).value_or("");
     } else if (key == "parameters") {
       for_each_entry(value, "parameters",
-                     [&](const std::string& name, int at, const YAML::Node& text) {
+                     [&](const std::string& name, int at, const YamlNode& text) {
                        static_cast<void>(at);
                        if (const auto found = text_of(text, cat("parameters: ", name))) {
                          keys.parameters.push_back(cat(name, '=', *found));
@@ -506,17 +507,17 @@ class Reader {
     }
   }
 
-  void read_components(const YAML::Node& value, JobKeys& keys) {
-    if (!value.IsSequence() || value.size() == 0 || value.size() > kMaxComponents) {
-      fail(line_of(value),
+  void read_components(const YamlNode& value, JobKeys& keys) {
+    if (!value.is_sequence() || value.items.empty() || value.items.size() > kMaxComponents) {
+      fail(value.line,
            "components: a list is expected, such as [{nodes: 1, gpus: 1}, "
            "{nodes: 4}]");
       return;
     }
-    for (const auto& item : value) {
+    for (const YamlNode& item : value.items) {
       JobKeys of_component;
       for_each_entry(
-          item, "a component", [&](const std::string& key, int line, const YAML::Node& text) {
+          item, "a component", [&](const std::string& key, int line, const YamlNode& text) {
             if (std::ranges::find(kComponentKeys, key) == std::end(kComponentKeys)) {
               fail(line, unknown_key(key, "a component", kComponentKeys));
             } else if (key == "exclusive") {
@@ -530,41 +531,41 @@ class Reader {
     }
   }
 
-  std::vector<std::string> list_of(const YAML::Node& value, const std::string& key) {
+  std::vector<std::string> list_of(const YamlNode& value, const std::string& key) {
     std::vector<std::string> items;
-    if (!value.IsSequence()) {
-      fail(line_of(value), cat(key, ": a list is expected, such as [one, two]"));
+    if (!value.is_sequence()) {
+      fail(value.line, cat(key, ": a list is expected, such as [one, two]"));
       return items;
     }
-    for (const auto& item : value) {
+    for (const YamlNode& item : value.items) {
       if (const auto text = text_of(item, key)) items.push_back(*text);
     }
     return items;
   }
 
-  void read_needs(const YAML::Node& value, JobKeys& keys) {
-    if (value.IsNull()) return;
-    if (value.IsScalar()) {
-      keys.needs.push_back({Need{.member = value.Scalar()}, line_of(value)});
+  void read_needs(const YamlNode& value, JobKeys& keys) {
+    if (value.is_null()) return;
+    if (value.is_scalar()) {
+      keys.needs.push_back({Need{.member = value.text}, value.line});
       return;
     }
-    if (!value.IsSequence()) {
-      fail(line_of(value), "needs: a list is expected, such as [prepare, {job: solve, on: any}]");
+    if (!value.is_sequence()) {
+      fail(value.line, "needs: a list is expected, such as [prepare, {job: solve, on: any}]");
       return;
     }
-    for (const auto& item : value) {
-      if (item.IsScalar()) {
-        keys.needs.push_back({Need{.member = item.Scalar()}, line_of(item)});
+    for (const YamlNode& item : value.items) {
+      if (item.is_scalar()) {
+        keys.needs.push_back({Need{.member = item.text}, item.line});
       } else {
         read_need(item, keys);
       }
     }
   }
 
-  void read_need(const YAML::Node& item, JobKeys& keys) {
+  void read_need(const YamlNode& item, JobKeys& keys) {
     Need need;
     bool has_job = false;
-    for_each_entry(item, "needs", [&](const std::string& key, int line, const YAML::Node& value) {
+    for_each_entry(item, "needs", [&](const std::string& key, int line, const YamlNode& value) {
       constexpr std::string_view kKeys[] = {"job", "on"};
       const auto text = text_of(value, key);
       if (!text) return;
@@ -588,9 +589,9 @@ class Reader {
       }
     });
     if (has_job) {
-      keys.needs.push_back({std::move(need), line_of(item)});
+      keys.needs.push_back({std::move(need), item.line});
     } else {
-      fail(line_of(item), "needs: \"job:\" is missing; write {job: NAME, on: success}");
+      fail(item.line, "needs: \"job:\" is missing; write {job: NAME, on: success}");
     }
   }
 
@@ -670,11 +671,9 @@ class Reader {
       program.script = wrap_program(pre, program, post);
       if (keys.script.empty()) program.argv.clear();
     }
-    Surroundings around = input_.around;
-    around.directory = input_.directory;
     // Its jobs go where the workflow goes.
     if (!draft.choices.clusters.empty()) draft.ignored.emplace_back("--clusters");
-    Result<JobSpec> spec = make_spec(draft, program, around);
+    Result<JobSpec> spec = make_spec(draft, program, around_);
     if (!spec) {
       fail(job.line, cat(what, ": ", spec.error().message()));
       return;
@@ -814,6 +813,7 @@ class Reader {
   }
 
   const WorkflowInput& input_;
+  Surroundings around_;  // of its jobs
   WorkflowFile file_;
   JobKeys defaults_;
   std::set<std::string> bad_defaults_;

@@ -65,7 +65,7 @@ const std::vector<Library> kLibraries = {
     {R"(zlib\.h)", R"(scheduler/jsim/trace_file\.cpp)"},
     {R"(seccomp\.h)", R"(containers/.*)"},
     {R"(yaml-cpp/.*)",
-     R"(queues/config/(cdi|config|value)\.cpp|submit/(workflow_parse\.cpp|yaml_fields\.hpp))"},
+     R"(queues/config/(cdi|config|value)\.cpp|submit/(yaml_tree\.cpp|yaml_fields\.hpp))"},
     {R"(boost/asio.*)", R"(queues/io/.*\.cpp)"},
     {R"(boost/graph/.*)", R"(queues/model/dependency_graph\.cpp)"},
     {R"(CLI/.*)", R"([^/]+/[^/]+_main\.cpp)"},
