@@ -14,8 +14,10 @@ ClusterState::ClusterState(store::LiveState loaded)
     : next_job_(loaded.next_job), next_workflow_(loaded.next_workflow), next_seq_(loaded.next_seq) {
   for (Job& job : loaded.jobs) {
     const JobKey key = job.key;
-    const auto [there, is_new] = jobs_.insert_or_assign(key, std::move(job));
-    if (is_new) note_owner(there->second);
+    const std::size_t before = jobs_.size();
+    // They come in order, but for those that were found later.
+    const auto there = jobs_.try_emplace(jobs_.end(), key, std::move(job));
+    if (jobs_.size() > before) note_owner(there->second);
   }
   for (Workflow& workflow : loaded.workflows) {
     const WorkflowId id = workflow.id;

@@ -25,17 +25,16 @@ std::size_t unsent_bytes_of(const effect::Reply& reply) {
 }  // namespace
 
 Result<store::LiveState> complete_live_state(store::LiveState loaded, store::JobStore& store) {
-  std::set<JobKey> present;
-  for (const Job& job : loaded.jobs) present.insert(job.key);
   std::set<JobKey> missing;
   for (const Job& job : loaded.jobs) {
     if (!job.is_waiting()) continue;
     for (const Dependency& dependency : job.spec->dependencies) {
-      const JobKey key{dependency.on};
-      if (dependency.kind != DependencyKind::Singleton && !present.contains(key)) {
-        missing.insert(key);
-      }
+      if (dependency.kind != DependencyKind::Singleton) missing.insert({dependency.on});
     }
+  }
+  for (const Job& job : loaded.jobs) {
+    if (missing.empty()) break;
+    missing.erase(job.key);
   }
   // In slices, because a question has a bounded length.
   constexpr std::size_t kSlice = 500;

@@ -71,6 +71,8 @@ Result<LiveState> SqliteStore::load_live(Time now) {
     live.next_seq = from_sql(meta->integer(2)) + 1;
   }
 
+  GANGWAY_ASSIGN(const std::int64_t rows, impl.db.query_integer("SELECT count(*) FROM job_state"));
+  live.jobs.reserve(static_cast<std::size_t>(rows));
   GANGWAY_ASSIGN(Statement jobs,
                  impl.db.prepare("SELECT j.job, j.idx, j.state, s.id, s.digest, s.bytes "
                                  "FROM job_state j JOIN spec s ON s.id = j.spec "
@@ -106,7 +108,9 @@ Result<LiveState> SqliteStore::load_live(Time now) {
     }
     live.workflows.push_back(*std::move(workflow));
   }
-  std::ranges::sort(live.jobs, {}, &Job::key);
+  if (!std::ranges::is_sorted(live.jobs, {}, &Job::key)) {
+    std::ranges::sort(live.jobs, {}, &Job::key);
+  }
 
   GANGWAY_ASSIGN(Statement nodes, impl.db.prepare("SELECT name, state FROM node ORDER BY name"));
   for (;;) {
