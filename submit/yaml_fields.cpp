@@ -109,6 +109,7 @@ YamlFields::YamlFields(const YAML::Node& node, std::string path, FieldErrors& er
   }
 }
 
+// NOLINTNEXTLINE(bugprone-exception-escape): if memory ends, so do we.
 YamlFields::~YamlFields() {
   for (const auto& entry : node_) {
     const std::string key = entry.first.IsScalar() ? entry.first.Scalar() : "?";

@@ -53,7 +53,8 @@ class YamlFields {
   YamlFields(const YAML::Node& node, std::string path, FieldErrors& errors);
   YamlFields(const YamlFields&) = delete;
   YamlFields& operator=(const YamlFields&) = delete;
-  ~YamlFields();  // notes the fields nobody asked for
+  // Notes the fields nobody asked for. NOLINTNEXTLINE(bugprone-exception-escape): if memory ends
+  ~YamlFields();
 
   [[nodiscard]] std::string path_of(std::string_view key) const;
   [[nodiscard]] const YAML::Node& node() const { return node_; }
