@@ -122,7 +122,9 @@ std::vector<RunningShepherd> find_shepherds(const ClusterLayout& layout,
     if (!line) continue;
     const auto words = split(*line, '\0');
     if (words.size() > 1 && words[0].ends_with("jshepherd") &&
-        words[1].starts_with(layout.directory + "/")) {
+        std::ranges::any_of(nodes, [&](const NodeName& node) {
+          return words[1].starts_with(layout.node_spool(node) + "/jobs/");
+        })) {
       found.push_back({process, std::string(words[1])});
     }
   }
@@ -188,13 +190,15 @@ std::vector<std::string> mounts_below(std::string_view mountinfo, const std::str
   return found;
 }
 
-Result<void> remove_mounts(const ClusterLayout& layout) {
+Result<void> remove_mounts(const ClusterLayout& layout, const std::vector<NodeName>& nodes) {
   const auto text = read_small_file("/proc/self/mountinfo");
   if (!text) return text.error();
-  for (const auto& point : mounts_below(*text, layout.directory)) {
-    if (::umount2(point.c_str(), MNT_DETACH | UMOUNT_NOFOLLOW) != 0 && errno != EINVAL &&
-        errno != ENOENT) {
-      return errno_error(cat("unmount ", point), errno);
+  for (const auto& node : nodes) {
+    for (const auto& point : mounts_below(*text, layout.node_directory(node))) {
+      if (::umount2(point.c_str(), MNT_DETACH | UMOUNT_NOFOLLOW) != 0 && errno != EINVAL &&
+          errno != ENOENT) {
+        return errno_error(cat("unmount ", point), errno);
+      }
     }
   }
   return {};

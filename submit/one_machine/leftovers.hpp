@@ -32,8 +32,9 @@ void stop_shepherds(const std::vector<RunningShepherd>& shepherds, Duration grac
 // Mount points below `directory` in the text of /proc/<pid>/mountinfo, deepest first. Pure.
 [[nodiscard]] std::vector<std::string> mounts_below(std::string_view mountinfo,
                                                     const std::string& directory);
-// Errors: the first mount that could not be removed.
-[[nodiscard]] Result<void> remove_mounts(const ClusterLayout& layout);
+// Those below the nodes' directories. Errors: the first mount that could not be removed.
+[[nodiscard]] Result<void> remove_mounts(const ClusterLayout& layout,
+                                         const std::vector<NodeName>& nodes);
 
 // Directories called `name` in any hierarchy of control groups.
 [[nodiscard]] std::vector<std::string> find_control_groups(const std::string& name);

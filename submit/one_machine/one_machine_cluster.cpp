@@ -29,6 +29,7 @@
 #include "submit/one_machine/files.hpp"
 #include "submit/one_machine/leftovers.hpp"
 #include "submit/one_machine/node_network.hpp"
+#include "submit/one_machine/own_directory.hpp"
 #include "submit/one_machine/process_table.hpp"
 
 namespace gangway::one_machine {
@@ -51,7 +52,11 @@ std::vector<NodeName> read_nodes(const ClusterLayout& layout) {
   const auto text = read_small_file(layout.nodes_file());
   if (!text) return nodes;
   for (const auto line : split(*text, '\n')) {
-    if (!trim(line).empty()) nodes.emplace_back(std::string(trim(line)));
+    const std::string name(trim(line));
+    // Directories are called so: nothing that leads elsewhere.
+    if (!name.empty() && name.front() != '.' && name.find('/') == std::string::npos) {
+      nodes.emplace_back(name);
+    }
   }
   return nodes;
 }
@@ -246,7 +251,7 @@ Result<void> stop_everything(const ClusterLayout& layout, const std::vector<Node
   }
   GANGWAY_TRY(remove_control_groups(layout.name));
   GANGWAY_TRY(remove_network(layout));
-  GANGWAY_TRY(remove_mounts(layout));
+  GANGWAY_TRY(remove_mounts(layout, nodes));
   ::unlink(layout.socket().c_str());
   return remove_tree(layout.run_directory());
 }
@@ -320,6 +325,7 @@ bool ClusterStatus::nothing() const {
 Result<UpReport> bring_up(const ClusterLayout& layout,
                           const ClusterWishes& wishes,
                           const Say& say) {
+  GANGWAY_TRY(require_own(layout));
   GANGWAY_TRY(make_directory(layout.directory, 0755));
   GANGWAY_ASSIGN(const Fd lock, lock_file(layout.lock_file()));
   GANGWAY_TRY(make_directory(layout.log_directory(), 0755));
@@ -355,6 +361,7 @@ Result<UpReport> bring_up(const ClusterLayout& layout,
 }
 
 Result<DownReport> take_down(const ClusterLayout& layout, bool purge_too) {
+  GANGWAY_TRY(require_own(layout));
   DownReport report;
   std::optional<Fd> lock;
   if (::access(layout.directory.c_str(), F_OK) == 0) {

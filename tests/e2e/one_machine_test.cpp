@@ -1,9 +1,14 @@
 // `gangway up`, `down`, `status`, `doctor`: the cluster as a thing that comes and goes.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <sys/mount.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
+#include <algorithm>
 #include <csignal>
 #include <filesystem>
+#include <fstream>
 
 #include "submit/one_machine/leftovers.hpp"
 #include "submit/one_machine/node_network.hpp"
@@ -124,6 +129,53 @@ TEST(OneMachineEnd, NodesInWhichNothingCouldRunAreRefused) {
                       {.env = {{"PATH", std::string(GANGWAY_BINARY_DIR) + "/bin"}}});
   EXPECT_EQ(ran.exit_code, 64);
   EXPECT_THAT(ran.err, HasSubstr("'1' is not a size of at least 64M"));
+}
+
+// With a tmpfs below it, if we are root.
+class ForeignDirectory : public testing::Test {
+ protected:
+  ForeignDirectory() {
+    std::string pattern = "/tmp/gw-foreign-XXXXXX";
+    path_ = ::mkdtemp(pattern.data());
+    std::filesystem::create_directory(path_ + "/run");
+    std::filesystem::create_directory(path_ + "/mounted");
+    std::ofstream(path_ + "/run/file") << "kept";
+    std::ofstream(path_ + "/thesis") << "kept";
+    mounted_ = ::geteuid() == 0 &&
+               ::mount("test", (path_ + "/mounted").c_str(), "tmpfs", 0, "size=64k") == 0;
+    ::chmod(path_.c_str(), 01777);
+  }
+  ~ForeignDirectory() override {
+    if (mounted_) ::umount2((path_ + "/mounted").c_str(), MNT_DETACH);
+    std::filesystem::remove_all(path_);
+  }
+  [[nodiscard]] static std::string look(const std::string& path) {
+    std::string text;
+    for (const auto& entry : std::filesystem::recursive_directory_iterator(path)) {
+      text += entry.path().string() + content(entry.path().string()) + "\n";
+    }
+    struct stat file {};
+    EXPECT_EQ(::stat(path.c_str(), &file), 0);
+    return text + std::to_string(file.st_mode) + content("/proc/self/mountinfo");
+  }
+  std::string path_;
+  bool mounted_ = false;
+};
+
+TEST_F(ForeignDirectory, NeitherUpNorDownTouchesIt) {
+  const std::string before = look(path_);
+  const std::vector<std::vector<std::string>> verbs{
+      {"up", "--nodes", "1"}, {"down"}, {"down", "--purge"}};
+  for (const std::vector<std::string>& words : verbs) {
+    std::vector<std::string> command{"gangway"};
+    command.insert(command.end(), words.begin(), words.end());
+    command.insert(command.end(), {"--dir", path_});
+    const Ran ran = run(command, {.env = {{"PATH", std::string(GANGWAY_BINARY_DIR) + "/bin"}}});
+    EXPECT_EQ(ran.exit_code, 77) << ran.err;
+    EXPECT_THAT(ran.err, HasSubstr("directory " + path_ + ": holds"));
+    EXPECT_EQ(std::count(ran.err.begin(), ran.err.end(), '\n'), 1) << ran.err;
+    EXPECT_EQ(look(path_), before) << words[0];
+  }
 }
 
 TEST(OneMachineEnd, StatusOfNothingSaysHowToStart) {

@@ -6,7 +6,9 @@
 #include <filesystem>
 
 #include "queues/base/small_file.hpp"
+#include "submit/one_machine/cluster_layout.hpp"
 #include "submit/one_machine/command.hpp"
+#include "submit/one_machine/own_directory.hpp"
 
 namespace gangway::one_machine {
 namespace {
@@ -47,6 +49,42 @@ TEST_F(Files, AClosedDirectoryOnTheWayIsNamed) {
   ASSERT_TRUE(make_directory(directory_ + "/closed", 0700));
   const auto found = find_closed_directory(directory_ + "/closed/open/socket");
   EXPECT_TRUE(found == directory_ + "/closed" || found == directory_) << found;
+}
+
+TEST_F(Files, ADirectoryIsAClustersIfItIsNewOrEmptyOrMadeByUp) {
+  const auto layout = *make_layout(directory_ + "/c");
+  EXPECT_TRUE(require_own(layout));
+  ASSERT_TRUE(make_directory(layout.directory, 0755));
+  EXPECT_TRUE(require_own(layout));
+  ASSERT_TRUE(replace_file(layout.lock_file(), "", 0600, Durability::UntilReboot));
+  ASSERT_TRUE(make_directory(layout.run_directory(), 0755));
+  ASSERT_TRUE(make_directory(layout.node_directory(NodeName("n02")), 0755));
+  EXPECT_TRUE(require_own(layout)) << "of an up that failed early";
+  for (const auto& path : {layout.nodes_file(), layout.config_file(), layout.key_file()}) {
+    ASSERT_TRUE(replace_file(path, "", 0644, Durability::UntilReboot));
+  }
+  ASSERT_TRUE(replace_file(layout.directory + "/notes", "", 0644, Durability::UntilReboot));
+  EXPECT_TRUE(require_own(layout)) << "somebody keeps notes beside it";
+}
+
+TEST_F(Files, ADirectoryOfSomethingElseIsNoClusters) {
+  const auto layout = *make_layout(directory_ + "/c");
+  ASSERT_TRUE(make_directory(layout.run_directory(), 0755));
+  ASSERT_TRUE(make_directory(layout.log_directory(), 0755));
+  EXPECT_EQ(require_own(layout).error().kind(), ErrorKind::Conflict) << "run/ has everybody";
+  ASSERT_TRUE(replace_file(layout.lock_file(), "", 0600, Durability::UntilReboot));
+  ASSERT_TRUE(replace_file(layout.directory + "/thesis", "", 0644, Durability::UntilReboot));
+  const auto refused = require_own(layout);
+  ASSERT_FALSE(refused);
+  EXPECT_NE(refused.error().message().find(layout.directory), std::string::npos);
+  EXPECT_NE(refused.error().message().find("thesis"), std::string::npos);
+  std::filesystem::remove(layout.directory + "/thesis");
+  // As /etc/gangway has it.
+  std::filesystem::remove(layout.lock_file());
+  for (const auto& path : {layout.config_file(), layout.key_file()}) {
+    ASSERT_TRUE(replace_file(path, "", 0644, Durability::UntilReboot));
+  }
+  EXPECT_FALSE(require_own(layout));
 }
 
 TEST(Command, GivesWhatTheProgramWrote) { EXPECT_EQ(*run_command({"echo", "a b"}), "a b\n"); }
