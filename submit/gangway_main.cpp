@@ -1,5 +1,6 @@
 // gangway: a whole cluster on one machine. up, down, status, doctor.
 #include <fcntl.h>
+#include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -64,27 +65,29 @@ void print_next_steps(const ClusterLayout& layout, const UpReport& report) {
   print_line(text);
 }
 
-// Until somebody wants it to end.
-void wait_for_signal() {
+// Those that end it, and the one of daemons that have ended.
+sigset_t signals_waited_for() {
   sigset_t signals;
   sigemptyset(&signals);
-  sigaddset(&signals, SIGINT);
-  sigaddset(&signals, SIGTERM);
-  sigaddset(&signals, SIGHUP);
-  int number = 0;
-  while (::sigwait(&signals, &number) != 0) {
+  for (const int number : {SIGINT, SIGTERM, SIGHUP, SIGCHLD}) sigaddset(&signals, number);
+  return signals;
+}
+
+// Until somebody wants it to end; takes leave of daemons meanwhile.
+void wait_for_signal() {
+  const sigset_t signals = signals_waited_for();
+  int number = SIGCHLD;
+  while (number == SIGCHLD) {
+    while (::waitpid(-1, nullptr, WNOHANG) > 0) {
+    }
+    if (::sigwait(&signals, &number) != 0) number = SIGCHLD;
   }
 }
 
 int run_up(const Options& options, const ClusterLayout& layout) {
   if (options.foreground) {
-    sigset_t signals;
-    sigemptyset(&signals);
-    sigaddset(&signals, SIGINT);
-    sigaddset(&signals, SIGTERM);
-    sigaddset(&signals, SIGHUP);
+    const sigset_t signals = signals_waited_for();
     ::sigprocmask(SIG_BLOCK, &signals, nullptr);
-    ::signal(SIGCHLD, SIG_IGN);  // daemons that end are nobody's to wait for
   }
   const auto report =
       bring_up(layout, options.wishes, [](const std::string& line) { print_line(line); });

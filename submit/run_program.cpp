@@ -61,8 +61,11 @@ Result<RanProgram> run_program(const std::vector<std::string>& argv) {
   err.write.reset();
   RanProgram ran;
   read_both({std::move(out.read), std::move(err.read)}, {&ran.out, &ran.err});
-  while (::waitpid(pid, &ran.wait_status, 0) < 0 && errno == EINTR) {
+  pid_t ended = 0;
+  while ((ended = ::waitpid(pid, &ran.wait_status, 0)) < 0 && errno == EINTR) {
   }
+  // Without its status (whoever has taken it) nothing is known of how it went.
+  if (ended != pid) return errno_error(cat("wait for ", argv[0]), errno);
   return ran;
 }
 

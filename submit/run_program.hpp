@@ -15,7 +15,7 @@ struct RanProgram {
 };
 
 // argv[0] is a path, or a name to be found by PATH. Blocks. Requires: argv is not empty.
-// Errors: of starting it (NotFound: there is no such program).
+// Errors: of starting it (NotFound: there is no such program); of waiting for it.
 [[nodiscard]] Result<RanProgram> run_program(const std::vector<std::string>& argv);
 
 }  // namespace gangway::submit

@@ -178,6 +178,20 @@ TEST_F(ForeignDirectory, NeitherUpNorDownTouchesIt) {
   }
 }
 
+TEST(OneMachineEnd, AFailingIpIsToldInTheForegroundToo) {
+  SKIP_WITHOUT_NETWORKS();
+  std::string pattern = "/tmp/gw-ip-XXXXXX";
+  const std::string top = ::mkdtemp(pattern.data());
+  std::ofstream(top + "/ip") << "#!/bin/sh\necho no network today >&2; exit 1\n";
+  ::chmod((top + "/ip").c_str(), 0755);
+  const Ran ran = run(
+      {"timeout", "60", "gangway", "up", "--foreground", "--nodes", "1", "--dir", top + "/cluster"},
+      {.env = {{"PATH", top + ":" GANGWAY_BINARY_DIR "/bin:/usr/bin:/bin"}}});
+  EXPECT_EQ(ran.exit_code, 70) << ran.err;
+  EXPECT_THAT(ran.err, HasSubstr("no network today"));
+  std::filesystem::remove_all(top);
+}
+
 TEST(OneMachineEnd, StatusOfNothingSaysHowToStart) {
   const Ran ran = run({"gangway", "status", "--dir", "/nonexistent/cluster"},
                       {.env = {{"PATH", std::string(GANGWAY_BINARY_DIR) + "/bin"}}});

@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 #include <sys/stat.h>
 
+#include <csignal>
 #include <filesystem>
 
 #include "queues/base/small_file.hpp"
@@ -93,6 +94,15 @@ TEST(Command, AFailureCarriesTheProgramsWords) {
   const auto result = run_command({"sh", "-c", "echo why >&2; exit 3"});
   ASSERT_FALSE(result);
   EXPECT_NE(result.error().message().find("why"), std::string::npos);
+}
+
+TEST(Command, AnEndThatNobodyCouldSeeIsNoSuccess) {
+  struct sigaction before {};
+  struct sigaction ignore {};
+  ignore.sa_handler = SIG_IGN;
+  ASSERT_EQ(sigaction(SIGCHLD, &ignore, &before), 0);
+  EXPECT_FALSE(run_command({"sh", "-c", "exit 3"}));
+  sigaction(SIGCHLD, &before, nullptr);
 }
 
 TEST(Command, AMissingProgramIsNotFound) {
