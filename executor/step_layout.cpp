@@ -65,7 +65,11 @@ class Layouter {
     if (nodes_ == 0 && run_.only_nodes_size() > 0) nodes_ = usable;
     if (tasks_ == 0 && run_.tasks_per_node() > 0) {
       if (nodes_ == 0) nodes_ = usable;
-      tasks_ = nodes_ * run_.tasks_per_node();
+      const std::int64_t all = std::int64_t{nodes_} * run_.tasks_per_node();
+      if (all > kMaxStepTasks)
+        return bad(
+            cat("--ntasks-per-node=", run_.tasks_per_node(), ": ", all, " tasks are too many"));
+      tasks_ = static_cast<std::int32_t>(all);
     }
     if (tasks_ == 0 && nodes_ == 0) {
       nodes_ = usable;
@@ -271,10 +275,29 @@ void change_use(const StepLayout& layout, CoresInUse& in_use, int by) {
 
 }  // namespace
 
+Result<void> check_step_run(const wire::StepRun& run) {
+  const auto check = [](std::string_view name, std::int64_t value, std::int64_t most) {
+    return value >= 0 && value <= most
+               ? Result<void>()
+               : Result<void>(bad(cat(name, '=', value, ": not between 0 and ", most)));
+  };
+  GANGWAY_TRY(check("--nodes", run.nodes(), kMaxStepTasks));
+  GANGWAY_TRY(check("--ntasks", run.tasks(), kMaxStepTasks));
+  GANGWAY_TRY(check("--cpus-per-task", run.cpus_per_task(), kMaxStepTasks));
+  GANGWAY_TRY(check("--ntasks-per-node", run.tasks_per_node(), kMaxStepTasks));
+  GANGWAY_TRY(check("plane", run.plane(), kMaxStepTasks));
+  GANGWAY_TRY(check("distribution", run.distribution(),
+                    static_cast<std::int64_t>(NodeDistribution::Plane)));
+  GANGWAY_TRY(check("--time in nanoseconds", run.time_limit_ns(), kMaxStepTime.ns));
+  GANGWAY_TRY(check("--wait in nanoseconds", run.wait_ns(), kMaxStepTime.ns));
+  return check("umask", run.umask(), 0777);
+}
+
 Result<std::optional<StepLayout>> lay_out_step(const wire::StepRun& run,
                                                const Allocation& allocation,
                                                std::int32_t job_cpus_per_task,
                                                const CoresInUse& in_use) {
+  GANGWAY_TRY(check_step_run(run));
   return Layouter(run, allocation, job_cpus_per_task, in_use).make();
 }
 

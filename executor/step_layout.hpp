@@ -19,10 +19,14 @@
 #include <vector>
 
 #include "queues/base/result.hpp"
+#include "queues/base/time.hpp"
 #include "queues/model/allocation.hpp"
 #include "queues/wire/step.pb.h"
 
 namespace gangway::executor {
+
+inline constexpr std::int32_t kMaxStepTasks = 1'000'000;
+inline constexpr Duration kMaxStepTime = hours(24 * 36'500);
 
 enum class NodeDistribution : std::uint32_t {
   Default = 0,  // block, or the job's own
@@ -50,6 +54,10 @@ struct StepLayout {
 // How many steps use each core of each node of the allocation.
 using CoresInUse = std::vector<std::map<std::int32_t, int>>;
 
+// Whether the numbers of a run, which a program of the user's has written, are such as a step can
+// have. Errors: Invalid, naming the number.
+[[nodiscard]] Result<void> check_step_run(const wire::StepRun& run);
+
 // nullopt: it has to wait until cores are free (exact). `job_cpus_per_task` counts where the step
 // says nothing. Errors: Invalid, with the option and what the allocation has.
 [[nodiscard]] Result<std::optional<StepLayout>> lay_out_step(const wire::StepRun& run,
@@ -62,7 +70,5 @@ void give_back_cores(const StepLayout& layout, CoresInUse& in_use);
 
 // "0-3,8" of ranks.
 [[nodiscard]] std::string render_ranks(const std::vector<std::uint32_t>& ranks);
-
-inline constexpr std::int32_t kMaxStepTasks = 1'000'000;
 
 }  // namespace gangway::executor

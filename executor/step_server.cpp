@@ -415,6 +415,7 @@ bool StepServer::try_run(ClientId id, wire::StepRun& run) {
   for (const auto& [other, step] : steps_) parts += step.control->layout().nodes.size();
   facts.window = std::clamp<std::uint32_t>(kOutputOnItsWay / static_cast<std::uint32_t>(parts),
                                            kMinWindow, kMaxWindow);
+  if (const Result<void> good = check_step_run(run); !good) return refuse(id, good.error());
   // Who has no descriptors here gets frames.
   if (!client.descriptors.out) run.set_pass_out(false);
   if (!client.descriptors.err) run.set_pass_err(false);

@@ -6,6 +6,8 @@
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
+#include <functional>
+#include <limits>
 #include <map>
 #include <sstream>
 
@@ -199,6 +201,35 @@ TEST(StepLayout, AnOverlappingStepLooksAtNobodyAndLeavesNoTrace) {
   const auto layout = lay_out_step(run, allocation, 1, in_use);
   take_cores(**layout, in_use);
   EXPECT_TRUE(in_use[0].empty());
+}
+
+TEST(StepLayout, NumbersThatNoStepCanHaveAreRefused) {
+  const Allocation allocation = allocation_of({2, 2});
+  const auto refused = [&](const std::function<void(wire::StepRun&)>& change) {
+    wire::StepRun run = step(1, 1);
+    run.set_exact(true);
+    change(run);
+    const auto layout = lay_out_step(run, allocation, 1, CoresInUse(2));
+    return !layout && layout.error().kind() == ErrorKind::Invalid;
+  };
+  constexpr std::int32_t kLeast = std::numeric_limits<std::int32_t>::min();
+  constexpr std::int32_t kMost = std::numeric_limits<std::int32_t>::max();
+  EXPECT_FALSE(refused([](wire::StepRun&) {}));
+  EXPECT_TRUE(refused([](wire::StepRun& run) { run.set_nodes(-1); }));
+  EXPECT_TRUE(refused([](wire::StepRun& run) { run.set_tasks(kLeast); }));
+  EXPECT_TRUE(refused([](wire::StepRun& run) { run.set_tasks(kMost); }));
+  EXPECT_TRUE(refused([](wire::StepRun& run) { run.set_cpus_per_task(-3); }));
+  EXPECT_TRUE(refused([](wire::StepRun& run) { run.set_plane(kLeast); }));
+  EXPECT_TRUE(refused([](wire::StepRun& run) { run.set_distribution(77); }));
+  EXPECT_TRUE(refused([](wire::StepRun& run) { run.set_umask(01000); }));
+  EXPECT_TRUE(refused([](wire::StepRun& run) { run.set_wait_ns(-1); }));
+  EXPECT_TRUE(refused(
+      [](wire::StepRun& run) { run.set_time_limit_ns(std::numeric_limits<std::int64_t>::max()); }));
+  EXPECT_TRUE(refused([](wire::StepRun& run) {
+    run.set_nodes(2);
+    run.set_tasks(0);
+    run.set_tasks_per_node(kMaxStepTasks);
+  }));
 }
 
 TEST(StepLayout, WhatCanNeverFitIsRefusedWithTheOption) {
