@@ -44,16 +44,9 @@ bool JobExchange::on_pmix(const wire::FromPmix& message, ExchangeActions& action
       to_first.mutable_spawn()->set_asker(self_);
       tell(kFirstNode, std::move(to_first), actions);
       return true;
-    case wire::FromPmix::kWorldReady: {
-      const auto world = worlds_.find(message.world_ready().first());
-      if (world == worlds_.end()) return true;
-      world->second.environments.assign(message.world_ready().ranks().begin(),
-                                        message.world_ready().ranks().end());
-      to_first.mutable_world_ready()->set_first(message.world_ready().first());
-      to_first.mutable_world_ready()->set_status(message.world_ready().status());
-      tell(kFirstNode, std::move(to_first), actions);
+    case wire::FromPmix::kWorldReady:
+      ready_here(message.world_ready(), actions);
       return true;
-    }
     case wire::FromPmix::kEvent: {
       wire::PmixEvent event = message.event();
       event.set_origin(self_);
@@ -120,7 +113,11 @@ bool JobExchange::on_peer(std::uint32_t from, const wire::Peer& message, Exchang
 void JobExchange::on_peer_lost(std::uint32_t node, ExchangeActions& actions) {
   if (node >= nodes_.size()) return;
   lost_[node] = true;
-  std::erase_if(lookups_, [&](const wire::PmixNames& names) { return names.asker() == node; });
+  std::erase_if(lookups_, [&](const wire::PmixNames& names) {
+    if (names.asker() != node) return false;
+    lookup_bytes_ -= names.ByteSizeLong();
+    return true;
+  });
   std::vector<std::uint32_t> failed;
   for (const auto& [first, world] : worlds_) {
     if (world.waiting_for.contains(node)) failed.push_back(first);
@@ -159,7 +156,11 @@ void JobExchange::names(const wire::PmixNames& asked, ExchangeActions& actions) 
       answer_names(asked, std::move(done), actions);
       std::deque<wire::PmixNames> waiting = std::exchange(lookups_, {});
       for (wire::PmixNames& lookup : waiting) {
-        if (!look_up(lookup, actions)) lookups_.push_back(std::move(lookup));
+        if (look_up(lookup, actions)) {
+          lookup_bytes_ -= lookup.ByteSizeLong();
+        } else {
+          lookups_.push_back(std::move(lookup));
+        }
       }
       return;
     }
@@ -173,7 +174,9 @@ void JobExchange::names(const wire::PmixNames& asked, ExchangeActions& actions) 
       return answer_names(asked, std::move(done), actions);
     default:
       if (look_up(asked, actions)) return;
-      if (lookups_.size() < kMaxWaitingLookups) {
+      if (lookups_.size() < kMaxWaitingLookups &&
+          lookup_bytes_ + asked.ByteSizeLong() <= kMaxWaitingBytes) {
+        lookup_bytes_ += asked.ByteSizeLong();
         lookups_.push_back(asked);
         return;
       }
@@ -291,7 +294,10 @@ std::int32_t JobExchange::place(const wire::PmixSpawn& asked, wire::PmixWorld& w
     usable = std::move(named);
   }
   if (count == 0 || asked.apps().empty()) return kPmixBadParameter;
-  if (count > kMaxRanksOfWorld || worlds_.size() >= kMaxWorlds) return kPmixOutOfResource;
+  if (count > kMaxRanksOfWorld || worlds_.size() >= kMaxWorlds ||
+      world_bytes_ + asked.ByteSizeLong() > kMaxWorldBytes) {
+    return kPmixOutOfResource;
+  }
   std::vector<std::uint32_t> here(nodes_.size(), 0);
   for (std::uint64_t i = 0; i < count; ++i) {
     std::size_t best = nodes_.size();
@@ -327,10 +333,61 @@ void JobExchange::know(const wire::PmixWorld& world, ExchangeActions& actions) {
     if (block.node_index() >= nodes_.size()) return;
     fences_.add_ranks(block.node_index(), {block.first(), block.count()});
   }
-  worlds_[world.first()].world = world;
+  if (world_bytes_ + world.ByteSizeLong() > kMaxWorldBytes) {
+    return say_ready(world.first(), kPmixOutOfResource, actions);
+  }
+  World& kept = worlds_[world.first()];
+  forget(kept);
+  kept.world = world;
+  kept.bytes = world.ByteSizeLong();
+  world_bytes_ += kept.bytes;
   TellPmix tell;
   *tell.message.mutable_add_world() = world;
   actions.emplace_back(std::move(tell));
+}
+
+// Our server is the user's process: what it prepares must be ranks of this node, each once.
+bool JobExchange::are_of_this_node(const wire::PmixWorldReady& ready, const World& world) const {
+  const auto& blocks = world.world.blocks();
+  const auto block = std::find_if(blocks.begin(), blocks.end(), [&](const wire::PmixBlock& one) {
+    return one.node_index() == self_;
+  });
+  std::set<std::uint32_t> seen;
+  return std::all_of(ready.ranks().begin(), ready.ranks().end(), [&](const wire::RankEnv& rank) {
+    return block != blocks.end() && rank.rank() >= block->first() &&
+           rank.rank() - block->first() < block->count() && seen.insert(rank.rank()).second;
+  });
+}
+
+void JobExchange::ready_here(const wire::PmixWorldReady& ready, ExchangeActions& actions) {
+  const auto entry = worlds_.find(ready.first());
+  if (entry == worlds_.end() || entry->second.started) return;
+  World& world = entry->second;
+  std::int32_t status = ready.status();
+  if (!are_of_this_node(ready, world)) {
+    status = kPmixBadParameter;
+  } else if (world_bytes_ + ready.ByteSizeLong() > kMaxWorldBytes) {
+    status = kPmixOutOfResource;
+  } else if (status == kPmixSuccess && world.environments.empty()) {
+    world.environments.assign(ready.ranks().begin(), ready.ranks().end());
+    world.bytes += ready.ByteSizeLong();
+    world_bytes_ += ready.ByteSizeLong();
+  }
+  say_ready(ready.first(), status, actions);
+}
+
+void JobExchange::say_ready(std::uint32_t first, std::int32_t status, ExchangeActions& actions) {
+  wire::Peer to_first;
+  to_first.mutable_world_ready()->set_first(first);
+  to_first.mutable_world_ready()->set_status(status);
+  tell(kFirstNode, std::move(to_first), actions);
+}
+
+// What it needs only until it is started.
+void JobExchange::forget(World& world) {
+  world_bytes_ -= std::exchange(world.bytes, 0);
+  world.environments.clear();
+  world.world.clear_apps();
 }
 
 void JobExchange::known(std::uint32_t from,
@@ -341,6 +398,7 @@ void JobExchange::known(std::uint32_t from,
   World& world = entry->second;
   if (ready.status() != kPmixSuccess) {
     world.waiting_for.clear();  // it is never started
+    forget(world);
     return answer_spawn(world.asker, world.asker_id, ready.status(), 0, 0, actions);
   }
   if (!world.waiting_for.empty()) return;
@@ -357,8 +415,11 @@ void JobExchange::go(std::uint32_t first, ExchangeActions& actions) {
   const auto entry = worlds_.find(first);
   if (entry == worlds_.end() || std::exchange(entry->second.started, true)) return;
   World& world = entry->second;
-  if (world.environments.empty()) return;  // none of its ranks is here
-  actions.emplace_back(StartRanks{world.world, std::exchange(world.environments, {})});
+  // Of no ranks if none is here.
+  if (!world.environments.empty()) {
+    actions.emplace_back(StartRanks{world.world, std::exchange(world.environments, {})});
+  }
+  forget(world);
 }
 
 void JobExchange::answer_spawn(std::uint32_t asker,

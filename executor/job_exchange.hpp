@@ -62,8 +62,10 @@ struct ExchangeNode {
 inline constexpr std::size_t kMaxNames = 1 << 16;
 inline constexpr std::size_t kMaxNameBytes = std::size_t{64} << 20;  // of all names and values
 inline constexpr std::size_t kMaxWaitingLookups = 1 << 16;
-inline constexpr std::uint32_t kMaxWorlds = 1 << 12;  // in a job's life
+inline constexpr std::size_t kMaxWaitingBytes = std::size_t{64} << 20;  // of lookups that wait
+inline constexpr std::uint32_t kMaxWorlds = 1 << 12;                    // in a job's life
 inline constexpr std::uint32_t kMaxRanksOfWorld = 1 << 16;
+inline constexpr std::size_t kMaxWorldBytes = std::size_t{64} << 20;  // of worlds not started yet
 
 class JobExchange {
  public:
@@ -89,6 +91,7 @@ class JobExchange {
     std::set<std::uint32_t> waiting_for;  // nodes that have not said that they know it
     // Everywhere:
     std::vector<wire::RankEnv> environments;
+    std::size_t bytes = 0;  // of `world` and `environments`, as counted
     bool started = false;
   };
 
@@ -108,7 +111,11 @@ class JobExchange {
   void spawn(const wire::PmixSpawn& spawn, ExchangeActions& actions);
   std::int32_t place(const wire::PmixSpawn& spawn, wire::PmixWorld& world);
   void know(const wire::PmixWorld& world, ExchangeActions& actions);
+  void ready_here(const wire::PmixWorldReady& ready, ExchangeActions& actions);
+  [[nodiscard]] bool are_of_this_node(const wire::PmixWorldReady& ready, const World& world) const;
   void known(std::uint32_t from, const wire::PmixWorldReady& ready, ExchangeActions& actions);
+  void say_ready(std::uint32_t first, std::int32_t status, ExchangeActions& actions);
+  void forget(World& world);
   void go(std::uint32_t first, ExchangeActions& actions);
   void answer_spawn(std::uint32_t asker,
                     std::uint64_t id,
@@ -125,10 +132,12 @@ class JobExchange {
   std::map<std::string, Name> names_;  // at the first node
   std::size_t name_bytes_ = 0;
   std::deque<wire::PmixNames> lookups_;  // that wait
+  std::size_t lookup_bytes_ = 0;
 
   std::vector<std::uint32_t> running_;  // ranks by node, as the first node has placed them
   std::uint32_t next_rank_ = 0;
   std::map<std::uint32_t, World> worlds_;  // by their first rank
+  std::size_t world_bytes_ = 0;
 };
 
 // The last part of a world's name space, after the job's own: "+8+2" of ranks 8 and 9. From the

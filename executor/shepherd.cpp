@@ -38,7 +38,7 @@ bool tells_of_a_loss(const ExchangeAction& action) {
 constexpr Duration kUsagePatience = seconds(2);
 
 // Messages for a peer that is not connected yet; as much as the transport would hold for it.
-constexpr std::size_t kMaxWaitingBytes = 64 << 20;
+constexpr std::size_t kMaxBytesForPeer = 64 << 20;
 
 }  // namespace
 
@@ -646,7 +646,7 @@ void Shepherd::tell_peer(std::uint32_t node, const wire::Peer& message) {
     return;
   }
   peer.waiting_bytes += frame.payload.size();
-  if (peer.waiting_bytes > kMaxWaitingBytes) {
+  if (peer.waiting_bytes > kMaxBytesForPeer) {
     lose_peer(node);
     return;
   }

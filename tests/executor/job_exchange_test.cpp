@@ -184,6 +184,52 @@ TEST(JobExchange, ASpawnFailsIfANodeIsLostMeanwhile) {
   EXPECT_EQ(gang.heard[0].back().spawn_done().status(), kPmixLostConnection);
 }
 
+TEST(JobExchange, AServerPreparesItsOwnRanksAndEachOnce) {
+  const std::vector<std::vector<std::uint32_t>> lies = {{4, 4}, {6}, {1U << 31U}, {0}, {4, 5, 4}};
+  for (const std::vector<std::uint32_t>& ranks : lies) {
+    Gang gang(2);
+    gang.servers_answer = false;
+    gang.say(0, spawn(4));  // ranks 4 and 5 are the first node's
+    wire::FromPmix ready;
+    ready.mutable_world_ready()->set_first(4);
+    for (const std::uint32_t rank : ranks) {
+      ready.mutable_world_ready()->add_ranks()->set_rank(rank);
+    }
+    gang.say(0, ready);
+    EXPECT_EQ(gang.heard[0].back().spawn_done().status(), kPmixBadParameter);
+    EXPECT_TRUE(gang.started.empty());
+  }
+}
+
+TEST(JobExchange, WhatLookupsHoldWhileTheyWaitIsBounded) {
+  Gang gang(1);
+  const std::string half(kMaxWaitingBytes / 2, 'k');
+  wire::FromPmix waits = names(wire::PmixNames::LOOKUP, half);
+  waits.mutable_names()->set_wait(true);
+  gang.say(0, waits);
+  EXPECT_TRUE(gang.heard[0].empty());
+  gang.say(0, waits);
+  ASSERT_FALSE(gang.heard[0].empty());
+  EXPECT_EQ(gang.heard[0].back().names_done().status(), kPmixOutOfResource);
+  // As soon as it is answered there is room again.
+  gang.say(0, names(wire::PmixNames::PUBLISH, half, "1"));
+  gang.heard.clear();
+  waits.mutable_names()->mutable_entries(0)->mutable_key()->back() = 'o';
+  gang.say(0, waits);
+  EXPECT_TRUE(gang.heard.empty());
+}
+
+TEST(JobExchange, WhatSpawnsHoldUntilTheyAreStartedIsBounded) {
+  Gang gang(1);
+  wire::FromPmix large = spawn(1);
+  large.mutable_spawn()->mutable_apps(0)->add_argv(std::string(kMaxWorldBytes / 2, 'a'));
+  for (int i = 0; i < 2; ++i) gang.say(0, large);  // each is started at once
+  EXPECT_EQ(gang.heard[0].back().spawn_done().status(), kPmixSuccess);
+  gang.servers_answer = false;
+  for (int i = 0; i < 2; ++i) gang.say(0, large);
+  EXPECT_EQ(gang.heard[0].back().spawn_done().status(), kPmixOutOfResource);
+}
+
 TEST(JobExchange, SpawnedRanksMeetInFences) {
   Gang gang(2);
   gang.say(0, spawn(4));  // ranks 4 to 7, two on each node
