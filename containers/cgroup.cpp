@@ -191,8 +191,8 @@ bool is_everybodys(dev_t device) {
 // The group of each hierarchy that has something we use, or why there is none.
 using MadeGroups = std::vector<std::pair<const CgroupHierarchy*, Result<std::string>>>;
 
-// By version 1's controller, else by a program in version 2. Who may not do either has mounts
-// alone.
+// By version 1's controller, else by a program in version 2. An ordinary user may not do either, and
+// has mounts alone; for root it is an error.
 Result<void> close_devices(const MadeGroups& made, std::vector<dev_t> devices) {
   std::erase_if(devices, is_everybodys);
   if (devices.empty()) return {};
@@ -205,12 +205,16 @@ Result<void> close_devices(const MadeGroups& made, std::vector<dev_t> devices) {
     }
     return {};
   }
+  Error why(ErrorKind::Unsupported, "there is no control group for them");
   for (const auto& [hierarchy, path] : made) {
     if (!path || hierarchy->version != 2) continue;
-    [[maybe_unused]] const Result<void> closed = attach_device_program(*path, devices);
-    return {};
+    const Result<void> closed = attach_device_program(*path, devices);
+    if (closed) return {};
+    why = closed.error();
+    break;
   }
-  return {};
+  if (geteuid() != 0) return {};
+  return why.with_context("close devices");
 }
 
 }  // namespace

@@ -417,9 +417,17 @@ class Performer {
     return {};
   }
 
+  // What is not there need not be covered; what cannot be looked at may be.
+  Result<Fd> find_to_cover(const std::string& path) {
+    Result<Fd> target = open_in_root(root_.get(), path, O_PATH | O_NOFOLLOW);
+    if (!target && target.error().kind() == ErrorKind::NotFound) return Fd();
+    return target;
+  }
+
   Result<void> perform(const Mask& op) {
-    const Result<Fd> target = open_in_root(root_.get(), op.path, O_PATH | O_NOFOLLOW);
-    if (!target) return {};
+    const Result<Fd> target = find_to_cover(op.path);
+    if (!target) return target.error().with_context("mask");
+    if (!*target) return {};
     Result<Fd> cover = Error(ErrorKind::Internal, "");
     if (is_directory(target->get())) {
       cover = new_mount("tmpfs", {{"size", "4k"}, {"nr_inodes", "1"}, {"mode", "555"}},
@@ -439,8 +447,9 @@ class Performer {
   }
 
   Result<void> perform(const Protect& op) {
-    const Result<Fd> target = open_in_root(root_.get(), op.path, O_PATH | O_NOFOLLOW);
-    if (!target) return {};
+    const Result<Fd> target = find_to_cover(op.path);
+    if (!target) return target.error().with_context("protect");
+    if (!*target) return {};
     GANGWAY_ASSIGN(const Fd cover, clone_mount(target->get(), "", true));
     GANGWAY_TRY_CONTEXT(set_attributes(cover.get(), MOUNT_ATTR_RDONLY, true),
                         cat("protect ", op.path));
@@ -449,8 +458,9 @@ class Performer {
   }
 
   Result<void> perform(const CloseDevice& op) {
-    const Result<Fd> target = open_in_root(root_.get(), op.path, O_PATH | O_NOFOLLOW);
-    if (!target) return {};
+    const Result<Fd> target = find_to_cover(op.path);
+    if (!target) return target.error().with_context("close device");
+    if (!*target) return {};
     // Itself once more, on a mount that opens no devices.
     GANGWAY_ASSIGN(const Fd cover, clone_mount(target->get(), "", false));
     GANGWAY_TRY_CONTEXT(set_attributes(cover.get(), MOUNT_ATTR_NODEV, false),

@@ -101,6 +101,18 @@ TEST_F(FakeV2, WaivedLimitsAreToldWithTheReason) {
   EXPECT_TRUE(made->remove());
 }
 
+// A directory of an ordinary file system takes no program.
+TEST_F(FakeV2, DevicesThatRootCannotCloseFail) {
+  if (geteuid() != 0) GTEST_SKIP() << "needs root";
+  std::vector<std::string> waived;
+  CgroupRequest request{.parent = "g", .name = "1.1", .cores = {}, .memory = {}, .pids = {}};
+  request.closed_devices = {makedev(10, 235)};
+  const auto made = Cgroup::make(layout(), request, {}, waived);
+  ASSERT_FALSE(made);
+  EXPECT_TRUE(made.error().message().starts_with("close devices: ")) << made.error().message();
+  EXPECT_NE(access((place_ / "g/1.1").c_str(), F_OK), 0) << "left behind";
+}
+
 TEST_F(FakeV2, UsageIsReadFromTheGroupsFiles) {
   std::vector<std::string> waived;
   auto made = Cgroup::make(

@@ -486,6 +486,23 @@ TEST(SandboxOfTheUser, LimitThatCannotBeEnforcedFailsUnlessWaived) {
   }
 }
 
+// A loop of links stands for whatever keeps a path from being looked at.
+TEST(RootSandbox, WhatCannotBeLookedAtIsNotTakenForMissing) {
+  if (geteuid() != 0) GTEST_SKIP() << "needs root";
+  const std::string loop = cat("/dev/gangway-test-", getpid());
+  ASSERT_EQ(symlink(loop.c_str(), loop.c_str()), 0);
+  for (const auto& [path, good] :
+       {std::pair{loop + "/device", false}, std::pair{std::string("/dev/no-such/device"), true}}) {
+    TestSandbox sandbox;
+    sandbox.request.closed_devices = {path};
+    const Result<SandboxReady> ready = sandbox.prepare();
+    EXPECT_EQ(ready.has_value(), good) << path;
+    const std::string message = ready ? "" : ready.error().message();
+    EXPECT_EQ(message.find("close device") != std::string::npos, !good) << message;
+  }
+  unlink(loop.c_str());
+}
+
 TEST_P(HostSandbox, CleanupDuringPrepareGivesUpInOrder) {
   for_executor([] {
     TestSandbox sandbox;
