@@ -21,6 +21,9 @@ struct ProgramStart {
   int err = -1;
   int inherit = -1;   // becomes descriptor 3
   int terminal = -1;  // a socket: a new terminal becomes 0 to 2 and its other side goes there
+  // Other processes of the same user can look into what runs, with its directories and memory,
+  // unless it runs from a file that the user cannot read: from such a copy, then. Not for scripts.
+  bool hidden = false;
 };
 
 // Turns the calling process, a fresh child with its final rights, into the program. argv[0] is

@@ -164,7 +164,9 @@ class Starter {
                          .out = at(program.out),
                          .err = at(program.err),
                          .inherit = at(program.inherit),
-                         .terminal = at(program.terminal)});
+                         .terminal = at(program.terminal),
+                         // Ours, with the node's directories: the job must not look into them.
+                         .hidden = !options_.sweep});
   }
 
   // What it and the children it waited for have read from and written to storage; of a process

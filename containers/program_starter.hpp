@@ -16,6 +16,7 @@ struct StarterOptions {
   // A signal to all goes to every process of the process namespace but those of other parents from
   // outside. Else to none, except SIGKILL: to its own programs.
   bool sweep = false;
+  // The programs of a starter that does not sweep are ours: they are run hidden (program_exec.hpp).
   // What a new child does before it becomes its program.
   std::function<Result<void>()> before_exec;
 };

@@ -8,6 +8,7 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
+#include <sys/prctl.h>
 #include <unistd.h>
 
 #include <array>
@@ -149,6 +150,8 @@ int run() {
     std::fputs("jpmixd: is started by jshepherd, not by people\n", stderr);
     return 64;
   }
+  // It runs from a copy in memory, whose name says nothing (containers/program_exec.hpp).
+  ::prctl(PR_SET_NAME, "jpmixd");
   ignore_signals();
   set_environment();
   ::fcntl(kLinkFd, F_SETFL, flags | O_NONBLOCK);

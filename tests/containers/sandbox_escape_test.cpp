@@ -95,6 +95,34 @@ TEST_P(Escape, NoPathLeadsOut) {
   });
 }
 
+// A program of ours that sees the node's files runs beside the job, in the user's name: readers of
+// files, PMIx servers.
+TEST_P(Escape, ProgramsWithTheNodesFilesAreNoWayOut) {
+  const std::string canary = outside_ / "canary";
+  each({probe()}, [&](TestSandbox& sandbox) {
+    ProgramRequest ours = sandbox.program({"/bin/sleep", "1000"});
+    ours.host_files = true;
+    ours.workdir = outside_.path();
+    sandbox.start({ours});
+    // Until it sleeps: before, it is not the program yet. Its name is that of its copy: a number,
+    // or "memfd:sleep".
+    const std::string find =
+        "for i in $(seq 500); do p=$(grep -lsE '^Name:.(memfd:sleep|[0-9]+)$' "
+        "/proc/[0-9]*/status) && break; sleep 0.01; done; p=${p%/status}; p=${p#/proc/}; ";
+    EXPECT_EQ(sandbox.output_of(cat(find, "test -n \"$p\" && echo seen")), "seen\n");
+    for (const std::string& attempt :
+         {cat("cat /proc/$p/root", canary), std::string("cat /proc/$p/cwd/canary"),
+          std::string("ls /proc/$p/root/"), std::string("ls /proc/$p/fd/"),
+          std::string("readlink /proc/$p/exe"), std::string("cat /proc/$p/environ"),
+          std::string("cat /proc/$p/maps"), std::string("dd if=/proc/$p/mem bs=1 count=1"),
+          cat("echo x > /proc/$p/root", canary)}) {
+      EXPECT_EQ(sandbox.output_of(cat(find, "(", attempt, ") 2> /dev/null")), "") << attempt;
+    }
+    EXPECT_THAT(sandbox.output_of(find + "/probe ptrace-$p"), HasSubstr(" E"));
+    EXPECT_FALSE(sandbox.find_end(ours.id).has_value()) << "it runs";
+  });
+}
+
 TEST_P(Escape, NoForeignProcessIsSeenOrReached) {
   // One of the same user's, outside.
   for_executor([&] {

@@ -107,6 +107,9 @@ long attempt(const std::string& name) {
   if (name == "ptrace") {
     return with_sibling(+[](pid_t pid) { return ptrace(PTRACE_ATTACH, pid, nullptr, nullptr); });
   }
+  if (name.starts_with("ptrace-") && name != "ptrace-init") {
+    return ptrace(PTRACE_ATTACH, std::stoi(std::string(name.substr(7))), nullptr, nullptr);
+  }
   if (name == "ptrace-init") return ptrace(PTRACE_ATTACH, 1, nullptr, nullptr);
   if (name == "kill-init") return kill(1, SIGKILL);
   if (name == "open-init-mem") return open("/proc/1/mem", O_RDONLY);
