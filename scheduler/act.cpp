@@ -43,10 +43,14 @@ void Controller::Impl::on_act(io::PeerId from,
                               const wire::Act& act) {
   const Result<std::vector<JobKey>> keys = jobs_of(act);
   if (!keys) return reply_error(from, stream, keys.error());
-  if (keys->size() + static_cast<std::size_t>(act.elements_size()) > kMaxKeysInRequest) {
+  // Each list of elements is a walk along its array's rows.
+  constexpr int kMaxLists = 10'000;
+  if (keys->size() + static_cast<std::size_t>(act.elements_size()) > kMaxKeysInRequest ||
+      act.elements_size() > kMaxLists) {
     return reply_error(
         from, stream,
-        Error(ErrorKind::Exhausted, cat("a request names at most ", kMaxKeysInRequest, " jobs")));
+        Error(ErrorKind::Exhausted, cat("a request names at most ", kMaxKeysInRequest,
+                                        " jobs, and ", kMaxLists, " lists of elements")));
   }
   std::set<JobKey> named;
   for (const wire::JobKey& key : act.keys()) named.insert(wire::from_wire(key));

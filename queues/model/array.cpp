@@ -206,25 +206,26 @@ std::string render_indexes(const IndexList& indexes) {
   return render_indexes(indexes, IntervalSet::below(indexes.count()));
 }
 
+// One walk along both lists, which are sorted.
 IntervalSet positions_of(const IndexList& indexes, const IndexList& wanted) {
   IntervalSet out;
+  std::uint32_t begin = 0;  // the position of the first of `own`
+  auto own = indexes.ranges.begin();
   for (const IndexRange& range : wanted.ranges) {
-    std::uint32_t position = indexes.position_from(range.first);
-    std::uint32_t begin = 0;
-    for (const IndexRange& own : indexes.ranges) {
-      const std::uint32_t behind = begin + own.count();
-      if (position < behind && own.first <= range.last) {
-        const std::uint32_t low = std::max(position, begin);
-        const std::uint32_t high =
-            own.last <= range.last ? behind - 1 : begin + (range.last - own.first) / own.step;
-        // A whole run is taken at once; others are looked at one by one.
-        if (low <= high && range.step == 1) out.add({low, high});
-        for (std::uint32_t p = low; range.step != 1 && p <= high; ++p) {
-          if ((own.first + (p - begin) * own.step - range.first) % range.step == 0) out.add(p);
-        }
-        position = std::max(position, high + 1);
+    for (; own != indexes.ranges.end() && own->last < range.first; ++own) begin += own->count();
+    // The last of these may reach into the next one that is wanted.
+    std::uint32_t at = begin;
+    for (auto some = own; some != indexes.ranges.end() && some->first <= range.last; ++some) {
+      const std::uint32_t skipped =
+          some->first < range.first ? (range.first - some->first + some->step - 1) / some->step : 0;
+      const std::uint32_t low = at + skipped;
+      const std::uint32_t high = at + (std::min(some->last, range.last) - some->first) / some->step;
+      // A whole run is taken at once; others are looked at one by one.
+      if (low <= high && range.step == 1) out.add({low, high});
+      for (std::uint32_t p = low; range.step != 1 && p <= high; ++p) {
+        if ((some->first + (p - at) * some->step - range.first) % range.step == 0) out.add(p);
       }
-      begin = behind;
+      at += some->count();
     }
   }
   return out;

@@ -88,7 +88,8 @@ TEST(Act, ARequestNamesAHundredThousandJobsAndNoMore) {
   wire::Elements* const some = request.mutable_act()->add_elements();
   some->set_job(1);
   wire::to_wire(*parse_index_list("1-3"), some->mutable_indexes());
-  EXPECT_EQ(world.ask(kAlice, request).error().message(), "a request names at most 100000 jobs");
+  EXPECT_EQ(world.ask(kAlice, request).error().message(),
+            "a request names at most 100000 jobs, and 10000 lists of elements");
 }
 
 TEST(Act, OthersJobsAreNotYours) {

@@ -5,6 +5,7 @@
 #include <set>
 
 #include "queues/base/rng.hpp"
+#include "queues/base/text.hpp"
 
 namespace gangway {
 namespace {
@@ -56,6 +57,29 @@ TEST(Array, ElementsNamedThatAreNotThereAreLeftOut) {
   EXPECT_EQ(positions_of(list, *parse_index_list("15-45")).size(), 3U);
   EXPECT_EQ(positions_of(list, *parse_index_list("0-100:25")).size(), 3U);  // 0, 50, 100
   EXPECT_TRUE(positions_of(list, *parse_index_list("1-9")).empty());
+}
+
+TEST(Array, ElementsNamedAreThoseInBothLists) {
+  Rng rng(5);
+  const auto any_list = [&] {
+    std::string text;
+    for (std::int64_t i = rng.between(1, 6); i > 0; --i) {
+      const std::int64_t first = rng.between(0, 80);
+      text += cat(text.empty() ? "" : ",", first, '-', rng.between(first, first + 20), ':',
+                  rng.between(1, 4));
+    }
+    return *parse_index_list(text);
+  };
+  for (int i = 0; i < 2000; ++i) {
+    const IndexList own = any_list();
+    const IndexList wanted = any_list();
+    IntervalSet expected;
+    for (std::uint32_t p = 0; p < own.count(); ++p) {
+      if (wanted.position_of(own.index_at(p))) expected.add(p);
+    }
+    ASSERT_EQ(positions_of(own, wanted), expected)
+        << render_indexes(own) << " and " << render_indexes(wanted);
+  }
 }
 
 TEST(IntervalSet, IsTheSetItWouldBe) {
