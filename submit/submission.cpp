@@ -1,6 +1,7 @@
 #include "submit/submission.hpp"
 
 #include <sys/random.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <cerrno>
@@ -32,8 +33,13 @@ Result<void> retry_while_unavailable(std::string_view program,
     Result<void> done = attempt();
     if (done || done.error().kind() != ErrorKind::Unavailable) return done;
     const Duration left = until - SystemClock().now().boot;
+    if (left <= Duration{} && window > Duration{}) {
+      return Error(ErrorKind::Unavailable,
+                   cat(done.error().message(), "; tried for ", render_duration(window)));
+    }
     if (left <= Duration{}) return done;
-    if (!said && !quiet) {
+    // Somebody who looks on wants to know why nothing happens; a log wants one line, the outcome.
+    if (!said && !quiet && ::isatty(STDERR_FILENO) != 0) {
       complain(program,
                cat(done.error().message(), "; trying again for ", render_duration(window)));
     }

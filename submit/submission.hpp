@@ -19,7 +19,8 @@ namespace gangway::submit {
 [[nodiscard]] std::string make_key();
 
 // Calls `attempt` until it answers anything but Unavailable, for up to `window`, with pauses that
-// double from 50 ms to 2 s. Says once on stderr that it waits, unless `quiet`.
+// double from 50 ms to 2 s; how long it tried stands in the error then. On a terminal it says once
+// that it waits, unless `quiet`.
 [[nodiscard]] Result<void> retry_while_unavailable(std::string_view program,
                                                    Duration window,
                                                    bool quiet,

@@ -64,9 +64,8 @@ TEST_F(Refusals, NothingListensAtTheSocket) {
 }
 
 TEST_F(Refusals, NothingListensThoughItWasTriedAgain) {
-  const Ran ran = user({"jsubmit", "--retry", "1", "--socket", "/no/such/socket", "--", "true"});
-  EXPECT_EQ(ran.exit_code, 69);
-  EXPECT_THAT(ran.err, HasSubstr("trying again for 0:01\n"));
+  expect_refused({"jsubmit", "--retry", "1", "--socket", "/no/such/socket", "--", "true"}, 69,
+                 "tried for 0:01");
 }
 
 TEST_F(Refusals, AnUnknownJob) {
