@@ -404,8 +404,9 @@ int run_outside(StepRequest request) {
   wire::Request submission;
   submission.mutable_submit()->set_key(make_key());
   wire::to_wire(job->spec, submission.mutable_submit()->add_jobs()->mutable_spec());
-  const Result<wire::Submitted> submitted =
-      submit(client, kProgram, {&submission, 1}, seconds(60), request.quiet);
+  const Result<wire::Submitted> submitted = submit(client, kProgram, {&submission, 1}, seconds(60),
+                                                   request.quiet, [] { return told_to_end != 0; });
+  if (!submitted && told_to_end != 0) return 128 + static_cast<int>(told_to_end);
   if (!submitted) return complain(kProgram, submitted.error());
   const JobKey key{.job = {submitted->jobs(0)}};
   bool said = false;

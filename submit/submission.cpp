@@ -25,7 +25,8 @@ std::string make_key() {
 Result<void> retry_while_unavailable(std::string_view program,
                                      Duration window,
                                      bool quiet,
-                                     const std::function<Result<void>()>& attempt) {
+                                     const std::function<Result<void>()>& attempt,
+                                     const std::function<bool()>& is_over) {
   const BootTime until = SystemClock().now().boot + window;
   Duration pause = milliseconds(50);
   bool said = false;
@@ -47,7 +48,9 @@ Result<void> retry_while_unavailable(std::string_view program,
     const Duration nap = std::min(pause, left);
     timespec rest{.tv_sec = nap.ns / 1'000'000'000, .tv_nsec = nap.ns % 1'000'000'000};
     while (::nanosleep(&rest, &rest) != 0 && errno == EINTR) {
+      if (is_over && is_over()) return done;
     }
+    if (is_over && is_over()) return done;
     pause = std::min(pause * 2, seconds(2));
   }
 }
@@ -70,13 +73,15 @@ Result<wire::Submitted> submit(Client& client,
                                std::string_view program,
                                std::span<const wire::Request> parts,
                                Duration retry,
-                               bool quiet) {
+                               bool quiet,
+                               const std::function<bool()>& is_over) {
   wire::Submitted submitted;
-  GANGWAY_TRY(retry_while_unavailable(program, retry, quiet, [&]() -> Result<void> {
+  const auto attempt = [&]() -> Result<void> {
     return client.exchange(parts, kReplyDeadline, [&](wire::Response&& response) {
       if (response.has_submitted()) submitted = std::move(*response.mutable_submitted());
     });
-  }));
+  };
+  GANGWAY_TRY(retry_while_unavailable(program, retry, quiet, attempt, is_over));
   return submitted;
 }
 

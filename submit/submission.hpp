@@ -20,11 +20,13 @@ namespace gangway::submit {
 
 // Calls `attempt` until it answers anything but Unavailable, for up to `window`, with pauses that
 // double from 50 ms to 2 s; how long it tried stands in the error then. On a terminal it says once
-// that it waits, unless `quiet`.
+// that it waits, unless `quiet`. `is_over` is asked between attempts, also when a signal has come:
+// it ends with the last answer.
 [[nodiscard]] Result<void> retry_while_unavailable(std::string_view program,
                                                    Duration window,
                                                    bool quiet,
-                                                   const std::function<Result<void>()>& attempt);
+                                                   const std::function<Result<void>()>& attempt,
+                                                   const std::function<bool()>& is_over = {});
 
 // Whether the scheduler's cluster is one of these, or "all" is. Errors: Invalid, naming both; those
 // of the client.
@@ -35,7 +37,8 @@ namespace gangway::submit {
                                              std::string_view program,
                                              std::span<const wire::Request> parts,
                                              Duration retry,
-                                             bool quiet);
+                                             bool quiet,
+                                             const std::function<bool()>& is_over = {});
 
 // Waits for the end of jobs and workflows; a scheduler that restarts meanwhile is waited for, up to
 // `retry` each time.

@@ -68,6 +68,14 @@ TEST_F(Refusals, NothingListensThoughItWasTriedAgain) {
                  "tried for 0:01");
 }
 
+TEST_F(Refusals, ARunThatWaitsForTheSchedulerCanBeInterrupted) {
+  // It would try for a minute.
+  const Ran ran = user({"timeout", "--preserve-status", "--signal=INT", "0.5", "jrun", "--socket",
+                        "/no/such/socket", "--", "true"});
+  EXPECT_EQ(ran.exit_code, 130) << ran.err;
+  EXPECT_EQ(ran.err, "");
+}
+
 TEST_F(Refusals, AnUnknownJob) {
   for (const char* program :
        {"jcancel", "jhold", "jrelease", "jrequeue", "jwait", "jwhy", "jqueue", "jhist"}) {
