@@ -94,8 +94,11 @@ void OutputReader::read_file(const submit::JobRow& row) {
   const std::string path = submit::output_file_of(row, 0);
   const Fd file(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK));
   struct stat status {};
-  if (!file || ::fstat(file.get(), &status) != 0 || !S_ISREG(status.st_mode)) {
+  if (!file || ::fstat(file.get(), &status) != 0) {
     return listener_.on_state(errno_error(cat("cannot read ", path), errno).message());
+  }
+  if (!S_ISREG(status.st_mode)) {
+    return listener_.on_state(cat("the job has ended; ", path, " keeps nothing to read"));
   }
   const off_t from = std::max<off_t>(0, status.st_size - kBytesOfFile);
   std::string text(static_cast<std::size_t>(status.st_size - from), '\0');
