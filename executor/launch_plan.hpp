@@ -119,21 +119,6 @@ inline constexpr std::string_view kStepSocketName = "steps";
 [[nodiscard]] std::string render(const containers::SandboxRequest& sandbox);
 [[nodiscard]] std::string render(const containers::ProgramRequest& program);
 
-// Slurm's file name patterns: %j %A %a %x %u %N %n %t %s %J %r %%, numbers with padding as in %4j.
-struct PatternFacts {
-  JobKey key;
-  std::uint32_t restarts = 0;
-  std::string job_name;
-  std::string user;
-  std::string node;
-  std::uint32_t node_index = 0;
-  std::int32_t task = 0;
-  bool batch = true;
-  std::uint32_t step = 0;
-};
-// An unknown pattern stays as it is.
-[[nodiscard]] std::string expand_pattern(std::string_view pattern, const PatternFacts& facts);
-
 // "gangway: n01 used 3.1 GB of 64 GB, 1.9 of 4 cores, for 0:10:00", of what this node was given.
 [[nodiscard]] std::string render_used(const StepOrder& order,
                                       const LaunchFacts& facts,

@@ -6,6 +6,7 @@
 #include "executor/environment.hpp"
 #include "queues/base/text.hpp"
 #include "queues/model/idset.hpp"
+#include "queues/model/output_pattern.hpp"
 
 namespace gangway::executor {
 namespace {
