@@ -39,4 +39,9 @@ std::vector<std::string> Environment::strings() const {
   return result;
 }
 
+void set_both(Environment& env, std::string_view name, std::string_view value) {
+  env.set(cat("JOB_", name), value);
+  env.set(cat("SLURM_", name), value);
+}
+
 }  // namespace gangway::executor

@@ -38,4 +38,7 @@ class Environment {
   std::map<std::string, std::size_t, std::less<>> places_;
 };
 
+// By our name and by Slurm's: JOB_NTASKS and SLURM_NTASKS.
+void set_both(Environment& env, std::string_view name, std::string_view value);
+
 }  // namespace gangway::executor

@@ -145,11 +145,6 @@ bool starts_with_any(std::string_view name, std::initializer_list<std::string_vi
                      [&](std::string_view prefix) { return name.starts_with(prefix); });
 }
 
-void set_both(Environment& env, std::string_view name, std::string_view value) {
-  env.set(cat("JOB_", name), value);
-  env.set(cat("SLURM_", name), value);
-}
-
 // Of a gang of unlike components: which one this node is of, and what each has.
 void set_component_variables(Environment& env, const StepOrder& order) {
   const auto count = static_cast<std::int64_t>(order.spec.components.size());

@@ -22,11 +22,6 @@ bool is_oversubscribed(const LaunchFacts& facts, std::size_t ranks, std::size_t 
   return !facts.usable_cores.empty() && ranks > facts.usable_cores.size();
 }
 
-void set_both(Environment& env, std::string_view name, std::string_view value) {
-  env.set(cat("JOB_", name), value);
-  env.set(cat("SLURM_", name), value);
-}
-
 // Open MPI, started without mpirun.
 void plan_open_mpi(Environment& env) {
   // Without this every rank takes itself for a job of its own: the ORTE schizo component claims an

@@ -11,11 +11,6 @@
 namespace gangway::executor {
 namespace {
 
-void set_both(Environment& env, std::string_view name, std::string_view value) {
-  env.set(cat("JOB_", name), value);
-  env.set(cat("SLURM_", name), value);
-}
-
 std::string count_list(const google::protobuf::RepeatedField<std::uint32_t>& counts) {
   std::vector<std::int64_t> numbers(counts.begin(), counts.end());
   return render_counts(numbers);
