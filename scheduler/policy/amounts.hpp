@@ -58,21 +58,23 @@ class Wanted {
     }
   }
 
-  // Of kinds from `kinds` on there is nothing.
-  [[nodiscard]] bool fits_in(const std::int64_t* have, std::size_t kinds) const {
+  // So many kinds are wanted, in rising order.
+  [[nodiscard]] std::size_t count() const { return count_; }
+  [[nodiscard]] std::size_t kind(std::size_t i) const { return kinds_[i]; }
+  [[nodiscard]] std::int64_t amount(std::size_t i) const { return amounts_[i]; }
+
+  [[nodiscard]] bool fits_in(const Amounts& have) const {
     for (std::size_t i = 0; i < count_; ++i) {
-      if (kinds_[i] >= kinds || amounts_[i] > have[kinds_[i]]) return false;
+      if (amounts_[i] > have.of[kinds_[i]]) return false;
     }
     return true;
   }
-  [[nodiscard]] bool fits_in(const Amounts& have) const {
-    return fits_in(have.of.data(), kMaxKinds);
-  }
 
  private:
-  std::array<std::int64_t, kMaxKinds> amounts_{};
+  // What is mostly needed of it comes first.
+  std::uint8_t count_ = 0;
   std::array<std::uint8_t, kMaxKinds> kinds_{};
-  std::size_t count_ = 0;
+  std::array<std::int64_t, kMaxKinds> amounts_{};
 };
 
 class Kinds {

@@ -14,27 +14,31 @@ namespace gangway::scheduler {
 
 namespace {
 
-// The nodes that are open for one part.
+// The nodes that are open for one part, each until some time.
 class OpenNodes {
  public:
-  explicit OpenNodes(NodeIndex count) : place_(count, kNowhere) {}
-  void open(NodeIndex node) {
-    place_[node] = static_cast<std::uint32_t>(nodes_.size());
-    nodes_.push_back(node);
+  [[nodiscard]] std::size_t count() const { return count_; }
+  void open(NodeIndex node, Time closes) {
+    nodes_.push_back({node, closes});
+    ++count_;
   }
-  void close(NodeIndex node) {
-    const std::uint32_t place = place_[node];
-    nodes_[place] = nodes_.back();
-    place_[nodes_[place]] = place;
-    nodes_.pop_back();
-    place_[node] = kNowhere;
+  void close_one() { --count_; }
+  // When all that close by `now` have been closed.
+  [[nodiscard]] std::vector<NodeIndex> at(Time now) {
+    std::erase_if(nodes_, [&](const Open& node) { return node.closes <= now; });
+    std::vector<NodeIndex> out;
+    out.reserve(nodes_.size());
+    for (const Open& node : nodes_) out.push_back(node.node);
+    return out;
   }
-  [[nodiscard]] const std::vector<NodeIndex>& nodes() const { return nodes_; }
 
  private:
-  static constexpr std::uint32_t kNowhere = static_cast<std::uint32_t>(-1);
-  std::vector<NodeIndex> nodes_;
-  std::vector<std::uint32_t> place_;
+  struct Open {
+    NodeIndex node = 0;
+    Time closes;
+  };
+  std::vector<Open> nodes_;  // and some that are closed
+  std::size_t count_ = 0;
 };
 
 class Sweep {
@@ -43,8 +47,7 @@ class Sweep {
       : profile_(profile), request_(request), queue_(queue), after_(after) {
     profile.begin_search();
     for (const RequestPart& part : request.parts) {
-      parts_.push_back(
-          {&part, profile.outlook_for(part, request.limit), OpenNodes(profile.node_count())});
+      parts_.push_back({&part, profile.outlook_for(part, request.limit), OpenNodes()});
     }
   }
 
@@ -61,10 +64,10 @@ class Sweep {
     }
   }
 
-  // Of the last moment.
-  [[nodiscard]] std::vector<std::vector<NodeIndex>> open() const {
+  // `at`: the last moment.
+  [[nodiscard]] std::vector<std::vector<NodeIndex>> open(Time at) {
     std::vector<std::vector<NodeIndex>> out;
-    for (const Part& part : parts_) out.push_back(part.open.nodes());
+    for (Part& part : parts_) out.push_back(part.open.at(at));
     return out;
   }
 
@@ -78,28 +81,34 @@ class Sweep {
     Time at;
     Time closes;  // of an opening: when it ends again
     Time next;
-    std::size_t part = 0;
+    std::uint32_t part = 0;
     NodeIndex node = 0;
     bool opens = false;
     friend bool operator<(const Change& a, const Change& b) { return b.at < a.at; }  // first on top
   };
 
+  // Who is asked about the nodes that come into the sweep.
+  struct Incoming {
+    Sweep& sweep;
+    std::uint32_t part;
+    void prefetch(NodeIndex node) const { sweep.profile_.timeline_of(node).prefetch(); }
+    [[nodiscard]] Time earliest_of(const Outlook::Table& table, NodeIndex node, Time from) const {
+      return sweep.profile_.refine(table, node, std::max(from, sweep.after_));
+    }
+    void visit(NodeIndex node, Time from) const {
+      if (!sweep.may_open(node, *sweep.parts_[part].wants)) return;
+      sweep.find_window(part, node, std::max(from, sweep.after_));
+    }
+  };
+
   // All nodes that may have something before or at the next change, or the first that have any.
   void bring_in() {
-    for (std::size_t p = 0; p < parts_.size(); ++p) {
-      Part& part = parts_[p];
+    for (std::uint32_t p = 0; p < parts_.size(); ++p) {
+      Incoming nodes{*this, p};
       for (;;) {
         const Time needed = changes_.empty() ? Time::infinity() : changes_.front().at;
-        const Time bound = part.unseen.bound();
-        if (bound == Time::infinity() || bound > needed) break;
-        part.unseen.visit_next(
-            needed,
-            [&](const Outlook::Table& table, NodeIndex node, Time from) {
-              return profile_.refine(table, node, std::max(from, after_));
-            },
-            [&](NodeIndex node, Time from) {
-              if (may_open(node, *part.wants)) find_window(p, node, std::max(from, after_));
-            });
+        if (!parts_[p].unseen.may_begin_by(needed)) break;
+        parts_[p].unseen.visit_next(needed, nodes);
       }
     }
   }
@@ -110,7 +119,7 @@ class Sweep {
                           : profile_.is_admitted(node, queue_, part);
   }
 
-  void find_window(std::size_t part, NodeIndex node, Time after) {
+  void find_window(std::uint32_t part, NodeIndex node, Time after) {
     const auto window = profile_.timeline_of(node).next_window(
         profile_.wanted_of(node, *parts_[part].wants), after, request_.limit);
     if (!window) return;
@@ -124,11 +133,11 @@ class Sweep {
     const Change change = changes_.back();
     changes_.pop_back();
     if (!change.opens) {
-      parts_[change.part].open.close(change.node);
+      parts_[change.part].open.close_one();
       find_window(change.part, change.node, change.next);
       return false;
     }
-    parts_[change.part].open.open(change.node);
+    parts_[change.part].open.open(change.node, change.closes);
     if (change.closes != Time::infinity()) {
       changes_.push_back(
           {change.closes, change.closes, change.next, change.part, change.node, false});
@@ -139,7 +148,7 @@ class Sweep {
 
   [[nodiscard]] bool may_suffice() const {
     return std::ranges::all_of(parts_, [](const Part& part) {
-      return part.open.nodes().size() >= static_cast<std::size_t>(part.wants->nodes);
+      return part.open.count() >= static_cast<std::size_t>(part.wants->nodes);
     });
   }
 
@@ -168,7 +177,7 @@ std::optional<EarliestPlacement> place_earliest(const Profile& profile,
   if (!queue) return std::nullopt;
   Sweep sweep(profile, request, *queue, after);
   while (const auto at = sweep.next()) {
-    if (auto placement = place_among(profile, request, *at, sweep.open())) {
+    if (auto placement = place_among(profile, request, *at, sweep.open(*at))) {
       return EarliestPlacement{*at, *std::move(placement)};
     }
   }

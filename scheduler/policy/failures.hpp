@@ -20,7 +20,7 @@ class Failures {
   // `nodes` of the queue can run `part` until `end`, and until any later moment.
   void note(Profile::QueueNumber queue, const RequestPart& part, Time end, std::size_t nodes) {
     if (!is_for_all_nodes(part)) return;
-    const Failure failure{queue, part.exclusive, end, part.per_node, part.wanted, nodes};
+    const Failure failure{nodes, end, queue, part.exclusive, part.wanted, part.per_node};
     std::erase_if(known_, [&](const Failure& old) {
       return nodes <= old.nodes && failure.bounds(old.queue, old.exclusive, old.end, old.amounts);
     });
@@ -45,12 +45,12 @@ class Failures {
   static constexpr std::size_t kMost = 64;
 
   struct Failure {
+    std::size_t nodes = 0;  // what decides most often comes first
+    Time end;
     Profile::QueueNumber queue = 0;
     bool exclusive = false;
-    Time end;
-    Amounts amounts;
-    Wanted wanted;  // the same
-    std::size_t nodes = 0;
+    Wanted wanted;
+    Amounts amounts;  // the same
     // Whether every node for such a request is one for this.
     [[nodiscard]] bool bounds(Profile::QueueNumber of,
                               bool is_exclusive,

@@ -10,6 +10,8 @@ namespace gangway::scheduler {
 namespace {
 
 constexpr std::size_t kMostTables = 512;
+// Moments are of 2^30 ns: the range is some seventy years.
+constexpr int kMomentBits = 30;
 
 // The first `bits` binary digits: with one, 1, 2, 4, 8, ...; with two, 1, 2, 3, 4, 6, 8, 12, ...
 std::int64_t leading(int bits, std::int64_t value) {
@@ -27,6 +29,20 @@ Outlook::Size Outlook::rounded_down(Size size) {
   size.amount = leading(2, size.amount);
   if (size.length) size.length = Duration{leading(1, size.length->ns)};
   return size;
+}
+
+Outlook::Moment Outlook::moment_of(Time time) const {
+  if (time == Time::infinity()) return kNever;
+  if (time <= origin_) return kAnyTime;
+  const std::uint64_t since =
+      static_cast<std::uint64_t>(time.ns) - static_cast<std::uint64_t>(origin_.ns);
+  return static_cast<Moment>(std::min<std::uint64_t>(since >> kMomentBits, kNever - 1));
+}
+
+Time Outlook::time_of(Moment moment) const {
+  if (moment == kNever) return Time::infinity();
+  if (moment == kAnyTime) return Timeline::kAlways;
+  return origin_ + Duration{std::int64_t{moment} << kMomentBits};
 }
 
 Outlook& Outlook::operator=(const Outlook& other) {
@@ -47,6 +63,11 @@ void Outlook::forget() {
   given_.clear();
 }
 
+void Outlook::begin_search(Time now) {
+  if (tables_.size() > kMostTables) forget();
+  if (tables_.empty()) origin_ = now;
+}
+
 Outlook::Table& Outlook::table_of(const Size& size) {
   const Key key{size.kind, size.amount, size.length ? size.length->ns : -1};
   const auto [found, is_new] = tables_.try_emplace(key);
@@ -57,21 +78,21 @@ Outlook::Table& Outlook::table_of(const Size& size) {
     if (size.kind != kWhole) amounts.of[size.kind] = size.amount;
     table.wanted = amounts;
     table.given_before = given_.size();
-    table.earliest.resize(seats(), Timeline::kAlways);
-    table.changes.resize(seats(), 0);
-    table.of_block.resize((seats() + ByOutlook::kBlock - 1) / ByOutlook::kBlock, Timeline::kAlways);
+    table.blocks.resize(blocks());
+    // Seats that the last block does not have.
+    for (std::size_t seat = seats(); seat < blocks() * kBlock; ++seat) {
+      table.blocks[seat / kBlock].earliest[seat % kBlock] = kNever;
+    }
+    table.of_block.resize(blocks(), kAnyTime);
   }
   for (; table.given_before < given_.size(); ++table.given_before) {
     const std::size_t seat = given_[table.given_before];
-    table.earliest[seat] = Timeline::kAlways;
-    table.changes[seat] = 0;
-    table.of_block[seat / ByOutlook::kBlock] = Timeline::kAlways;
+    Bounds& bounds = table.blocks[seat / kBlock];
+    bounds.earliest[seat % kBlock] = kAnyTime;
+    bounds.changes[seat % kBlock] = 0;
+    table.of_block[seat / kBlock] = kAnyTime;
   }
   return table;
-}
-
-void Outlook::bound_memory() {
-  if (tables_.size() > kMostTables) forget();
 }
 
 void Outlook::on_taken(NodeIndex node) {
@@ -88,25 +109,44 @@ void Outlook::on_given(NodeIndex node) {
 }
 
 ByOutlook::ByOutlook(const Outlook& outlook, std::vector<Outlook::Table*> tables)
-    : outlook_(outlook), tables_(std::move(tables)), visited_(outlook.seats(), 0) {
+    : outlook_(outlook), tables_(std::move(tables)) {
+  const std::size_t count = outlook.blocks();
+  constexpr std::uint32_t kAll = (1U << kBlock) - 1;
+  unvisited_.assign(count, static_cast<std::uint16_t>(kAll));
+  if (const std::size_t rest = outlook.seats() % kBlock; rest != 0) {
+    unvisited_.back() = static_cast<std::uint16_t>((1U << rest) - 1);
+  }
   std::vector<Block> blocks;
-  const std::size_t count = tables_.front()->of_block.size();
   blocks.reserve(count);
   for (std::size_t i = 0; i < count; ++i) {
-    Time bound = Timeline::kAlways;
+    Moment bound = Outlook::kAnyTime;
     for (const Outlook::Table* table : tables_) bound = std::max(bound, table->of_block[i]);
-    if (bound < Time::infinity()) blocks.push_back({bound, i});
+    if (bound < Outlook::kNever) blocks.push_back({bound, static_cast<std::uint32_t>(i)});
   }
   blocks_ = std::priority_queue<Block>(std::less<Block>{}, std::move(blocks));
 }
 
+std::array<Outlook::Moment, Outlook::kBlock> ByOutlook::bounds_in(std::size_t block) const {
+  std::array<Moment, kBlock> bounds = tables_.front()->blocks[block].earliest;
+  for (std::size_t t = 1; t < tables_.size(); ++t) {
+    const std::array<Moment, kBlock>& others = tables_[t]->blocks[block].earliest;
+    for (std::size_t i = 0; i < kBlock; ++i) bounds[i] = std::max(bounds[i], others[i]);
+  }
+  return bounds;
+}
+
+void ByOutlook::prefetch_bounds(std::size_t block) const {
+  for (const Outlook::Table* table : tables_) {
+    const Outlook::Bounds& bounds = table->blocks[block];
+    __builtin_prefetch(&bounds);
+    __builtin_prefetch(&bounds.changes.back());
+  }
+}
+
 void ByOutlook::summarise(std::size_t block) {
-  const std::size_t end = std::min((block + 1) * kBlock, visited_.size());
   for (Outlook::Table* table : tables_) {
-    Time least = Time::infinity();
-    for (std::size_t seat = block * kBlock; seat < end; ++seat) {
-      least = std::min(least, table->earliest[seat]);
-    }
+    Moment least = Outlook::kNever;
+    for (const Moment earliest : table->blocks[block].earliest) least = std::min(least, earliest);
     table->of_block[block] = least;
   }
 }

@@ -9,13 +9,19 @@
 // of a timeline is passed about once for each size, instead of once for each reservation. Blocks
 // are of nodes that are about as large, so that most of them are passed over as a whole.
 //
+// Searches spend their time on fetching bounds and timelines from memory. So bounds are kept in few
+// bytes, as moments of about a second, a block's beside each other; and a block's timelines are
+// fetched before the first is looked at.
+//
 // Bounds only spare work: what they are decides no answer. Tables are dropped when there are too
 // many. Time never goes back. Pure.
 #pragma once
 
 #include <algorithm>
+#include <array>
 #include <cstddef>
 #include <cstdint>
+#include <limits>
 #include <map>
 #include <optional>
 #include <queue>
@@ -40,14 +46,26 @@ class Outlook {
   // What begins only where `size` does, too, as it is no larger.
   [[nodiscard]] static Size rounded_down(Size size);
 
-  // Seats are the nodes in the order given.
+  // A time rounded down: ever later bounds become ever later moments, and a bound that is a little
+  // too early is still right.
+  using Moment = std::int32_t;
+  static constexpr Moment kAnyTime = 0;
+  static constexpr Moment kNever = std::numeric_limits<Moment>::max();
+  [[nodiscard]] Moment moment_of(Time time) const;
+  [[nodiscard]] Time time_of(Moment moment) const;
+
+  // Seats are the nodes in the order given; so many make a block.
+  static constexpr std::size_t kBlock = 16;
+  struct Bounds {
+    std::array<Moment, kBlock> earliest{};
+    std::array<std::uint16_t, kBlock> changes{};  // of the node, when `earliest` was found
+  };
   struct Table {
     Size size;
     Wanted wanted;
-    std::vector<Time> earliest;          // by seat
-    std::vector<std::uint32_t> changes;  // of the node, when `earliest` was found
-    std::vector<Time> of_block;          // the least of its nodes
-    std::size_t given_before = 0;        // so many of given_ are in it
+    std::vector<Bounds> blocks;
+    std::vector<Moment> of_block;  // the least of its nodes
+    std::size_t given_before = 0;  // so many of given_ are in it
   };
 
   Outlook() = default;
@@ -61,105 +79,131 @@ class Outlook {
   // All nodes, those that are alike beside each other. Any order is right.
   void set_order(std::vector<NodeIndex> order);
   [[nodiscard]] std::size_t seats() const { return order_.size(); }
+  [[nodiscard]] std::size_t blocks() const { return (seats() + kBlock - 1) / kBlock; }
   [[nodiscard]] NodeIndex node_at(std::size_t seat) const { return order_[seat]; }
 
-  // The table of a rounded size. It stays until the next change, or bound_memory().
+  // Before a search: tables are dropped if there are too many.
+  void begin_search(Time now);
+  // The table of a rounded size. It stays until the next change, or begin_search().
   [[nodiscard]] Table& table_of(const Size& size);
-  // Whether what the table says of the node is all that can be said.
-  [[nodiscard]] bool is_exact(const Table& table, std::size_t seat) const {
-    return table.changes[seat] == changes_[seat];
+  // Whether what the table says of the node is all that can be said, as far as is known: among very
+  // many changes one may be overlooked.
+  [[nodiscard]] bool is_exact(const Bounds& bounds, std::size_t seat) const {
+    return bounds.changes[seat % kBlock] == changes_[seat];
   }
-  void set_exact(Table& table, std::size_t seat, Time earliest) const {
-    table.earliest[seat] = earliest;
-    table.changes[seat] = changes_[seat];
+  void set_exact(Bounds& bounds, std::size_t seat, Moment earliest) const {
+    bounds.earliest[seat % kBlock] = earliest;
+    bounds.changes[seat % kBlock] = changes_[seat];
   }
 
   // Changes: something of the node is taken, or free that was not.
   void on_taken(NodeIndex node);
   void on_given(NodeIndex node);
-  // Tables are dropped if there are too many.
-  void bound_memory();
 
  private:
   void forget();
 
   using Key = std::tuple<std::size_t, std::int64_t, std::int64_t>;
   std::map<Key, Table> tables_;
+  Time origin_;                     // the first moment; tables are of later ones
   std::vector<std::size_t> given_;  // seats
   std::vector<NodeIndex> order_;
   std::vector<std::size_t> seat_of_;    // by node
-  std::vector<std::uint32_t> changes_;  // by seat: how often it has changed, from 1
+  std::vector<std::uint16_t> changes_;  // by seat: how often it has changed, from 1
 };
 
 // The nodes by their bounds in some tables, of which the latest counts; the earliest first.
 class ByOutlook {
  public:
-  static constexpr std::size_t kBlock = 16;
-
   ByOutlook(const Outlook& outlook, std::vector<Outlook::Table*> tables);
 
-  // No node that was not visited yet has a start before.
-  [[nodiscard]] Time bound() const {
-    return blocks_.empty() ? Time::infinity() : blocks_.top().bound;
+  // Whether there is a node that was not visited yet and may have a start by `time`.
+  [[nodiscard]] bool may_begin_by(Time time) const {
+    return !blocks_.empty() && blocks_.top().bound <= outlook_.moment_of(time);
   }
-  // Calls visit(node, bound) for some of those, if there are any, whose bounds are the earliest and
-  // not later than `needed`; at least something is learnt. `earliest_of(table, node, from)`: when
-  // the table's size fits on the node, from its bound there on.
-  template <typename EarliestOf, typename Visit>
-  void visit_next(Time needed, EarliestOf earliest_of, Visit visit);
+  // Visits some of those, if there are any, whose bounds are the earliest and not later than
+  // `needed`; at least something is learnt. `nodes` has
+  //   prefetch(node)                  will be asked of it soon
+  //   earliest_of(table, node, from)  when the table's size fits on the node, `from` or later
+  //   visit(node, from)               not before `from`
+  // Requires: may_begin_by(needed).
+  template <typename Nodes>
+  void visit_next(Time needed, Nodes& nodes);
 
  private:
+  using Moment = Outlook::Moment;
+  static constexpr std::size_t kBlock = Outlook::kBlock;
+
   struct Block {
-    Time bound;
-    std::size_t number = 0;
+    Moment bound = 0;
+    std::uint32_t number = 0;
     friend bool operator<(const Block& a, const Block& b) {  // for a queue with the first on top
       return std::tie(b.bound, b.number) < std::tie(a.bound, a.number);
     }
   };
+  // A node of the block that may be visited, and its bound.
+  struct Due {
+    std::size_t seat = 0;
+    Moment bound = 0;
+  };
 
-  [[nodiscard]] Time bound_at(std::size_t seat) const {
-    Time bound = Timeline::kAlways;
-    for (const Outlook::Table* table : tables_) bound = std::max(bound, table->earliest[seat]);
-    return bound;
-  }
+  [[nodiscard]] std::array<Moment, kBlock> bounds_in(std::size_t block) const;
+  void prefetch_bounds(std::size_t block) const;
   void summarise(std::size_t block);
 
   const Outlook& outlook_;
   std::vector<Outlook::Table*> tables_;
   std::priority_queue<Block> blocks_;
-  std::vector<char> visited_;  // by seat
+  std::vector<std::uint16_t> unvisited_;  // by block, a bit for each seat
 };
 
-template <typename EarliestOf, typename Visit>
-void ByOutlook::visit_next(Time needed, EarliestOf earliest_of, Visit visit) {
+template <typename Nodes>
+void ByOutlook::visit_next(Time needed, Nodes& nodes) {
   const Block block = blocks_.top();
   blocks_.pop();
-  const Time most = std::max(block.bound, std::min(needed, bound()));
-  const std::size_t end = std::min((block.number + 1) * kBlock, visited_.size());
-  Time left = Time::infinity();
-  bool learnt = false;
-  for (std::size_t seat = block.number * kBlock; seat < end; ++seat) {
-    if (visited_[seat] != 0) continue;
-    Time earliest = bound_at(seat);
-    if (earliest <= most) {
-      const NodeIndex node = outlook_.node_at(seat);
-      for (Outlook::Table* table : tables_) {
-        if (outlook_.is_exact(*table, seat)) continue;
-        outlook_.set_exact(*table, seat, earliest_of(*table, node, table->earliest[seat]));
-        learnt = true;
-        earliest = std::max(earliest, table->earliest[seat]);
-        if (earliest > most) break;  // that is enough to know
-      }
-      if (earliest <= needed && earliest < Time::infinity()) {
-        visited_[seat] = 1;
-        visit(node, earliest);
-        continue;
-      }
+  const Moment next = blocks_.empty() ? Outlook::kNever : blocks_.top().bound;
+  const Moment last = std::min(outlook_.moment_of(needed), Outlook::kNever - 1);
+  const Moment most = std::max(block.bound, std::min(last, next));
+  if (!blocks_.empty()) prefetch_bounds(blocks_.top().number);
+
+  const std::array<Moment, kBlock> bounds = bounds_in(block.number);
+  std::uint16_t& unvisited = unvisited_[block.number];
+  std::array<Due, kBlock> due;
+  std::size_t count = 0;
+  Moment left = Outlook::kNever;
+  for (std::size_t i = 0; i < kBlock; ++i) {
+    if ((unvisited >> i & 1) == 0) continue;
+    if (bounds[i] > most) {
+      left = std::min(left, bounds[i]);
+      continue;
     }
-    left = std::min(left, earliest);
+    const std::size_t seat = block.number * kBlock + i;
+    due[count++] = {seat, bounds[i]};
+    nodes.prefetch(outlook_.node_at(seat));
+  }
+  bool learnt = false;
+  for (std::size_t i = 0; i < count; ++i) {
+    auto [seat, earliest] = due[i];
+    const NodeIndex node = outlook_.node_at(seat);
+    for (Outlook::Table* const table : tables_) {
+      Outlook::Bounds& known = table->blocks[block.number];
+      if (outlook_.is_exact(known, seat)) continue;
+      const Time from = outlook_.time_of(known.earliest[seat % kBlock]);
+      const Moment found = outlook_.moment_of(nodes.earliest_of(*table, node, from));
+      outlook_.set_exact(known, seat, found);
+      learnt = true;
+      earliest = std::max(earliest, found);
+      if (earliest > most) break;  // that is enough to know
+    }
+    if (earliest <= last) {
+      unvisited = static_cast<std::uint16_t>(unvisited & ~(1U << (seat % kBlock)));
+      nodes.visit(node, outlook_.time_of(earliest));
+    } else {
+      left = std::min(left, earliest);
+    }
   }
   if (learnt) summarise(block.number);
-  if (left < Time::infinity()) blocks_.push({left, block.number});
+  if (left < Outlook::kNever) blocks_.push({left, block.number});
 }
 
 }  // namespace gangway::scheduler

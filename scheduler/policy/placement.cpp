@@ -1,6 +1,7 @@
 #include "scheduler/policy/placement.hpp"
 
 #include <algorithm>
+#include <array>
 #include <cstddef>
 #include <cstdint>
 #include <tuple>
@@ -28,6 +29,30 @@ std::optional<Placement> in_order_of_names(const Profile& profile,
   return placement;
 }
 
+// Nodes whose timelines are on their way from memory while those before are looked at.
+class NextNodes {
+ public:
+  explicit NextNodes(const Profile& profile) : profile_(profile) {}
+  // The one that came kLength before, if so many have come.
+  std::optional<NodeIndex> push(NodeIndex node) {
+    profile_.timeline_of(node).prefetch();
+    const auto due = count_ - first_ == kLength ? pop() : std::nullopt;
+    nodes_[count_++ % kLength] = node;
+    return due;
+  }
+  std::optional<NodeIndex> pop() {
+    if (first_ == count_) return std::nullopt;
+    return nodes_[first_++ % kLength];
+  }
+
+ private:
+  static constexpr std::size_t kLength = 8;
+  const Profile& profile_;
+  std::array<NodeIndex, kLength> nodes_{};
+  std::size_t first_ = 0;
+  std::size_t count_ = 0;
+};
+
 // For each part the nodes on which it is free now and `runs_on(node, part)` says that it may run to
 // its end, best fit first, those with `is_last` last. nullopt: too few of some part.
 // `found`: how many there are of the part that was looked at last, and whether there are more that
@@ -50,8 +75,10 @@ std::optional<std::vector<GangPart>> options_now(const Profile& profile,
     std::vector<NodeIndex>& options = parts[p].options;
     last.clear();
     std::size_t reserved = 0;  // nodes that are free now and not long enough
-    profile.visit_by_best_fit(part, [&](NodeIndex node) {
-      if (!profile.may_serve(node, *queue, part)) return true;
+    // Says whether more are looked for.
+    const auto look_at = [&](NodeIndex node) {
+      // What is free of it is enough, so all of it is.
+      if (!profile.is_admitted(node, *queue, part)) return true;
       if (!runs_on(node, part)) {
         ++reserved;
       } else if (is_last == nullptr || !(*is_last)[node]) {
@@ -60,7 +87,17 @@ std::optional<std::vector<GangPart>> options_now(const Profile& profile,
         last.push_back(node);
       }
       return options.size() < enough;
+    };
+    NextNodes next(profile);
+    profile.visit_by_best_fit(part, [&](NodeIndex node) {
+      const auto due = next.push(node);
+      return !due || look_at(*due);
     });
+    while (options.size() < enough) {
+      const auto due = next.pop();
+      if (!due) break;
+      look_at(*due);
+    }
     for (const NodeIndex node : last) {
       if (options.size() == enough) break;
       options.push_back(node);

@@ -23,10 +23,16 @@ class MergedLine final : public Line {
              Time not_promised_after)
       : untouched_(heads.begin()),
         end_(heads.end()),
+        ahead_(heads.begin()),
+        far_ahead_(heads.begin()),
         promised_(promised.begin()),
         promised_end_(promised.end()),
         memory_(memory),
-        not_promised_after_(not_promised_after) {}
+        not_promised_after_(not_promised_after) {
+    constexpr int kFar = 8;
+    for (int i = 0; i < kFar / 2 && ahead_ != end_; ++i) ++ahead_;
+    for (int i = 0; i < kFar && far_ahead_ != end_; ++i) ++far_ahead_;
+  }
 
   std::optional<InLine> next() override {
     go_on();
@@ -120,12 +126,30 @@ class MergedLine final : public Line {
       advanced_.pop();
     } else if (first) {
       ++untouched_;
+      fetch_ahead();
     }
     return first;
   }
 
+  // Classes lie about in memory, and a pass looks at each once: what it will look at is fetched
+  // while it looks at those before.
+  void fetch_ahead() {
+    if (far_ahead_ != end_) {
+      const JobClass* const in = (far_ahead_++)->second;
+      __builtin_prefetch(&in->request.parts);
+      __builtin_prefetch(&in->reason);
+    }
+    if (ahead_ != end_) {
+      const std::vector<RequestPart>& parts = (ahead_++)->second->request.parts;
+      __builtin_prefetch(parts.data());
+      if (!parts.empty()) __builtin_prefetch(&parts.front().exclusive);
+    }
+  }
+
   Heads::const_iterator untouched_;
   Heads::const_iterator end_;
+  Heads::const_iterator ahead_;      // of untouched_, by some
+  Heads::const_iterator far_ahead_;  // by more
   Promised::const_iterator promised_;
   Promised::const_iterator promised_end_;
   const Memory& memory_;

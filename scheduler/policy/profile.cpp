@@ -38,6 +38,8 @@ NodeIndex Profile::index_of(const NodeName& name) {
     node.name = name;
     timelines_.emplace_back();
     usable_.push_back(false);
+    reservations_.push_back(0);
+    ranks_.push_back(0);
     refresh_queues(at->second);
     settled_ = false;
   }
@@ -85,7 +87,7 @@ void Profile::settle() {
   std::vector<NodeIndex> order;
   order.reserve(nodes_.size());
   for (const auto& [name, number] : numbers_) {
-    nodes_[number].rank = rank++;
+    ranks_[number] = rank++;
     order.push_back(number);
   }
   std::ranges::stable_sort(order, [&](NodeIndex a, NodeIndex b) {
@@ -97,9 +99,8 @@ void Profile::settle() {
 }
 
 BestFit::Position Profile::position_of(NodeIndex number) const {
-  const Node& node = nodes_[number];
-  return {node.capacity.has_named(), timelines_[number].cores_at(Timeline::kAlways), node.rank,
-          number};
+  return {nodes_[number].capacity.has_named(), timelines_[number].cores_at(Timeline::kAlways),
+          ranks_[number], number};
 }
 
 void Profile::index(NodeIndex number) {
@@ -115,13 +116,13 @@ void Profile::unindex(NodeIndex number) {
 void Profile::hold(const Holder& holder, const NodeClaim& claim) {
   timelines_[claim.node].take(holder.from, holder.held_until, claim.amounts);
   outlook_.on_taken(claim.node);
-  if (holder.reservation) ++nodes_[claim.node].reservations;
+  if (holder.reservation) ++reservations_[claim.node];
 }
 
 void Profile::let_go(const Holder& holder, const NodeClaim& claim) {
   timelines_[claim.node].give(holder.from, holder.held_until, claim.amounts);
   outlook_.on_given(claim.node);
-  if (holder.reservation) --nodes_[claim.node].reservations;
+  if (holder.reservation) --reservations_[claim.node];
 }
 
 void Profile::start(JobKey key, Time end, std::vector<NodeClaim> claims) {

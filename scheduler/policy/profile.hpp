@@ -54,7 +54,7 @@ class Profile {
   [[nodiscard]] NodeIndex index_of(const NodeName& name);  // an unknown one gets a number
   [[nodiscard]] const NodeName& name_of(NodeIndex node) const { return nodes_[node].name; }
   [[nodiscard]] const Amounts& capacity_of(NodeIndex node) const { return nodes_[node].capacity; }
-  [[nodiscard]] std::uint32_t rank_of(NodeIndex node) const { return nodes_[node].rank; }
+  [[nodiscard]] std::uint32_t rank_of(NodeIndex node) const { return ranks_[node]; }
   [[nodiscard]] const CoreSet& free_cores_of(NodeIndex node) const { return nodes_[node].cores; }
   [[nodiscard]] NodeIndex node_count() const { return static_cast<NodeIndex>(nodes_.size()); }
   [[nodiscard]] Kinds& kinds() { return kinds_; }
@@ -107,7 +107,7 @@ class Profile {
     return timelines_[node].fits(wanted_of(node, part), from, to);
   }
   // Whether a reservation holds something of it, at any time. Of others ever more becomes free.
-  [[nodiscard]] bool is_reserved(NodeIndex node) const { return nodes_[node].reservations > 0; }
+  [[nodiscard]] bool is_reserved(NodeIndex node) const { return reservations_[node] > 0; }
 
   // The usable nodes on which what `part` wants is free now, best fit first (best_fit.hpp). Calls
   // visit(node) until it returns false.
@@ -118,7 +118,7 @@ class Profile {
 
   // ---- what is known of the future of many nodes (outlook.hpp) ----
   // A search begins: tables of those before may go.
-  void begin_search() const { outlook_.bound_memory(); }
+  void begin_search() const { outlook_.begin_search(now_); }
   // The tables for what a part wants, for so long. They stay until something changes.
   [[nodiscard]] ByOutlook outlook_for(const RequestPart& part, std::optional<Duration> limit) const;
   // The first start, `from` or later, of what the table is for.
@@ -145,8 +145,6 @@ class Profile {
     CoreSet cores;
     bool shares_cores = false;  // some core was given to two jobs
     std::vector<HeldCores> running;
-    std::int32_t reservations = 0;
-    std::uint32_t rank = 0;  // by name
   };
   struct Holder {
     bool reservation = false;
@@ -170,6 +168,8 @@ class Profile {
   // What is asked of a node first stands apart, in few lines of memory for all of them.
   std::vector<Timeline> timelines_;  // may be negative where the capacity shrank under running jobs
   std::vector<bool> usable_;
+  std::vector<std::int32_t> reservations_;   // that hold something of it
+  std::vector<std::uint32_t> ranks_;         // by name
   std::vector<std::vector<bool>> in_queue_;  // by number of the queue
   std::map<NodeName, NodeIndex> numbers_;
   std::map<QueueName, std::pair<QueueNumber, Queue>> queues_;

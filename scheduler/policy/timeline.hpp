@@ -5,8 +5,9 @@
 // what holds part of the node now has held it long enough.
 //
 // Source: the slot list of D. Talby, D. Feitelson, IPPS 1999, with amounts instead of a number of
-// processors. Beginnings and amounts stand apart, and amounts only of the kinds that the node has
-// ever had or given: planning is mostly walking along steps, and most nodes have two kinds.
+// processors. Planning is mostly walking along steps, so what a walk reads lies together: the
+// beginnings of all steps, and for each kind of resource that the node has ever had or given the
+// amounts of all steps, one after the other in a single piece of memory.
 // Pure value.
 #pragma once
 
@@ -32,8 +33,8 @@ class Timeline {
 
   [[nodiscard]] Amounts now() const { return amounts_of(0); }
   [[nodiscard]] Amounts at(Time time) const { return amounts_of(step_at(time)); }
-  [[nodiscard]] std::int64_t cores_at(Time time) const { return free_[step_at(time) * kinds_]; }
-  [[nodiscard]] bool fits_now(const Wanted& wanted) const { return fits_in_step(wanted, 0); }
+  [[nodiscard]] std::int64_t cores_at(Time time) const { return amounts(0)[step_at(time)]; }
+  [[nodiscard]] bool fits_now(const Wanted& wanted) const;
   [[nodiscard]] bool fits(const Wanted& wanted, Time from, Time to) const;
 
   // The starts at which `wanted` fits until its end (end_of(start, limit)).
@@ -47,22 +48,45 @@ class Timeline {
                                                   Time after,
                                                   std::optional<Duration> limit) const;
 
-  [[nodiscard]] std::size_t size() const { return from_.size(); }
+  [[nodiscard]] std::size_t size() const { return size_; }
+  // Asks the processor to have it at hand: it is walked along soon.
+  void prefetch() const;
 
  private:
-  [[nodiscard]] std::size_t step_at(Time time) const;
-  [[nodiscard]] bool fits_in_step(const Wanted& wanted, std::size_t step) const {
-    return wanted.fits_in(&free_[step * kinds_], kinds_);
+  // What is wanted of a kind, and what there is of it in each step.
+  struct Need {
+    std::int64_t amount = 0;
+    const std::int64_t* free = nullptr;
+  };
+  class Needs;
+
+  [[nodiscard]] std::size_t room() const { return std::size_t{1} << room_bits_; }
+  [[nodiscard]] const std::int64_t* beginnings() const { return numbers_.data(); }
+  [[nodiscard]] const std::int64_t* amounts(std::size_t kind) const {
+    return &numbers_[(kind + 1) << room_bits_];
   }
+  [[nodiscard]] std::int64_t* amounts(std::size_t kind) {
+    return &numbers_[(kind + 1) << room_bits_];
+  }
+  [[nodiscard]] Time beginning_of(std::size_t step) const { return {numbers_[step]}; }
+  [[nodiscard]] std::size_t step_at(Time time) const;
   [[nodiscard]] Amounts amounts_of(std::size_t step) const;
+  template <typename Fits>
+  [[nodiscard]] std::optional<Window> next_window_if(Fits fits,
+                                                     Time after,
+                                                     std::optional<Duration> limit) const;
   void add(Time from, Time to, const Amounts& amounts, std::int64_t sign);
-  void widen(std::size_t kinds);
+  void make_room();
   std::size_t split(Time at);   // the step that begins there now
   void join(std::size_t step);  // with the one before, if they are equal
 
-  std::size_t kinds_ = 2;
-  std::vector<Time> from_{kAlways};
-  std::vector<std::int64_t> free_{0, 0};  // kinds_ numbers for each step
+  // Columns of room() numbers, of which size_ are used: the beginnings, then the kinds.
+  static constexpr std::uint8_t kFirstBits = 2;
+  std::vector<std::int64_t> numbers_ = first_step();
+  std::uint32_t size_ = 1;
+  std::uint8_t room_bits_ = kFirstBits;
+  std::uint8_t kinds_ = 2;
+  static std::vector<std::int64_t> first_step();
 };
 
 }  // namespace gangway::scheduler

@@ -8,6 +8,7 @@
 #include "policy_builders.hpp"
 #include "queues/base/rng.hpp"
 #include "queues/base/text.hpp"
+#include "scheduler/policy/outlook.hpp"
 #include "scheduler/policy/placement.hpp"
 
 namespace gangway::scheduler {
@@ -158,6 +159,26 @@ TEST(Earliest, WhatAnotherSearchLearntIsNotTrueAnyMoreWhenSomethingEnds) {
   profile.end(key(2));
   EXPECT_EQ(hold(4), at_s(10));
   EXPECT_EQ(hold(5), at_s(30));
+}
+
+// A bound that was rounded up would hide a node that is free.
+TEST(Earliest, AMomentIsNeverLaterThanItsTime) {
+  Outlook outlook;
+  outlook.begin_search(at_s(1'000));
+  Rng rng(3);
+  const auto check = [&](Time time) {
+    const Outlook::Moment moment = outlook.moment_of(time);
+    EXPECT_LE(outlook.time_of(moment), time);
+    EXPECT_LE(moment, outlook.moment_of(time + nanoseconds(rng.between(0, 1'000'000'000))));
+  };
+  for (int i = 0; i < 1'000; ++i) check(at_s(rng.between(0, 100'000)));
+  for (const Time time : {Timeline::kAlways, at_s(-1), at_s(1'000), at_s(10'000'000'000 / 2),
+                          kUnlimitedEnd - seconds(2)}) {
+    check(time);
+  }
+  EXPECT_EQ(outlook.moment_of(Time::infinity()), Outlook::kNever);
+  EXPECT_LT(outlook.moment_of(kUnlimitedEnd), Outlook::kNever);
+  EXPECT_EQ(outlook.time_of(Outlook::kNever), Time::infinity());
 }
 
 }  // namespace

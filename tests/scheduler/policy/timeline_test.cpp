@@ -65,6 +65,24 @@ TEST(Timeline, WhatIsGivenBackLeavesNoTrace) {
   EXPECT_EQ(t.now().cores(), 4);
 }
 
+TEST(Timeline, OfAKindThatComesLaterThereWasNothingBefore) {
+  constexpr std::size_t kLater = 7;
+  Timeline t = some();
+  for (std::int64_t s = 40; s < 80; s += 2) t.take(at_s(s), at_s(s + 1), cores(1));
+  Amounts later;
+  later.of[kLater] = 2;
+  EXPECT_FALSE(t.next_window(later, at_s(0), std::nullopt));
+  EXPECT_FALSE(t.fits(later, at_s(0), at_s(1)));
+  t.give(at_s(25), at_s(55), later);
+  EXPECT_FALSE(t.fits(later, at_s(24), at_s(30)));
+  EXPECT_TRUE(t.fits(later, at_s(25), at_s(55)));
+  EXPECT_EQ(t.at(at_s(40)).of[kLater], 2);
+  EXPECT_EQ(t.at(at_s(40)).cores(), 3);
+  EXPECT_EQ(t.at(at_s(55)).of[kLater], 0);
+  later.of[0] = 4;
+  EXPECT_EQ(t.next_window(later, at_s(0), seconds(5))->first, at_s(30));
+}
+
 // Against a table of seconds.
 TEST(Timeline, AgreesWithATableOfSeconds) {
   Rng rng(7);
