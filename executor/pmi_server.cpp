@@ -17,6 +17,7 @@ namespace {
 constexpr std::string_view kMappingKey = "PMI_process_mapping";
 constexpr std::size_t kMaxAbortBytes = 1024;
 constexpr std::size_t kEnvelopeBytes = 16;  // of one put in a fence
+constexpr std::size_t kEntryBytes = 128;    // of a map, beside key and value
 
 wire::FromPmix state_of(std::uint32_t rank, bool finalized) {
   wire::FromPmix message;
@@ -203,9 +204,22 @@ std::string PmiServer::put(const std::string& key, const std::string& value) {
 }
 
 bool PmiServer::keep(const std::string& key, const std::string& value) {
-  if (space_bytes_ + key.size() + value.size() > kMaxPmiSpaceBytes) return false;
-  const auto [place, is_new] = space_.insert_or_assign(key, value);
-  if (is_new) space_bytes_ += key.size() + value.size();
+  return keep_in(space_, key, value);
+}
+
+bool PmiServer::keep_in(std::map<std::string, std::string>& space,
+                        const std::string& key,
+                        const std::string& value) {
+  const auto old = space.find(key);
+  const std::size_t before = old == space.end() ? 0 : kEntryBytes + key.size() + old->second.size();
+  const std::size_t after = space_bytes_ - before + kEntryBytes + key.size() + value.size();
+  if (after > kMaxPmiSpaceBytes) return false;
+  space_bytes_ = after;
+  if (old == space.end()) {
+    space.emplace(key, value);
+  } else {
+    old->second = value;
+  }
   return true;
 }
 
@@ -214,12 +228,10 @@ void PmiServer::put_attribute(std::uint32_t number,
                               PmiActions& actions) {
   const std::string key = command.get_or("key", "");
   const std::string value = command.get_or("value", "");
-  if (space_bytes_ + key.size() + value.size() > kMaxPmiSpaceBytes) {
+  if (!keep_in(node_attributes_, key, value)) {
     answer(number, "info-putnodeattr-response", {{"rc", "14"}, {"errmsg", "too many"}}, actions);
     return;
   }
-  space_bytes_ += key.size() + value.size();
-  node_attributes_[key] = value;
   answer(number, "info-putnodeattr-response", {{"rc", "0"}}, actions);
   for (std::uint32_t i = 0; i < job_.local.count; ++i) {
     const std::uint32_t waiting = job_.local.first + i;

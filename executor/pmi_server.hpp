@@ -49,7 +49,8 @@ using PmiActions = std::vector<PmiAction>;
 
 // Fences are numbered from here, so that those of a PMIx server beside it are others.
 inline constexpr std::uint64_t kFirstPmiFence = std::uint64_t{1} << 63;
-inline constexpr std::size_t kMaxPmiSpaceBytes = std::size_t{64} << 20;  // all keys and values
+inline constexpr std::size_t kMaxPmiSpaceBytes = std::size_t{64}
+                                                 << 20;  // all keys and values, as kept
 
 class PmiServer {
  public:
@@ -81,6 +82,9 @@ class PmiServer {
   // The reason why not; "" if it is put.
   std::string put(const std::string& key, const std::string& value);
   bool keep(const std::string& key, const std::string& value);
+  bool keep_in(std::map<std::string, std::string>& space,
+               const std::string& key,
+               const std::string& value);
   void answer(std::uint32_t number,
               std::string_view name,
               PmiValues values,

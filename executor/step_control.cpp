@@ -95,6 +95,14 @@ ControlActions StepControl::on_client(const wire::ToStep& message, Now) {
   ControlActions out;
   if (over_) return out;
   if (message.has_input()) {
+    const std::uint64_t size = message.input().data().size();
+    if (input_given_ + size - input_acknowledged_ > kMaxInputOnItsWay) {
+      out.emplace_back(control_action::Cut{
+          Error(ErrorKind::Exhausted, cat("step ", facts_.step, ": more than ", kMaxInputOnItsWay,
+                                          " bytes of input that its ranks have not taken"))});
+      return out;
+    }
+    input_given_ += size;
     wire::ToPart input;
     *input.mutable_input() = message.input();
     if (run_.input() == wire::INPUT_ONE) {
@@ -106,7 +114,15 @@ ControlActions StepControl::on_client(const wire::ToStep& message, Now) {
     acknowledge_input(out);
   } else if (message.has_consumed()) {
     const std::size_t place = message.consumed().node();
-    if (place < parts_.size() && !parts_[place].over) {
+    const std::uint64_t taken = message.consumed().bytes();
+    if (place >= parts_.size() || taken > parts_[place].output_on_its_way) {
+      out.emplace_back(control_action::Cut{
+          Error(ErrorKind::Invalid,
+                cat("step ", facts_.step, ": output is said to be taken that was not given"))});
+      return out;
+    }
+    parts_[place].output_on_its_way -= taken;
+    if (!parts_[place].over) {
       control_action::ToPart consumed{.place = place, .message = {}};
       *consumed.message.mutable_consumed() = message.consumed();
       out.emplace_back(std::move(consumed));
@@ -162,6 +178,7 @@ ControlActions StepControl::on_part(std::size_t place, wire::FromPart message, N
       out.emplace_back(std::move(taken));
       return out;
     }
+    part.output_on_its_way += output.data().size();
     output.set_node(static_cast<std::uint32_t>(place));
     control_action::ToClient pass;
     *pass.message.mutable_output() = std::move(output);
@@ -218,11 +235,11 @@ void StepControl::acknowledge_input(ControlActions& out) {
     if (run_.input() == wire::INPUT_ONE && place_of(run_.input_rank()) != i) continue;
     least = std::min(least.value_or(parts_[i].input_taken), parts_[i].input_taken);
   }
-  if (!least || *least <= input_acknowledged_ || !client_) return;
+  if (!least || *least <= input_acknowledged_) return;
   control_action::ToClient taken;
   taken.message.mutable_input_consumed()->set_bytes(*least - input_acknowledged_);
   input_acknowledged_ = *least;
-  out.emplace_back(std::move(taken));
+  if (client_) out.emplace_back(std::move(taken));
 }
 
 bool StepControl::ends_with_first_failure() const { return run_.kill_on_bad_exit(); }

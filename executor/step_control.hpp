@@ -7,7 +7,9 @@
 // KILL, on all nodes at the same moment. A client that is gone ends its step the same way.
 //
 // Output flows from a part to the client as far as its window goes, and the window grows again by
-// what the client has taken: nothing piles up here. Without a client it is dropped.
+// what the client has taken: nothing piles up here. Without a client it is dropped. The client is a
+// program of the user's: one that says it has taken what it was not given, or gives more input than
+// may be on its way, is cut off, and its step ends.
 //
 // Sans-I/O.
 #pragma once
@@ -19,6 +21,7 @@
 #include <vector>
 
 #include "executor/step_layout.hpp"
+#include "queues/base/result.hpp"
 #include "queues/base/time.hpp"
 #include "queues/model/job_usage.hpp"
 #include "queues/wire/step.pb.h"
@@ -40,11 +43,15 @@ struct Arm {
   BootTime at;
 };
 struct Over {};  // nothing of it is left; the last action
+struct Cut {     // who has said this is to be heard no more
+  Error why;
+};
 }  // namespace control_action
 using ControlAction = std::variant<control_action::ToPart,
                                    control_action::ToClient,
                                    control_action::Arm,
-                                   control_action::Over>;
+                                   control_action::Over,
+                                   control_action::Cut>;
 using ControlActions = std::vector<ControlAction>;
 
 struct StepFacts {
@@ -80,6 +87,7 @@ class StepControl {
     bool over = false;
     bool started = false;
     std::uint64_t input_taken = 0;
+    std::uint64_t output_on_its_way = 0;  // to the client, which has not taken it yet
   };
 
   void to_all(const wire::ToPart& message, ControlActions& out) const;
@@ -102,6 +110,7 @@ class StepControl {
   bool killed_ = false;
   bool over_ = false;
   bool first_end_seen_ = false;
+  std::uint64_t input_given_ = 0;
   std::uint64_t input_acknowledged_ = 0;
   std::int32_t exit_code_ = 0;
   std::string detail_;
@@ -111,6 +120,8 @@ class StepControl {
   UsedAmounts used_;
 };
 
+// Input that the ranks have not taken, of all clients of a step: many times the window of one jrun.
+inline constexpr std::uint64_t kMaxInputOnItsWay = 1 << 20;
 // From KILL to giving up on a part.
 inline constexpr Duration kPartPatience = seconds(20);
 

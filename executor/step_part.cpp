@@ -458,8 +458,10 @@ void StepPart::on(const wire::ToPart& message) {
     take_input(message.input());
   } else if (message.has_consumed()) {
     const bool shut = window_ <= 0;
+    // No more than at the start, whatever is said.
     window_ += static_cast<std::int64_t>(
-        std::min<std::uint64_t>(message.consumed().bytes(), std::uint64_t{1} << 30));
+        std::min<std::uint64_t>(message.consumed().bytes(), start_.window()));
+    window_ = std::min<std::int64_t>(window_, start_.window());
     if (shut) watch_pipes();
   } else if (message.has_signal()) {
     signal(static_cast<int>(message.signal().number()));
@@ -470,7 +472,7 @@ void StepPart::on(const wire::ToPart& message) {
 }
 
 void StepPart::signal(int number) {
-  if (over_ || number <= 0) return;
+  if (over_ || number <= 0 || number >= NSIG) return;
   if (!started_) {
     if (number != SIGTERM && number != SIGKILL && number != SIGINT) return;
     early_signal_ = number;

@@ -91,6 +91,7 @@ void StepServer::close() {
   }
   steps_.clear();
   waiting_.clear();
+  waiting_bytes_ = 0;
   parts_.clear();
   std::vector<ClientId> all;
   for (const auto& [id, client] : clients_) all.push_back(id);
@@ -193,6 +194,10 @@ void StepServer::say(ClientId id, const wire::FromStep& message) {
   if (client.socket) {
     Socket& socket = *client.socket;
     if (client.observes && socket.frames.queued_bytes() > kMaxWaitingBytesOfObserver) return;
+    if (client.is_cut) return;
+    if (has_too_much_queued(socket)) {
+      return cut(id, Error(ErrorKind::Exhausted, "it does not read what it is told"));
+    }
     socket.frames.queue(wire::make_frame(wire::FrameType::FromStep, message));
     if (socket.writable) return;
     // Most answers are short and fit at once.
@@ -212,6 +217,27 @@ void StepServer::say(ClientId id, const wire::FromStep& message) {
     *session.mutable_from_step() = message;
     world_.tell_outside(session);
   }
+}
+
+// Windows bound output; a client that asks and asks for answers without reading them is bounded
+// here.
+bool StepServer::has_too_much_queued(const Socket& socket) const {
+  if (socket.frames.queued_bytes() <= kFreeWaitingBytes) return false;
+  std::size_t all = 0;
+  for (const auto& [id, client] : clients_) {
+    if (client.socket) all += client.socket->frames.queued_bytes();
+  }
+  return all > kMaxWaitingBytesOfClients;
+}
+
+// In a turn of its own: we may be inside of what it has said.
+void StepServer::cut(ClientId id, const Error& why) {
+  const auto found = clients_.find(id);
+  if (found == clients_.end() || std::exchange(found->second.is_cut, true)) return;
+  log_warning("step_client_cut", {{"why", why.message()}});
+  world_.loop.post([this, alive = alive_, id] {
+    if (*alive) client_gone(id);
+  });
 }
 
 void StepServer::end_client(ClientId id) {
@@ -263,7 +289,11 @@ void StepServer::client_gone(ClientId id) {
     peer.mutable_session()->set_closed(true);
     world_.tell_peer(0, peer);
   }
-  std::erase_if(waiting_, [&](const Waiting& waiting) { return waiting.client == id; });
+  std::erase_if(waiting_, [&](const Waiting& waiting) {
+    if (waiting.client != id) return false;
+    waiting_bytes_ -= waiting.bytes;
+    return true;
+  });
   drop_client(id);
   const auto running = step ? steps_.find(*step) : steps_.end();
   if (running == steps_.end()) return;
@@ -284,6 +314,7 @@ void StepServer::refuse(ClientId id, const Error& why) {
 
 void StepServer::hear(ClientId id, const wire::ToStep& message) {
   Client& client = clients_.at(id);
+  if (client.is_cut) return;
   if (client.relayed) {
     wire::Peer peer;
     peer.mutable_session()->set_session(id);
@@ -297,7 +328,9 @@ void StepServer::hear(ClientId id, const wire::ToStep& message) {
     if (step == steps_.end()) return;
     if (message.has_signal() && stopping_ && message.signal().number() != SIGKILL) return;
     if (client.observes && !message.has_input()) return;
-    perform(*client.step, step->second.control->on_client(message, world_.loop.now()));
+    perform(*client.step, step->second.control->on_client(message, world_.loop.now()), id);
+  } else if (client.waits) {
+    return;  // it has said what it wants
   } else if (message.has_run()) {
     wire::StepRun run = message.run();
     run.set_host_files(false);  // what sees the node's files is ours to start
@@ -382,14 +415,21 @@ void StepServer::on_outside_lost() {
 void StepServer::run_step(ClientId id, wire::StepRun run) {
   if (closed_ || stopping_) return refuse(id, Error(ErrorKind::Conflict, "the job is ending"));
   if (run.programs_size() == 0) return refuse(id, Error(ErrorKind::Invalid, "no program to run"));
+  if (const Result<void> good = check_step_run(run); !good) return refuse(id, good.error());
   // Its turn comes after those that wait already.
   const bool others_wait = run.exact() && !waiting_.empty();
   if (!others_wait && try_run(id, run)) return;
   if (!clients_.contains(id)) return;
+  const std::size_t bytes = run.ByteSizeLong();
+  if (waiting_bytes_ + bytes > kMaxBytesOfWaitingRuns) {
+    return refuse(id, Error(ErrorKind::Exhausted, "too many steps wait for cores"));
+  }
   wire::FromStep waits;
   waits.mutable_waits()->set_reason("waits for cores that other steps use");
   say(id, waits);
-  waiting_.push_back({id, std::move(run)});
+  clients_.at(id).waits = true;
+  waiting_bytes_ += bytes;
+  waiting_.push_back({id, std::move(run), bytes});
 }
 
 // False if it has to wait.
@@ -415,7 +455,6 @@ bool StepServer::try_run(ClientId id, wire::StepRun& run) {
   for (const auto& [other, step] : steps_) parts += step.control->layout().nodes.size();
   facts.window = std::clamp<std::uint32_t>(kOutputOnItsWay / static_cast<std::uint32_t>(parts),
                                            kMinWindow, kMaxWindow);
-  if (const Result<void> good = check_step_run(run); !good) return refuse(id, good.error());
   // Who has no descriptors here gets frames.
   if (!client.descriptors.out) run.set_pass_out(false);
   if (!client.descriptors.err) run.set_pass_err(false);
@@ -451,8 +490,13 @@ void StepServer::try_waiting() {
     // In their order, as far as they fit: a wide one is not overtaken for ever.
     Waiting next = std::move(waiting_.front());
     waiting_.pop_front();
-    if (!clients_.contains(next.client)) continue;
+    waiting_bytes_ -= next.bytes;
+    const auto client = clients_.find(next.client);
+    if (client == clients_.end()) continue;
+    client->second.waits = false;
     if (!try_run(next.client, next.run)) {
+      client->second.waits = true;
+      waiting_bytes_ += next.bytes;
       waiting_.push_front(std::move(next));
       return;
     }
@@ -545,7 +589,7 @@ void StepServer::end_job(std::int32_t exit_code) {
   }
 }
 
-void StepServer::perform(std::uint32_t number, ControlActions actions) {
+void StepServer::perform(std::uint32_t number, ControlActions actions, ClientId from) {
   for (ControlAction& action : actions) {
     const auto found = steps_.find(number);
     if (found == steps_.end() || closed_) return;
@@ -570,6 +614,8 @@ void StepServer::perform(std::uint32_t number, ControlActions actions) {
         rung->second.alarms.erase(alarm);
         perform(number, rung->second.control->on_alarm(alarm, world_.loop.now()));
       });
+    } else if (const auto* lies = std::get_if<control_action::Cut>(&action)) {
+      cut(from, lies->why);
     } else {
       over(number);
     }

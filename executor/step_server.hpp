@@ -8,8 +8,9 @@
 // kernel's word for the uid is checked all the same) and through the agent (people outside; the
 // scheduler has checked them).
 //
-// Bounds: kMaxSessions at once, more wait in the socket's queue; kMaxSteps in a job's life is that
-// of the step's number.
+// Bounds: kMaxSessions at once, more wait in the socket's queue; what is queued for clients that do
+// not read, and what waits for cores, by bytes: who goes over it is cut off or refused. The number
+// of steps in a job's life is bounded by that of a step's number alone.
 #pragma once
 
 #include <cstdint>
@@ -31,6 +32,10 @@ namespace gangway::executor {
 
 inline constexpr std::size_t kMaxSessions = 200;
 inline constexpr std::size_t kMaxWaitingBytesOfObserver = 4 << 20;
+// For each client, before what is queued for all of them counts.
+inline constexpr std::size_t kFreeWaitingBytes = 1 << 20;
+inline constexpr std::size_t kMaxWaitingBytesOfClients = 64 << 20;
+inline constexpr std::size_t kMaxBytesOfWaitingRuns = 64 << 20;
 inline constexpr Duration kOwnerPatience = minutes(2);
 inline constexpr Duration kDrainPatience = seconds(2);
 
@@ -89,6 +94,8 @@ class StepServer final {
     bool outside = false;
     bool relayed = false;  // its words go to the first node
     bool holds = false;
+    bool is_cut = false;  // nothing it says counts any more
+    bool waits = false;   // its step, for cores
     std::optional<std::uint32_t> step;
     bool observes = false;  // of that step
     StepDescriptors descriptors;
@@ -105,6 +112,7 @@ class StepServer final {
   struct Waiting {
     ClientId client = 0;
     wire::StepRun run;
+    std::size_t bytes = 0;
   };
 
   [[nodiscard]] bool is_origin() const { return world_.order.node_index == 0; }
@@ -120,6 +128,8 @@ class StepServer final {
   void client_gone(ClientId id);
   void drop_client(ClientId id);
   void refuse(ClientId id, const Error& why);
+  void cut(ClientId id, const Error& why);
+  [[nodiscard]] bool has_too_much_queued(const Socket& socket) const;
   ClientId find_or_add(std::optional<std::uint32_t> node, std::uint64_t number);
 
   // ---- steps, at the origin
@@ -130,7 +140,8 @@ class StepServer final {
   void attach(ClientId id, const wire::StepAttach& what);
   void hold(ClientId id);
   void end_job(std::int32_t exit_code);
-  void perform(std::uint32_t step, ControlActions actions);
+  // `from`: who has said what the actions come of; 0: nobody.
+  void perform(std::uint32_t step, ControlActions actions, ClientId from = 0);
   void to_part(std::uint32_t step, std::size_t place, const wire::ToPart& message);
   void from_part(std::uint32_t step, std::size_t place, wire::FromPart message);
   void over(std::uint32_t step);
@@ -152,6 +163,7 @@ class StepServer final {
   std::uint32_t next_internal_step_ = 0xf0000000;
   std::map<std::uint32_t, Step> steps_;
   std::deque<Waiting> waiting_;
+  std::size_t waiting_bytes_ = 0;
   CoresInUse in_use_;
   std::deque<StepRecord> records_;
   std::optional<std::int32_t> end_code_;

@@ -216,6 +216,42 @@ TEST(PmiServer, TooMuchIsNotKept) {
             std::string::npos);
 }
 
+TEST(PmiServer, AnAttributeMayBeChangedAsOftenAsOneLikes) {
+  Nodes nodes(1);
+  nodes.say(0, kInit2);
+  const std::string put =
+      pmi2("info-putnodeattr", {{"key", "shm"}, {"value", std::string(kMaxPmiValueBytes, 'x')}});
+  const std::string done = pmi2("info-putnodeattr-response", {{"rc", "0"}});
+  for (int i = 0; i < 100'000; ++i) ASSERT_EQ(nodes.say(0, put), done) << i;
+}
+
+TEST(PmiServer, KeysThatGrowAreCountedAsTheyHaveGrown) {
+  Nodes nodes(1);
+  for (const std::uint32_t rank : {0u, 1u}) nodes.say(rank, kInit1);
+  const auto put = [&](int key, const std::string& value) {
+    return nodes.say(0, cat("cmd=put kvsname=kvs0 key=", key, " value=", value, "\n"))
+               .find("rc=0") != std::string::npos;
+  };
+  const auto fence = [&] {
+    for (const std::uint32_t rank : {0u, 1u}) nodes.say(rank, "cmd=barrier_in\n");
+  };
+  // More than may be kept, but for what each entry costs beside its bytes.
+  constexpr int kKeys = 70'000;
+  int kept = 0;
+  for (int key = 0; key < kKeys && put(key, "1"); ++key) kept = key + 1;
+  fence();
+  EXPECT_EQ(kept, kKeys);
+  int grown = 0;
+  const std::string value(kMaxPmiValueBytes, 'x');
+  for (int key = 0; key < kKeys; ++key) {
+    if (key % 10'000 == 9'999) fence();
+    if (!put(key, value)) break;
+    grown = key + 1;
+  }
+  EXPECT_LT(grown, kKeys);
+  EXPECT_GT(grown, kKeys / 2);
+}
+
 TEST(PmiServer, StandsWhateverRanksSay) {
   const std::vector<std::string> good{std::string(kInit1),
                                       std::string(kInit2),

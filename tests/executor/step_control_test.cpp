@@ -28,6 +28,8 @@ struct World {
         to_client.push_back(client->message);
       } else if (const auto* arm = std::get_if<control_action::Arm>(&action)) {
         armed.emplace_back(arm->alarm, arm->at);
+      } else if (std::holds_alternative<control_action::Cut>(action)) {
+        ++cuts;
       } else {
         over = true;
       }
@@ -64,6 +66,7 @@ struct World {
   std::vector<std::pair<std::size_t, wire::ToPart>> to_part;
   std::vector<wire::FromStep> to_client;
   std::vector<std::pair<StepAlarm, BootTime>> armed;
+  int cuts = 0;
   bool over = false;
 };
 
@@ -136,6 +139,47 @@ TEST(StepControl, AClientThatIsGoneEndsItsStepAndItsOutputIsDropped) {
   world.perform(world.control->on_part(1, output, world.now));
   ASSERT_EQ(world.to_part.size(), 1U);
   EXPECT_EQ(world.to_part[0].second.consumed().bytes(), 4U);
+}
+
+TEST(StepControl, AClientThatTakesWhatItWasNotGivenIsCutOff) {
+  World world;
+  wire::FromPart output;
+  output.mutable_output()->set_data(std::string(100, 'x'));
+  world.perform(world.control->on_part(1, output, world.now));
+  wire::ToStep taken;
+  taken.mutable_consumed()->set_node(1);
+  taken.mutable_consumed()->set_bytes(100);
+  world.perform(world.control->on_client(taken, world.now));
+  EXPECT_EQ(world.cuts, 0);
+  world.to_part.clear();
+  world.perform(world.control->on_client(taken, world.now));  // again: nothing was given
+  EXPECT_EQ(world.cuts, 1);
+  EXPECT_TRUE(world.to_part.empty());
+  taken.mutable_consumed()->set_node(7);
+  world.perform(world.control->on_client(taken, world.now));
+  EXPECT_EQ(world.cuts, 2);
+}
+
+TEST(StepControl, InputThatNobodyTakesIsBounded) {
+  World world;
+  wire::ToStep input;
+  input.mutable_input()->set_data(std::string(32 << 10, 'x'));
+  for (int i = 0; i < 1000; ++i) world.perform(world.control->on_client(input, world.now));
+  std::size_t passed = 0;
+  for (const auto& [place, message] : world.to_part) {
+    if (place == 0) passed += message.input().data().size();
+  }
+  EXPECT_EQ(passed, kMaxInputOnItsWay);
+  EXPECT_EQ(world.cuts, 1000 - static_cast<int>(kMaxInputOnItsWay / (32 << 10)));
+  // What is taken makes room.
+  world.to_part.clear();
+  wire::FromPart taken;
+  taken.mutable_input_consumed()->set_bytes(64 << 10);
+  for (const std::size_t place : {0U, 1U}) {
+    world.perform(world.control->on_part(place, taken, world.now));
+  }
+  world.perform(world.control->on_client(input, world.now));
+  EXPECT_EQ(world.to_part.size(), 2U);
 }
 
 TEST(StepControl, InputIsTakenWhenTheSlowestPartHasTakenIt) {
