@@ -312,7 +312,9 @@ void Shepherd::report_paused(const step_action::ReportPaused& paused) {
   tell_agent(message);
 }
 
+// First what is inside is heard to its end; told again, at once.
 void Shepherd::clean_up() {
+  if (std::exchange(cleaning_up_, true)) return take_down();
   steps_->drain([this, alive = alive_] {
     if (!*alive) return;
     write_usage([this, alive] {
@@ -357,6 +359,7 @@ void Shepherd::write_usage(std::function<void()> then) {
 }
 
 void Shepherd::take_down() {
+  if (std::exchange(taken_down_, true)) return;
   steps_->close();
   if (pmix_) pmix_->close();
   if (pmi_) pmi_->close();

@@ -169,6 +169,8 @@ class Shepherd final {
   std::map<io::PeerId, std::string> unnamed_links_;  // accepted, PeerHello not heard yet: its name
   std::vector<wire::ToPmix> for_pmix_;               // from peers that launched before us
   std::unique_ptr<StepServer> steps_;
+  bool cleaning_up_ = false;
+  bool taken_down_ = false;
   std::shared_ptr<bool> alive_;  // callbacks of the runtime may come after our end
 };
 

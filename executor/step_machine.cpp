@@ -18,11 +18,11 @@
 //  Signal         .     .          .         .          signal       .           .         .
 //  Pause          .     told       told      told       pause        .           .         .
 //  PauseSettled   .     .          .         .          told         .           .         .
-//  LeaseRenewed   .     re-arm     re-arm    re-arm     re-arm       .           .         .
+//  LeaseRenewed   .     re-arm     re-arm    re-arm     re-arm       re-arm      .         .
 //  Timer Grace    .     .          .         .          KILL, Clean  .           .         .
 //  Timer Limit    .     .          .         .          stop         .           .         .
 //  Timer Warn     .     .          .         .          warn         .           .         .
-//  Timer Lease    .     Clean      Clean     Clean      KILL         .           .         .
+//  Timer Lease    .     Clean      Clean     Clean      KILL         Clean now   .         .
 //  Timer Start    .     .          .         Clean      .            .           .         .
 //  CleanedUp      !     !          !         !          !            Done        !         !
 //  AgentConnected .     .          prepared  .          .            .           finished  .
@@ -353,9 +353,9 @@ StepActions StepMachine::handle(const step_event::LeaseRenewed& e, Now) {
     case StepPhase::Ready:
     case StepPhase::Launching:
     case StepPhase::Running:
+    case StepPhase::CleaningUp:
       break;
     case StepPhase::New:
-    case StepPhase::CleaningUp:
     case StepPhase::Done:
     case StepPhase::Released:
       return {};
@@ -377,8 +377,10 @@ StepActions StepMachine::on_lease_over(Now now) {
       return clean_up(lease_over(), now);
     case StepPhase::Running:
       return stop_programs(lease_over(), true, now);
-    case StepPhase::New:
     case StepPhase::CleaningUp:
+      // Elsewhere the job may be started now: nothing inside waits any longer.
+      return {step_action::CleanUp{}};
+    case StepPhase::New:
     case StepPhase::Done:
     case StepPhase::Released:
       break;
@@ -613,8 +615,8 @@ StepActions StepMachine::clean_up(Outcome outcome, Now now) {
   if (launched_) wall_ = ran(now);
   phase_ = StepPhase::CleaningUp;
   return {step_action::CancelTimer{StepTimer::Grace}, step_action::CancelTimer{StepTimer::Limit},
-          step_action::CancelTimer{StepTimer::Warn},  step_action::CancelTimer{StepTimer::Lease},
-          step_action::CancelTimer{StepTimer::Start}, step_action::CleanUp{}};
+          step_action::CancelTimer{StepTimer::Warn}, step_action::CancelTimer{StepTimer::Start},
+          step_action::CleanUp{}};
 }
 
 StepActions StepMachine::handle(const step_event::CleanedUp& e, Now) {

@@ -184,6 +184,42 @@ TEST(Shepherd, ALeaseWithoutContactEndsTheJob) {
   w.loop.pass(seconds(1));
   EXPECT_EQ(w.runtime.signals, std::vector<int>{SIGKILL});
 }
+TEST(Shepherd, ALeaseThatEndsWhileTheUsageIsWrittenEndsEverythingAtOnce) {
+  FakeLoop loop;
+  FakeTransport transport;
+  FakeShepherdPorts ports;
+  FakeRuntime runtime;
+  FakeRecords records;
+  StepOrder order = make_order(1, 0, false);
+  order.spec.report_usage = true;
+  LaunchFacts facts = World::facts(0);
+  facts.step_tool = "jrun";
+  Shepherd shepherd({.loop = loop,
+                     .transport = transport,
+                     .ports = ports,
+                     .runtime = runtime,
+                     .records = records,
+                     .make_pmix_link = {},
+                     .leave = [] {}},
+                    order, facts, loop.now().boot + seconds(60), 4711);
+  shepherd.start();
+  ports.agent->on_connected(kAgent, io::LocalUser{});
+  runtime.prepared(containers::SandboxReady{});
+  loop.pass();
+  wire::ToShepherd launch;
+  launch.mutable_launch();
+  ports.agent->on_frame(kAgent, frame(wire::FrameType::ToShepherd, launch));
+  loop.pass(seconds(59));
+  runtime.end(0, 0);
+  loop.pass();
+  ASSERT_EQ(runtime.programs.size(), 2U) << "the line on what was used is written";
+  EXPECT_FALSE(runtime.cleaned);
+  loop.pass(seconds(1));  // the lease ends
+  ASSERT_TRUE(runtime.cleaned);
+  runtime.cleaned({});
+  loop.pass(minutes(1));  // what was waited for comes to nothing
+  EXPECT_EQ(records.writes, 1);
+}
 TEST(Shepherd, ContactRenewsTheLease) {
   World w;
   w.agent_comes().prepared().launch();

@@ -494,6 +494,20 @@ TEST(StepMachine, ALeaseOverDuringTheGraceKills) {
   step.on(ended(0, SIGKILL), 100);
   EXPECT_EQ(step.finish().outcome, cancelled());
 }
+TEST(StepMachine, ALeaseOverWhileCleaningUpEndsTheWaiting) {
+  Step step(order().leased());
+  step.to_cleaning_up();
+  for (const StepAction& action : step.actions) {
+    const auto* cancelled_timer = std::get_if<step_action::CancelTimer>(&action);
+    EXPECT_FALSE(cancelled_timer != nullptr && cancelled_timer->timer == StepTimer::Lease);
+  }
+  step.on(step_event::LeaseRenewed{boot(200)});
+  EXPECT_EQ(step.armed(StepTimer::Lease), boot(200));
+  step.on(step_event::TimerFired{StepTimer::Lease}, 100);  // of the old lease
+  EXPECT_EQ(step.find<step_action::CleanUp>(), nullptr);
+  step.on(step_event::TimerFired{StepTimer::Lease}, 200);
+  EXPECT_NE(step.find<step_action::CleanUp>(), nullptr);
+}
 TEST(StepMachine, ContactMovesTheLease) {
   Step step(order().leased());
   step.to_running().on(step_event::LeaseRenewed{boot(200)});
