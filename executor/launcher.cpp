@@ -11,15 +11,19 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
 #include <cerrno>
 #include <csignal>
 #include <cstring>
+#include <map>
+#include <set>
 #include <utility>
 #include <vector>
 
 #include "executor/spool.hpp"
 #include "queues/base/log.hpp"
+#include "queues/base/pipe.hpp"
 #include "queues/base/text.hpp"
 #include "queues/wire/convert.hpp"
 
@@ -31,13 +35,15 @@ namespace {
 
 constexpr std::size_t kMaxPacket = 128 << 10;  // below the kernel's default bound of a packet
 constexpr int kMaxGroups = 16 << 10;
+constexpr std::ptrdiff_t kMaxLookUps = 16;  // at once; more wait
+constexpr unsigned kLookUpSeconds = 60;     // then it is over, without an answer
 
-Result<void> send_packet(int socket, const google::protobuf::MessageLite& message) {
-  const std::string bytes = message.SerializeAsString();
-  for (;;) {
-    if (::send(socket, bytes.data(), bytes.size(), MSG_NOSIGNAL) >= 0) return {};
-    if (errno != EINTR) return errno_error("send to the launcher", errno);
+// 0 or an errno.
+int send_packet(int socket, const std::string& bytes, int flags) {
+  while (::send(socket, bytes.data(), bytes.size(), MSG_NOSIGNAL | flags) < 0) {
+    if (errno != EINTR) return errno;
   }
+  return 0;
 }
 
 // ---- in the launcher's process -----------------------------------------------------------------
@@ -82,29 +88,41 @@ wire::FromLauncher answer(const wire::ToLauncher& request) {
     } else {
       wire::to_wire(pid.error(), reply.mutable_error());
     }
-  } else if (request.has_find_user()) {
-    const Result<wire::UserRecord> user = find_user(request.find_user().uid());
-    if (user) {
-      *reply.mutable_user() = *user;
-    } else {
-      wire::to_wire(user.error(), reply.mutable_error());
-    }
   }
   return reply;
 }
 
 class Launcher {
  public:
-  explicit Launcher(int socket) : socket_(socket), packet_(kMaxPacket) {}
+  Launcher(int socket, FindUser find) : socket_(socket), find_(find), packet_(kMaxPacket) {}
   [[noreturn]] void run();
 
  private:
+  // A process that asks the user database, which may take its time, for all who want to know of the
+  // same uid meanwhile.
+  struct LookUp {
+    pid_t pid = 0;
+    Fd answer;  // its end tells that all has come
+    std::string bytes;
+    std::vector<std::uint64_t> asked;
+  };
+
   void reap();
   void take_request();
   void start_remover();
+  void look_up(std::uint32_t uid, std::uint64_t id);
+  void begin_look_up(std::uint32_t uid);
+  void take_answer(std::uint32_t uid);
+  void end_look_up(std::uint32_t uid, wire::FromLauncher reply);
+  void say(const wire::FromLauncher& message) {
+    if (send_packet(socket_, message.SerializeAsString(), 0) != 0) ::_exit(0);  // jexecd is gone
+  }
 
   int socket_;
+  FindUser find_;
   std::vector<char> packet_;
+  std::map<std::uint32_t, LookUp> look_ups_;  // by uid; one without a process waits for its turn
+  std::set<pid_t> lookers_;                   // until they are reaped
   std::vector<std::string> to_remove_;
   pid_t remover_ = 0;
 };
@@ -116,7 +134,13 @@ void Launcher::run() {
   const int signals = ::signalfd(-1, &children, SFD_CLOEXEC | SFD_NONBLOCK);
   if (signals < 0) ::_exit(71);
   for (;;) {
-    std::array<pollfd, 2> ready{pollfd{socket_, POLLIN, 0}, pollfd{signals, POLLIN, 0}};
+    std::vector<pollfd> ready{pollfd{socket_, POLLIN, 0}, pollfd{signals, POLLIN, 0}};
+    std::vector<std::uint32_t> asked_for;
+    for (const auto& [uid, one] : look_ups_) {
+      if (one.pid == 0) continue;
+      ready.push_back({one.answer.get(), POLLIN, 0});
+      asked_for.push_back(uid);
+    }
     if (::poll(ready.data(), ready.size(), -1) < 0) {
       if (errno == EINTR) continue;
       ::_exit(71);
@@ -127,6 +151,9 @@ void Launcher::run() {
       }
       // Before the next request: so an answer goes out before a notice of the same process can.
       reap();
+    }
+    for (std::size_t i = 0; i < asked_for.size(); ++i) {
+      if (ready[i + 2].revents != 0) take_answer(asked_for[i]);
     }
     if (ready[0].revents != 0) take_request();
   }
@@ -142,10 +169,11 @@ void Launcher::reap() {
       start_remover();
       continue;
     }
+    if (lookers_.erase(pid) > 0) continue;  // its answer has come, or its silence
     wire::FromLauncher notice;
     notice.mutable_ended()->set_pid(pid);
     notice.mutable_ended()->set_wait_status(status);
-    if (!send_packet(socket_, notice)) ::_exit(0);  // jexecd is gone
+    say(notice);
   }
 }
 
@@ -158,8 +186,82 @@ void Launcher::take_request() {
   if (request.has_remove()) {
     to_remove_.push_back(request.remove().path());
     start_remover();
-  } else if (!send_packet(socket_, answer(request))) {
+  } else if (request.has_find_user()) {
+    look_up(request.find_user().uid(), request.id());
+  } else {
+    say(answer(request));
+  }
+}
+
+void Launcher::look_up(std::uint32_t uid, std::uint64_t id) {
+  look_ups_[uid].asked.push_back(id);
+  begin_look_up(uid);
+}
+
+void Launcher::begin_look_up(std::uint32_t uid) {
+  LookUp& one = look_ups_[uid];
+  const auto is_running = [](const auto& entry) { return entry.second.pid != 0; };
+  if (one.pid != 0 || std::ranges::count_if(look_ups_, is_running) >= kMaxLookUps) return;
+  Result<Pipe> pipe = make_pipe();
+  const pid_t pid = pipe ? ::fork() : -1;
+  if (pid == 0) {
+    ::close(socket_);  // jexecd is to see our parent's end
+    ::prctl(PR_SET_PDEATHSIG, SIGKILL);
+    sigset_t none;
+    ::sigemptyset(&none);
+    ::sigprocmask(SIG_SETMASK, &none, nullptr);
+    ::alarm(kLookUpSeconds);
+    wire::FromLauncher reply;
+    const Result<wire::UserRecord> user = find_(uid);
+    if (user) {
+      *reply.mutable_user() = *user;
+    } else {
+      wire::to_wire(user.error(), reply.mutable_error());
+    }
+    const std::string bytes = reply.SerializeAsString();
+    for (std::size_t done = 0; done < bytes.size();) {
+      const ssize_t written = ::write(pipe->write.get(), bytes.data() + done, bytes.size() - done);
+      if (written < 0 && errno != EINTR) ::_exit(1);
+      done += static_cast<std::size_t>(std::max<ssize_t>(written, 0));
+    }
     ::_exit(0);
+  }
+  if (pid < 0) {
+    wire::FromLauncher reply;
+    wire::to_wire(errno_error(cat("look up uid ", uid), errno), reply.mutable_error());
+    return end_look_up(uid, std::move(reply));
+  }
+  lookers_.insert(pid);
+  one.pid = pid;
+  one.answer = std::move(pipe->read);
+}
+
+void Launcher::take_answer(std::uint32_t uid) {
+  LookUp& one = look_ups_.at(uid);
+  char block[4096];
+  const ssize_t got = ::read(one.answer.get(), block, sizeof block);
+  if (got < 0 && errno == EINTR) return;
+  if (got > 0) {
+    one.bytes.append(block, static_cast<std::size_t>(got));
+    return;
+  }
+  wire::FromLauncher reply;
+  if (one.bytes.empty() || !reply.ParseFromString(one.bytes)) {
+    reply.Clear();
+    wire::to_wire(Error(ErrorKind::Unavailable, cat("look up uid ", uid, ": no answer")),
+                  reply.mutable_error());
+  }
+  end_look_up(uid, std::move(reply));
+}
+
+void Launcher::end_look_up(std::uint32_t uid, wire::FromLauncher reply) {
+  const LookUp ended = std::move(look_ups_.extract(uid).mapped());
+  for (const std::uint64_t id : ended.asked) {
+    reply.set_id(id);
+    say(reply);
+  }
+  for (const auto& [next, one] : look_ups_) {
+    if (one.pid == 0) return begin_look_up(next);
   }
 }
 
@@ -180,13 +282,13 @@ void Launcher::start_remover() {
   to_remove_.clear();
 }
 
-[[noreturn]] void run_launcher(int socket) {
+[[noreturn]] void run_launcher(int socket, FindUser find) {
   ::prctl(PR_SET_NAME, "jexecd-launch");
   // jexecd's end is our end, not a key press in its terminal or a signal to its group.
   sigset_t blocked;
   ::sigfillset(&blocked);
   ::sigprocmask(SIG_SETMASK, &blocked, nullptr);
-  Launcher(socket).run();
+  Launcher(socket, find).run();
 }
 
 }  // namespace
@@ -225,7 +327,7 @@ Result<wire::UserRecord> find_user(std::uint32_t uid) {
   return user;
 }
 
-Result<LauncherProcess> fork_launcher() {
+Result<LauncherProcess> fork_launcher(FindUser find) {
   int pair[2] = {-1, -1};
   if (::socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) != 0) {
     return errno_error("make the launcher's socket pair", errno);
@@ -237,7 +339,7 @@ Result<LauncherProcess> fork_launcher() {
   if (launcher.pid < 0) return errno_error("fork the launcher", errno);
   if (launcher.pid == 0) {
     launcher.socket.reset();
-    run_launcher(theirs.get());
+    run_launcher(theirs.get(), find);
   }
   return launcher;
 }
@@ -257,6 +359,7 @@ LauncherLink::LauncherLink(io::EventLoop& loop,
 
 LauncherLink::~LauncherLink() {
   if (!lost_) loop_.unwatch(watch_);
+  if (writable_) loop_.unwatch(*writable_);
 }
 
 void LauncherLink::spawn(const std::string& program,
@@ -291,9 +394,8 @@ void LauncherLink::remove(const std::string& directory) {
   wire::ToLauncher message;
   message.mutable_remove()->set_path(directory);
   if (lost_) return;  // it is found at the next start
-  if (const Result<void> sent = send_packet(socket_.get(), message); !sent) {
-    loop_.post([this, why = sent.error()] { lose(why); });
-  }
+  unsent_.push_back(message.SerializeAsString());
+  send_what_waits();
 }
 
 void LauncherLink::ask(wire::ToLauncher message, Then then) {
@@ -304,10 +406,27 @@ void LauncherLink::ask(wire::ToLauncher message, Then then) {
     loop_.post([this] { lose(Error(ErrorKind::Unavailable, "the launcher is gone")); });
     return;
   }
-  // Small packets to a process that does nothing but read them: a full socket is a dead launcher.
-  if (const Result<void> sent = send_packet(socket_.get(), message); !sent) {
-    loop_.post([this, why = sent.error()] { lose(why); });
+  unsent_.push_back(message.SerializeAsString());
+  send_what_waits();
+}
+
+// In order; a socket that is full takes more when the launcher has read.
+void LauncherLink::send_what_waits() {
+  while (!unsent_.empty() && !lost_) {
+    const int failed = send_packet(socket_.get(), unsent_.front(), MSG_DONTWAIT);
+    if (failed == EAGAIN) {
+      if (!writable_) {
+        writable_ = loop_.watch_writable(socket_.get(), [this] { send_what_waits(); });
+      }
+      return;
+    }
+    if (failed != 0) {
+      loop_.post([this, failed] { lose(errno_error("send to the launcher", failed)); });
+      break;
+    }
+    unsent_.pop_front();
   }
+  if (writable_) loop_.unwatch(*std::exchange(writable_, std::nullopt));
 }
 
 void LauncherLink::on_readable() {
@@ -335,6 +454,7 @@ void LauncherLink::lose(const Error& why) {
   if (first) {
     lost_ = true;
     loop_.unwatch(watch_);
+    unsent_.clear();
   }
   wire::FromLauncher reply;
   wire::to_wire(why, reply.mutable_error());

@@ -9,8 +9,10 @@
 #include <sys/types.h>
 
 #include <cstdint>
+#include <deque>
 #include <functional>
 #include <map>
+#include <optional>
 #include <string>
 
 #include "queues/base/fd.hpp"
@@ -24,11 +26,13 @@ struct LauncherProcess {
   Fd socket;
   pid_t pid = 0;
 };
-// Forks. Requires: one thread. The child never returns from here.
-[[nodiscard]] Result<LauncherProcess> fork_launcher();
-
 // Who has this uid, from the node's user database. Errors: NotFound, Unavailable.
 [[nodiscard]] Result<wire::UserRecord> find_user(std::uint32_t uid);
+using FindUser = Result<wire::UserRecord> (*)(std::uint32_t uid);
+
+// Forks. Requires: one thread. The child never returns from here. It calls `find` in children of
+// its own, one for each uid that is asked for.
+[[nodiscard]] Result<LauncherProcess> fork_launcher(FindUser find = &find_user);
 
 // jexecd's end.
 class LauncherLink {
@@ -56,6 +60,7 @@ class LauncherLink {
  private:
   using Then = std::function<void(const wire::FromLauncher&)>;
   void ask(wire::ToLauncher message, Then then);
+  void send_what_waits();
   void on_readable();
   void lose(const Error& why);
 
@@ -66,6 +71,8 @@ class LauncherLink {
   std::function<void(const Error&)> on_lost_;
   std::uint64_t next_id_ = 1;
   std::map<std::uint64_t, Then> waiting_;
+  std::deque<std::string> unsent_;
+  std::optional<io::WatchId> writable_;
   bool lost_ = false;
 };
 

@@ -178,6 +178,42 @@ TEST_F(ProcessHostTest, AUserWithoutAnEntryRunsWithTheNumberAlone) {
   EXPECT_EQ(gone_[0].why.find("user database"), std::string::npos) << gone_[0].why;
   EXPECT_TRUE(fs::exists(attempt()));
 }
+// A user database that does not answer for one user, as behind a network that is down.
+Result<wire::UserRecord> find_but_one(std::uint32_t uid) {
+  if (uid == 5) {
+    for (;;) ::pause();
+  }
+  wire::UserRecord user;
+  user.set_name(std::to_string(uid));
+  return user;
+}
+TEST_F(ProcessHostTest, ALookUpThatHangsHoldsUpNobodyElse) {
+  Result<LauncherProcess> launcher = fork_launcher(&find_but_one);
+  ASSERT_TRUE(launcher);
+  launcher_pid_ = launcher->pid;
+  int lost = 0;
+  int ended = 0;
+  {
+    LauncherLink link(
+        loop_, std::move(launcher->socket), [&](pid_t, int) { ++ended; },
+        [&](const Error&) { ++lost; });
+    int of_five = 0;
+    for (int i = 0; i < 2000; ++i) {
+      link.find_user(5, [&](const Result<wire::UserRecord>&) { ++of_five; });
+    }
+    int of_six = 0;
+    for (int i = 0; i < 2000; ++i) {
+      link.find_user(6, [&](const Result<wire::UserRecord>& user) {
+        if (user && user->name() == "6") ++of_six;
+      });
+    }
+    pid_t spawned = 0;
+    link.spawn("/bin/true", "/", [&](Result<pid_t> pid) { spawned = pid.value_or(-1); });
+    until([&] { return of_six == 2000 && spawned > 0 && ended == 1; });
+    EXPECT_EQ(of_five, 0);
+  }
+  EXPECT_EQ(lost, 0);
+}
 TEST_F(ProcessHostTest, ALostLauncherIsNoticed) {
   make_host("exit 0");
   ::kill(launcher_pid_, SIGKILL);
