@@ -62,10 +62,10 @@ struct ExchangeNode {
 inline constexpr std::size_t kMaxNames = 1 << 16;
 inline constexpr std::size_t kMaxNameBytes = std::size_t{64} << 20;  // of all names and values
 inline constexpr std::size_t kMaxWaitingLookups = 1 << 16;
-inline constexpr std::size_t kMaxWaitingBytes = std::size_t{64} << 20;  // of lookups that wait
+inline constexpr std::size_t kMaxWaitingBytes = std::size_t{16} << 20;  // of lookups that wait
 inline constexpr std::uint32_t kMaxWorlds = 1 << 12;                    // in a job's life
 inline constexpr std::uint32_t kMaxRanksOfWorld = 1 << 16;
-inline constexpr std::size_t kMaxWorldBytes = std::size_t{64} << 20;  // of worlds not started yet
+inline constexpr std::size_t kMaxWorldBytes = std::size_t{16} << 20;  // of worlds not started yet
 
 class JobExchange {
  public:
