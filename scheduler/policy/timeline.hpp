@@ -75,7 +75,7 @@ class Timeline {
   [[nodiscard]] std::optional<Window> next_window_if(Fits fits,
                                                      Time after,
                                                      std::optional<Duration> limit) const;
-  void add(Time from, Time to, const Amounts& amounts, std::int64_t sign);
+  void add(Time from, Time to, const Amounts& more, std::int64_t sign);
   void make_room();
   std::size_t split(Time at);   // the step that begins there now
   void join(std::size_t step);  // with the one before, if they are equal
