@@ -30,6 +30,9 @@ Subject subject_of(const Event& event) {
                                                                        : cat(e.key.account.value,
                                                                              ":", e.key.user)};
                         },
+                        [](const Event::OfService& e) {
+                          return Subject{"service", e.key.name};
+                        },
                     },
                     event.subject);
 }
@@ -48,6 +51,7 @@ std::string name_of(const Event& event) {
             return std::string(kNames[e.what.index()]);
           },
           [](const Event::OfAccount& e) { return std::string(event_name(e.what)); },
+          [](const Event::OfService& e) { return std::string(event_name(e.what)); },
       },
       event.subject);
 }

@@ -38,4 +38,22 @@ std::string_view event_name(const AccountEvent& event) {
                     event);
 }
 
+std::string_view event_name(const ServiceEvent& event) {
+  using std::string_view;
+  return std::visit(
+      overloaded{
+          [](const service_event::Applied&) -> string_view { return "Applied"; },
+          [](const service_event::EndpointsSet&) -> string_view { return "EndpointsSet"; },
+          [](const service_event::Scaled&) -> string_view { return "Scaled"; },
+          [](const service_event::Wanted&) -> string_view { return "Wanted"; },
+          [](const service_event::Started&) -> string_view { return "Started"; },
+          [](const service_event::Phased&) -> string_view { return "Phased"; },
+          [](const service_event::Forgotten&) -> string_view { return "Forgotten"; },
+          [](const service_event::Progressed&) -> string_view { return "Progressed"; },
+          [](const service_event::Deleted&) -> string_view { return "Deleted"; },
+          [](const service_event::Removed&) -> string_view { return "Removed"; },
+      },
+      event);
+}
+
 }  // namespace gangway

@@ -1,5 +1,5 @@
-// Every fact that can happen to a job, a workflow, a node or an account, in one envelope. The
-// events are the log: replaying them gives the state rows (adr/0001).
+// Every fact that can happen to a job, a workflow, a node, an account or a service, in one
+// envelope. The events are the log: replaying them gives the state rows (adr/0001).
 #pragma once
 
 #include <cstdint>
@@ -13,6 +13,7 @@
 #include "queues/model/account.hpp"
 #include "queues/model/job.hpp"
 #include "queues/model/node.hpp"
+#include "queues/model/service_state.hpp"
 #include "queues/model/workflow.hpp"
 
 namespace gangway {
@@ -153,6 +154,55 @@ using AccountEvent =
     std::variant<account_event::Set, account_event::Removed, account_event::Charged>;
 [[nodiscard]] std::string_view event_name(const AccountEvent& event);  // "Charged"
 
+namespace service_event {
+struct Applied {  // made or changed; a new revision if the template or the job is another
+  Owner owner;
+  ServiceSpec spec;
+  JobSpec job;
+};
+struct EndpointsSet {  // all it has from now on
+  std::vector<Endpoint> endpoints;
+  std::vector<IngressRule> rules;
+};
+struct Scaled {
+  std::int32_t replicas = 0;
+};
+struct Wanted {  // an older revision again
+  std::int64_t revision = 0;
+  std::string why;
+};
+struct Started {  // a replica, as a job
+  std::int64_t number = 0;
+  std::int64_t revision = 0;
+  JobId job;
+};
+struct Phased {  // a replica
+  std::int64_t number = 0;
+  ReplicaPhase phase = ReplicaPhase::Waiting;
+  bool alive = true;
+  std::string note{};
+};
+struct Forgotten {  // a replica that has ended
+  std::int64_t number = 0;
+};
+struct Progressed {
+  ServiceProgress progress;
+};
+struct Deleted {};  // its replicas are to end
+struct Removed {};  // they have
+}  // namespace service_event
+using ServiceEvent = std::variant<service_event::Applied,
+                                  service_event::EndpointsSet,
+                                  service_event::Scaled,
+                                  service_event::Wanted,
+                                  service_event::Started,
+                                  service_event::Phased,
+                                  service_event::Forgotten,
+                                  service_event::Progressed,
+                                  service_event::Deleted,
+                                  service_event::Removed>;
+[[nodiscard]] std::string_view event_name(const ServiceEvent& event);  // "Scaled"
+
 // The one envelope. `version` is the subject's version after this event.
 struct Event {
   std::uint64_t seq = 0;
@@ -174,7 +224,11 @@ struct Event {
     AssociationKey key;
     AccountEvent what;
   };
-  std::variant<OfJob, OfWorkflow, OfNode, OfAccount> subject;
+  struct OfService {
+    ServiceKey key;
+    ServiceEvent what;
+  };
+  std::variant<OfJob, OfWorkflow, OfNode, OfAccount, OfService> subject;
 };
 
 }  // namespace gangway

@@ -12,9 +12,11 @@
 #include <map>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <utility>
 #include <vector>
 
+#include "queues/base/result.hpp"
 #include "queues/base/time.hpp"
 #include "queues/base/units.hpp"
 
@@ -40,7 +42,7 @@ struct Probe {
 
 struct ContainerPort {
   std::string name;
-  std::int32_t port = 0;
+  std::int32_t port = 0;  // 0: whichever the scheduler gives, told by $PORT
   std::string protocol = "TCP";
   friend bool operator==(const ContainerPort&, const ContainerPort&) = default;
 };
@@ -146,5 +148,33 @@ struct IngressRule {
   std::string tls_secret;
   friend bool operator==(const IngressRule&, const IngressRule&) = default;
 };
+
+// What is submitted together.
+struct ServiceSet {
+  std::vector<ServiceSpec> services;
+  std::vector<Endpoint> endpoints;
+  std::vector<IngressRule> rules;
+  friend bool operator==(const ServiceSet&, const ServiceSet&) = default;
+};
+
+inline constexpr std::int32_t kMaxReplicas = 10'000;
+inline constexpr std::int32_t kMaxRevisionsKept = 100;
+inline constexpr std::size_t kMaxPortsOfReplica = 64;
+inline constexpr std::size_t kMaxEndpointsOfService = 64;
+inline constexpr std::size_t kMaxRulesOfService = 256;
+
+// 1 to 63 lower-case letters, digits and dashes, as names of hosts are. Errors: Invalid.
+[[nodiscard]] Result<void> check_service_name(std::string_view name);
+// Everything that can be checked without knowing the cluster. Errors: Invalid, naming the field.
+[[nodiscard]] Result<void> validate(const ServiceSpec& spec);
+[[nodiscard]] Result<void> validate(const Endpoint& endpoint);
+[[nodiscard]] Result<void> validate(const IngressRule& rule);
+
+// Whether every label of the selector is among these. An empty selector selects nothing.
+[[nodiscard]] bool selects(const Labels& selector, const Labels& labels);
+// The container's port that an endpoint's port leads to: by name or number, or, if nothing is said,
+// the port of the same number, or the only one. nullptr: there is none.
+[[nodiscard]] const ContainerPort* find_target(const ReplicaTemplate& replica,
+                                               const Endpoint::Port& port);
 
 }  // namespace gangway

@@ -22,6 +22,7 @@
 #include "queues/model/job.hpp"
 #include "queues/model/job_event.hpp"
 #include "queues/model/node.hpp"
+#include "queues/model/service_state.hpp"
 #include "queues/model/workflow.hpp"
 
 namespace gangway::store {
@@ -42,6 +43,8 @@ struct Batch {
   std::vector<Node> nodes;
   std::vector<Association> associations;
   std::vector<AssociationKey> removed_associations;
+  std::vector<Service> services;
+  std::vector<ServiceKey> removed_services;
   std::vector<std::pair<std::string, std::string>> specs;  // digest, bytes; known digests are kept
   std::vector<SubmissionRecord> submissions;
   std::optional<JobId> next_job;  // ids below are used up
@@ -49,7 +52,7 @@ struct Batch {
   [[nodiscard]] bool empty() const {
     return events.empty() && jobs.empty() && workflows.empty() && nodes.empty() && specs.empty() &&
            submissions.empty() && associations.empty() && removed_associations.empty() &&
-           !next_job && !next_workflow;
+           services.empty() && removed_services.empty() && !next_job && !next_workflow;
   }
 };
 
@@ -65,6 +68,7 @@ struct LiveState {
   std::vector<Workflow> workflows;  // unfinished
   std::vector<Node> nodes;
   std::vector<Association> associations;
+  std::vector<Service> services;
   std::vector<SubmissionRecord> submissions;  // of the last kSubmissionMemory
   JobId next_job{1};
   WorkflowId next_workflow{1};

@@ -7,6 +7,7 @@
 #include "queues/model/account_machine.hpp"
 #include "queues/model/job_machine.hpp"
 #include "queues/model/node_machine.hpp"
+#include "queues/model/service_machine.hpp"
 #include "queues/model/workflow_machine.hpp"
 
 namespace gangway::store {
@@ -32,6 +33,7 @@ Result<void> Replay::add(const Event& event) {
               [&](const Event::OfWorkflow& subject) { return add_to_workflow(event, subject); },
               [&](const Event::OfNode& subject) { return add_to_node(event, subject); },
               [&](const Event::OfAccount& subject) { return add_to_account(event, subject); },
+              [&](const Event::OfService& subject) { return add_to_service(event, subject); },
           },
           event.subject),
       clause);
@@ -123,6 +125,20 @@ Result<void> Replay::add_to_account(const Event& event, const Event::OfAccount& 
     associations_.erase(found);
   } else {
     associations_[subject.key] = std::move(association);
+  }
+  return {};
+}
+
+Result<void> Replay::add_to_service(const Event& event, const Event::OfService& subject) {
+  const auto found = services_.find(subject.key);
+  auto service = gangway::apply(found == services_.end() ? Service{} : found->second, subject.what,
+                                event.time);
+  if (!service) return impossible(service.error().message());
+  GANGWAY_TRY(check_version(event.version, service->version));
+  if (std::holds_alternative<service_event::Removed>(subject.what)) {
+    services_.erase(found);
+  } else {
+    services_[subject.key] = *std::move(service);
   }
   return {};
 }

@@ -11,6 +11,7 @@
 #include "queues/model/job.hpp"
 #include "queues/model/job_event.hpp"
 #include "queues/model/node.hpp"
+#include "queues/model/service_state.hpp"
 #include "queues/model/workflow.hpp"
 
 namespace gangway::store {
@@ -30,6 +31,7 @@ class Replay {
   [[nodiscard]] const std::map<AssociationKey, Association>& associations() const {
     return associations_;
   }
+  [[nodiscard]] const std::map<ServiceKey, Service>& services() const { return services_; }
   [[nodiscard]] std::uint64_t last_seq() const { return last_seq_; }
 
  private:
@@ -37,11 +39,13 @@ class Replay {
   Result<void> add_to_workflow(const Event& event, const Event::OfWorkflow& subject);
   Result<void> add_to_node(const Event& event, const Event::OfNode& subject);
   Result<void> add_to_account(const Event& event, const Event::OfAccount& subject);
+  Result<void> add_to_service(const Event& event, const Event::OfService& subject);
 
   std::map<JobKey, Job> jobs_;
   std::map<WorkflowId, Workflow> workflows_;
   std::map<NodeName, Node> nodes_;
   std::map<AssociationKey, Association> associations_;
+  std::map<ServiceKey, Service> services_;
   std::uint64_t last_seq_ = 0;
   std::shared_ptr<const JobSpec> no_spec_ = std::make_shared<const JobSpec>();
 };

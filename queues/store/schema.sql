@@ -97,3 +97,12 @@ CREATE TABLE submission_log (
 ) STRICT;
 INSERT INTO submission_log SELECT id, key, at_ns, answer FROM submission ORDER BY id;
 DROP TABLE submission;
+
+-- version 4
+
+CREATE TABLE service (
+  uid   INTEGER NOT NULL,          -- of its owner
+  name  TEXT NOT NULL,
+  state BLOB NOT NULL,             -- a ServiceState message
+  PRIMARY KEY (uid, name)
+) STRICT, WITHOUT ROWID;

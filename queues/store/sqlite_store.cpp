@@ -16,17 +16,19 @@ namespace gangway::store {
 
 namespace {
 
-constexpr std::int64_t kSchemaVersion = 3;
+constexpr std::int64_t kSchemaVersion = 4;
 constexpr std::int64_t kApplicationId = 0x67776179;  // "gway", as file(1) shows it
 
 std::string subject_of(const Event& event) {
-  return std::visit(overloaded{
-                        [](const Event::OfJob& s) { return to_string(s.key); },
-                        [](const Event::OfWorkflow& s) { return to_string(s.id); },
-                        [](const Event::OfNode& s) { return cat("node ", s.name.value); },
-                        [](const Event::OfAccount& s) { return cat("account ", to_string(s.key)); },
-                    },
-                    event.subject);
+  return std::visit(
+      overloaded{
+          [](const Event::OfJob& s) { return to_string(s.key); },
+          [](const Event::OfWorkflow& s) { return to_string(s.id); },
+          [](const Event::OfNode& s) { return cat("node ", s.name.value); },
+          [](const Event::OfAccount& s) { return cat("account ", to_string(s.key)); },
+          [](const Event::OfService& s) { return cat("service ", s.key.uid, '/', s.key.name); },
+      },
+      event.subject);
 }
 
 std::string_view kind_of(const Event& event) {
@@ -49,6 +51,7 @@ std::string_view kind_of(const Event& event) {
                 s.what);
           },
           [](const Event::OfAccount& s) { return event_name(s.what); },
+          [](const Event::OfService& s) { return event_name(s.what); },
       },
       event.subject);
 }
@@ -177,6 +180,10 @@ Result<void> SqliteStore::Impl::prepare() {
        "INSERT INTO association (account, user, state) VALUES (?1, ?2, ?3) "
        "ON CONFLICT DO UPDATE SET state = excluded.state"},
       {&delete_association, "DELETE FROM association WHERE account = ?1 AND user = ?2"},
+      {&put_service,
+       "INSERT INTO service (uid, name, state) VALUES (?1, ?2, ?3) "
+       "ON CONFLICT DO UPDATE SET state = excluded.state"},
+      {&delete_service, "DELETE FROM service WHERE uid = ?1 AND name = ?2"},
       {&put_submission, "INSERT INTO submission_log (key, at_ns, answer) VALUES (?1, ?2, ?3)"},
       {&put_event,
        "INSERT INTO event (seq, at_ns, version, subject, kind, payload) "
@@ -289,6 +296,16 @@ Result<void> SqliteStore::Impl::write(const Batch& batch) {
     put_association.bind_text(1, association.key.account.value);
     put_association.bind_text(2, association.key.user).bind_blob(3, bytes);
     GANGWAY_TRY(put_association.run());
+  }
+  for (const ServiceKey& key : batch.removed_services) {
+    GANGWAY_TRY(delete_service.bind(1, key.uid).bind_text(2, key.name).run());
+  }
+  for (const Service& service : batch.services) {
+    wire::ServiceState message;
+    to_wire(service, &message);
+    message.SerializeToString(&bytes);
+    put_service.bind(1, service.owner.uid).bind_text(2, service.spec.name).bind_blob(3, bytes);
+    GANGWAY_TRY(put_service.run());
   }
   for (const SubmissionRecord& submission : batch.submissions) {
     wire::Submitted message;

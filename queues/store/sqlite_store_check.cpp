@@ -174,6 +174,22 @@ Result<CheckReport> SqliteStore::check() {
     compare.problem("accounts have events and no row");
   }
 
+  std::size_t service_rows = 0;
+  GANGWAY_ASSIGN(Statement services, impl.db.prepare("SELECT uid, name, state FROM service"));
+  for (;;) {
+    GANGWAY_ASSIGN(const bool has_row, services.step());
+    if (!has_row) break;
+    ++service_rows;
+    const auto service = Impl::read_service(services);
+    if (!service) {
+      compare.problem(service.error().message());
+      continue;
+    }
+    compare.row(replay.services(), service->key(), cat("service ", service->spec.name),
+                [&](const Service& logged) { return logged == *service; });
+  }
+  if (replay.services().size() > service_rows) compare.problem("services have events and no row");
+
   Query meta(impl.get_meta);
   GANGWAY_ASSIGN(const bool has_meta, meta->step());
   CHECK(has_meta);

@@ -43,6 +43,8 @@ struct SqliteStore::Impl {
   Result<Job> read_job(Statement& row);
   // A row of association: account, user, state.
   static Result<Association> read_association(Statement& row);
+  // A row of service: uid, name, state.
+  static Result<Service> read_service(Statement& row);
 
   Connection db;
   Statement begin, commit, rollback;
@@ -51,6 +53,7 @@ struct SqliteStore::Impl {
   Statement update_job, update_spec, insert_job, delete_job, finish_job;
   Statement put_workflow, get_workflow;
   Statement put_node, put_association, delete_association, put_submission, put_event, get_events;
+  Statement put_service, delete_service;
   Statement history_by_key, history_by_job, history_by_workflow, history_by_user, history_by_end;
 
   // Reused between rows, so that their buffers are.

@@ -48,6 +48,21 @@ Result<Association> SqliteStore::Impl::read_association(Statement& row) {
   return association;
 }
 
+Result<Service> SqliteStore::Impl::read_service(Statement& row) {
+  const ServiceKey key{static_cast<std::uint32_t>(row.integer(0)), std::string(row.text(1))};
+  const std::string name = cat("service ", key.uid, '/', key.name);
+  wire::ServiceState message;
+  if (!message.ParseFromString(std::string(row.blob(2)))) {
+    return corrupt_row(name, {ErrorKind::Corrupt, "cannot be parsed"});
+  }
+  auto service = wire::from_wire(message);
+  if (!service) return corrupt_row(name, service.error());
+  if (service->key() != key) {
+    return corrupt_row(name, {ErrorKind::Corrupt, "its state is that of another"});
+  }
+  return service;
+}
+
 Result<LiveState> SqliteStore::load_live(Time now) {
   Impl& impl = *impl_;
   LiveState live;
@@ -133,6 +148,15 @@ Result<LiveState> SqliteStore::load_live(Time now) {
     if (!has_row) break;
     GANGWAY_ASSIGN(Association association, impl.read_association(associations));
     live.associations.push_back(std::move(association));
+  }
+
+  GANGWAY_ASSIGN(Statement services,
+                 impl.db.prepare("SELECT uid, name, state FROM service ORDER BY uid, name"));
+  for (;;) {
+    GANGWAY_ASSIGN(const bool has_row, services.step());
+    if (!has_row) break;
+    GANGWAY_ASSIGN(Service service, impl.read_service(services));
+    live.services.push_back(std::move(service));
   }
 
   GANGWAY_ASSIGN(

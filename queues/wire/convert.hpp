@@ -12,6 +12,7 @@
 #include "queues/model/job_event.hpp"
 #include "queues/model/job_spec.hpp"
 #include "queues/model/node.hpp"
+#include "queues/model/service_state.hpp"
 #include "queues/model/workflow.hpp"
 #include "queues/wire/gangway.pb.h"
 
@@ -39,6 +40,15 @@ void to_wire(const gangway::Workflow& workflow, WorkflowState* out);
 void to_wire(const gangway::Node& node, NodeState* out);
 void to_wire(const gangway::Association& association, AssociationState* out);
 void to_wire(const gangway::AccountEvent& event, AccountEvent* out);
+void to_wire(const gangway::Probe& probe, Probe* out);
+void to_wire(const gangway::ContainerPort& port, ContainerPort* out);
+void to_wire(const gangway::ReplicaTemplate& replica, ReplicaTemplate* out);
+void to_wire(const gangway::ServiceSpec& spec, ServiceSpec* out);
+void to_wire(const gangway::Endpoint& endpoint, ServiceEndpoint* out);
+void to_wire(const gangway::IngressRule& rule, IngressRule* out);
+void to_wire(const gangway::ServiceReplica& replica, ServiceReplica* out);
+void to_wire(const gangway::Service& service, ServiceState* out);
+void to_wire(const gangway::ServiceEvent& event, ServiceEvent* out);
 void to_wire(const gangway::Event& event, Event* out);
 void to_wire(const gangway::Error& error, Error* out);
 
@@ -60,6 +70,16 @@ void to_wire(const gangway::Error& error, Error* out);
 [[nodiscard]] gangway::Result<gangway::Node> from_wire(const NodeState& m);
 [[nodiscard]] gangway::Result<gangway::Association> from_wire(const AssociationState& m);
 [[nodiscard]] gangway::Result<gangway::AccountEvent> from_wire(const AccountEvent& m);
+[[nodiscard]] gangway::Result<gangway::Probe> from_wire(const Probe& m);
+[[nodiscard]] gangway::Result<gangway::ContainerPort> from_wire(const ContainerPort& m);
+[[nodiscard]] gangway::Result<gangway::ReplicaTemplate> from_wire(const ReplicaTemplate& m);
+[[nodiscard]] gangway::Result<gangway::ServiceSpec> from_wire(const ServiceSpec& m);
+[[nodiscard]] gangway::Result<gangway::Endpoint> from_wire(const ServiceEndpoint& m);
+[[nodiscard]] gangway::Result<gangway::IngressRule> from_wire(const IngressRule& m);
+[[nodiscard]] gangway::Result<gangway::ServiceReplica> from_wire(const ServiceReplica& m);
+[[nodiscard]] gangway::Result<gangway::ServiceRevision> from_wire(const ServiceRevision& m);
+[[nodiscard]] gangway::Result<gangway::Service> from_wire(const ServiceState& m);
+[[nodiscard]] gangway::Result<gangway::ServiceEvent> from_wire(const ServiceEvent& m);
 [[nodiscard]] gangway::Result<gangway::Event> from_wire(const Event& m);
 [[nodiscard]] gangway::Error from_wire(const Error& m);  // an unknown kind becomes Internal
 

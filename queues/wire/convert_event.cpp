@@ -263,6 +263,11 @@ void to_wire(const gangway::Event& event, Event* out) {
                    out->mutable_account()->set_user(subject.key.user);
                    to_wire(subject.what, out->mutable_account()->mutable_what());
                  },
+                 [&](const gangway::Event::OfService& subject) {
+                   out->mutable_service()->set_uid(subject.key.uid);
+                   out->mutable_service()->set_name(subject.key.name);
+                   to_wire(subject.what, out->mutable_service()->mutable_what());
+                 },
              },
              event.subject);
 }
@@ -295,6 +300,12 @@ Result<gangway::Event> from_wire(const Event& m) {
       GANGWAY_ASSIGN(auto what, from_wire(m.account().what()));
       event.subject = gangway::Event::OfAccount{
           {AccountName{m.account().account()}, m.account().user()}, std::move(what)};
+      return event;
+    }
+    case Event::kService: {
+      GANGWAY_ASSIGN(auto what, from_wire(m.service().what()));
+      event.subject =
+          gangway::Event::OfService{{m.service().uid(), m.service().name()}, std::move(what)};
       return event;
     }
     case Event::SUBJECT_NOT_SET:

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "queues/base/check.hpp"
+#include "queues/model/service_machine.hpp"
 
 namespace gangway::scheduler {
 namespace {
@@ -134,6 +135,12 @@ class Planner {
     }
   }
 
+  // Rounding must not make an update impossible: Kubernetes' rule.
+  [[nodiscard]] std::int32_t may_miss() const {
+    const std::int32_t bound = spec_.update.max_unavailable.of(spec_.replicas, false);
+    return bound == 0 && spec_.update.max_surge.of(spec_.replicas, true) == 0 ? 1 : bound;
+  }
+
   void drain_what_is_too_much() {
     const std::int32_t wanted = spec_.replicas;
     for (Replica& r : replicas_) {
@@ -168,7 +175,7 @@ class Planner {
     for (Replica* r : old) {
       if (!is_available(*r)) let_go(*r);
     }
-    const std::int32_t least = wanted - spec_.update.max_unavailable.of(wanted, false);
+    const std::int32_t least = wanted - may_miss();
     std::int32_t spare = count_available() - least;
     for (Replica* r : old) {
       if (spare <= 0) break;
@@ -225,23 +232,11 @@ Duration restart_pause(std::int32_t failures) {
   return std::min(pause, kLongestPause);
 }
 
-ServiceProgress want_revision(ServiceProgress progress, std::int64_t revision, Time now) {
-  progress.revision = revision;
-  progress.progressed_at = now;
-  progress.best = 0;
-  progress.failures = 0;
-  progress.completed = 0;
-  return progress;
-}
-
 ServicePlan plan_service(const ServiceSpec& spec,
                          const std::vector<Replica>& replicas,
                          const ServiceProgress& progress,
                          Time now) {
   CHECK(std::ranges::is_sorted(replicas, {}, &Replica::number));
-  CHECK(spec.update.recreate || spec.replicas == 0 ||
-        spec.update.max_surge.of(spec.replicas, true) > 0 ||
-        spec.update.max_unavailable.of(spec.replicas, false) > 0);
   return Planner(spec, replicas, progress, now).plan();
 }
 

@@ -34,19 +34,9 @@
 #include <vector>
 
 #include "queues/base/time.hpp"
-#include "queues/model/service.hpp"
+#include "queues/model/service_state.hpp"
 
 namespace gangway::scheduler {
-
-enum class ReplicaPhase {
-  Waiting,   // in the queue
-  Starting,  // has an allocation; not ready yet, or not any more
-  Ready,     // its readiness probe is good: gets requests
-  Draining,  // is being taken out of the balancer
-  Drained,   // out of it, confirmed
-  Stopping,  // was told to end
-  Ended,
-};
 
 struct Replica {
   std::int64_t number = 0;  // never given twice
@@ -58,20 +48,6 @@ struct Replica {
   bool alive = true;       // its liveness probe is not bad
   bool must_move = false;  // its node drains: it is replaced before it goes
   friend bool operator==(const Replica&, const Replica&) = default;
-};
-
-// What is remembered between calls, and kept with the service.
-struct ServiceProgress {
-  std::int64_t revision = 0;   // that is wanted
-  std::int64_t whole = 0;      // the last one of which all replicas were available; 0: none
-  std::int64_t given_up = 0;   // the last one that was given up; 0: none
-  Time progressed_at;          // last progress of an update
-  std::int32_t best = 0;       // available replicas of the wanted revision at that time
-  std::int32_t failures = 0;   // ends in a row
-  Time failed_at;              // the last one
-  std::int32_t completed = 0;  // of this revision, ended for good (restart: no, on-failure)
-  std::int64_t next_number = 1;
-  friend bool operator==(const ServiceProgress&, const ServiceProgress&) = default;
 };
 
 struct ServiceStep {
@@ -89,12 +65,8 @@ struct ServicePlan {
   bool is_settled = false;         // all that is wanted is available, and nothing else is there
 };
 
-// A new revision is wanted, or an older one again.
-[[nodiscard]] ServiceProgress want_revision(ServiceProgress progress,
-                                            std::int64_t revision,
-                                            Time now);
-
-// Requires: replicas sorted by number; `spec.update` has not both bounds 0.
+// Requires: replicas sorted by number. Where both bounds of an update come to 0, one may be
+// missing.
 [[nodiscard]] ServicePlan plan_service(const ServiceSpec& spec,
                                        const std::vector<Replica>& replicas,
                                        const ServiceProgress& progress,

@@ -6,6 +6,7 @@
 #include "queues/base/check.hpp"
 #include "queues/model/account_machine.hpp"
 #include "queues/model/job_machine.hpp"
+#include "queues/model/service_machine.hpp"
 #include "queues/wire/convert.hpp"
 
 namespace gangway::sim {
@@ -48,6 +49,8 @@ void write(Disk& disk, const store::Batch& batch) {
   for (const AssociationKey& key : batch.removed_associations) disk.associations.erase(key);
   for (const Association& row : batch.associations)
     disk.associations.insert_or_assign(row.key, row);
+  for (const ServiceKey& key : batch.removed_services) disk.services.erase(key);
+  for (const Service& row : batch.services) disk.services.insert_or_assign(row.key(), row);
   for (const auto& [digest, bytes] : batch.specs) disk.specs.emplace(digest, bytes);
   for (const auto& record : batch.submissions)
     disk.submissions.insert_or_assign(record.key, record);
@@ -75,6 +78,7 @@ Result<store::LiveState> SimStore::load_live() {
   }
   for (const auto& [name, node] : disk_.nodes) live.nodes.push_back(node);
   for (const auto& [key, row] : disk_.associations) live.associations.push_back(row);
+  for (const auto& [key, row] : disk_.services) live.services.push_back(row);
   for (const auto& [key, record] : disk_.submissions) live.submissions.push_back(record);
   live.next_job = disk_.next_job;
   live.next_workflow = disk_.next_workflow;
@@ -153,6 +157,15 @@ Disk replay(const std::vector<Event>& events, const std::map<std::string, std::s
       CHECK(row.version == event.version);
       if (std::holds_alternative<account_event::Removed>(of_account->what)) {
         disk.associations.erase(of_account->key);
+      }
+      continue;
+    }
+    if (const auto* of_service = std::get_if<Event::OfService>(&event.subject)) {
+      auto next = gangway::apply(disk.services[of_service->key], of_service->what, event.time);
+      CHECK(next.has_value() && next->version == event.version);
+      disk.services[of_service->key] = *std::move(next);
+      if (std::holds_alternative<service_event::Removed>(of_service->what)) {
+        disk.services.erase(of_service->key);
       }
       continue;
     }

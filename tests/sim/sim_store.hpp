@@ -21,6 +21,7 @@ struct Disk {
   std::map<WorkflowId, Workflow> workflows;
   std::map<NodeName, Node> nodes;
   std::map<AssociationKey, Association> associations;
+  std::map<ServiceKey, Service> services;
   std::map<std::string, std::string> specs;
   std::map<std::string, store::SubmissionRecord> submissions;
   std::vector<Event> events;

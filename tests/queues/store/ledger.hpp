@@ -11,6 +11,7 @@
 #include "queues/model/account_machine.hpp"
 #include "queues/model/job_machine.hpp"
 #include "queues/model/node_machine.hpp"
+#include "queues/model/service_machine.hpp"
 #include "queues/model/workflow_machine.hpp"
 #include "queues/store/job_store.hpp"
 #include "queues/wire/convert.hpp"
@@ -166,12 +167,28 @@ class Ledger {
     }
   }
 
+  void happen(Batch& batch, const ServiceKey& key, const ServiceEvent& what) {
+    auto next = gangway::apply(services[key], what, tick());
+    CHECK(next.has_value());
+    services[key] = *std::move(next);
+    note(batch, Event::OfService{key, what}, services[key].version);
+    const auto same = [&](const Service& s) { return s.key() == key; };
+    if (std::holds_alternative<service_event::Removed>(what)) {
+      std::erase_if(batch.services, same);
+      batch.removed_services.push_back(key);
+      services.erase(key);
+    } else {
+      put(batch.services, services[key], same);
+    }
+  }
+
   Time tick() { return now = now + seconds(1); }
 
   std::map<JobKey, Job> jobs;
   std::map<WorkflowId, Workflow> workflows;
   std::map<NodeName, Node> nodes;
   std::map<AssociationKey, Association> associations;
+  std::map<ServiceKey, Service> services;
   JobId next_job{1};
   WorkflowId next_workflow{1};
   std::uint64_t next_seq = 1;

@@ -217,6 +217,31 @@ TEST_F(SqliteStoreTest, AccountsAndTheirUsageComeBackAsTheyWere) {
   EXPECT_THAT(store_->check()->problems, ElementsAre("accounts have events and no row"));
 }
 
+TEST_F(SqliteStoreTest, ServicesComeBackAsTheyWereAndGoWithTheirLastReplica) {
+  const Owner ada{.uid = 1000, .gid = 100, .user = "ada"};
+  const ServiceKey web{1000, "web"};
+  ServiceSpec spec;
+  spec.name = "web";
+  spec.replicas = 2;
+  Batch batch;
+  ledger_.happen(batch, web, service_event::Applied{ada, spec, Ledger::spec("web")});
+  ledger_.happen(batch, web, service_event::Started{1, 1, JobId{7}});
+  ledger_.happen(batch, web, service_event::Phased{1, ReplicaPhase::Ready});
+  ASSERT_EQ(commit(batch), CommitEnd::Durable);
+  open();
+  ASSERT_EQ(load().services.size(), 1u);
+  EXPECT_EQ(load().services.front(), ledger_.services.at(web));
+  EXPECT_THAT(store_->check()->problems, IsEmpty());
+
+  Batch end;
+  ledger_.happen(end, web, service_event::Deleted{});
+  ledger_.happen(end, web, service_event::Forgotten{1});
+  ledger_.happen(end, web, service_event::Removed{});
+  ASSERT_EQ(commit(end), CommitEnd::Durable);
+  EXPECT_THAT(load().services, IsEmpty());
+  EXPECT_THAT(store_->check()->problems, IsEmpty());
+}
+
 TEST_F(SqliteStoreTest, TablesOfTheFirstVersionAreBroughtUpToDate) {
   Batch batch;
   const JobKey key = ledger_.submit(batch);

@@ -62,6 +62,15 @@ TEST_F(Convert, WorkflowAndNodeComeBack) {
   }
 }
 
+TEST_F(Convert, ServiceComesBack) {
+  for (int i = 0; i < kRounds; ++i) {
+    const Service service = model_.service();
+    const auto back = there_and_back<wire::ServiceState>(service);
+    ASSERT_TRUE(back) << back.error().message();
+    ASSERT_EQ(*back, service);
+  }
+}
+
 // Events have no equality of their own: their bytes are compared.
 TEST_F(Convert, EventComesBack) {
   const auto bytes_of = [](const Event& event) {

@@ -301,9 +301,154 @@ JobEvent RandomModel::job_event() {
   }
 }
 
+Labels RandomModel::labels() {
+  Labels out;
+  for (const std::string& name : texts()) out.emplace(name, text());
+  return out;
+}
+
+Probe RandomModel::probe() {
+  return {.kind = enumerator(Probe::Kind::Tcp),
+          .command = texts(),
+          .shell = coin(),
+          .path = text(),
+          .port = text(),
+          .initial_delay = duration(),
+          .period = duration(),
+          .timeout = duration(),
+          .successes = small(9),
+          .failures = small(9)};
+}
+
+ReplicaTemplate RandomModel::replica_template() {
+  ReplicaTemplate replica;
+  replica.labels = labels();
+  replica.image = text();
+  if (coin()) {
+    replica.build = {.context = text(), .dockerfile = text(), .target = text(), .args = labels()};
+  }
+  if (coin()) replica.entrypoint = texts();
+  replica.arguments = texts();
+  replica.env = {{text(), text()}, {text(), text()}};
+  replica.workdir = text();
+  replica.hostname = text();
+  replica.stop_signal = text();
+  if (coin()) replica.ports.push_back({.name = text(), .port = small(65535), .protocol = text()});
+  if (coin()) replica.mounts.push_back({text(), text(), coin()});
+  replica.cpu_millis = small(100'000);
+  replica.memory = {rng_.between(0, kMaxMemoryPerNode.value)};
+  replica.kill_grace = duration();
+  if (coin()) replica.startup = probe();
+  if (coin()) replica.readiness = probe();
+  if (coin()) replica.liveness = probe();
+  return replica;
+}
+
+ServiceSpec RandomModel::service_spec() {
+  ServiceSpec spec;
+  spec.name = text();
+  spec.labels = labels();
+  spec.selector = labels();
+  spec.replicas = small(100);
+  spec.replica = replica_template();
+  spec.restart = enumerator(RestartPolicy::No);
+  spec.update = {.recreate = coin(),
+                 .max_surge = {small(100), coin()},
+                 .max_unavailable = {small(100), coin()},
+                 .min_ready = duration(),
+                 .progress_deadline = duration()};
+  spec.revisions_kept = small(10);
+  if (coin()) {
+    spec.depends_on.emplace_back(text(), enumerator(ServiceCondition::CompletedSuccessfully));
+  }
+  return spec;
+}
+
+Endpoint RandomModel::endpoint() {
+  return {.name = text(),
+          .labels = labels(),
+          .selector = labels(),
+          .reach = enumerator(Endpoint::Reach::LoadBalancer),
+          .ports = {{text(), small(65535), text(), small(65535)}}};
+}
+
+IngressRule RandomModel::rule() {
+  return {.host = text(),
+          .path = text(),
+          .exact = coin(),
+          .endpoint = text(),
+          .port = text(),
+          .tls_secret = text()};
+}
+
+ServiceProgress RandomModel::progress() {
+  return {.revision = small(9),
+          .whole = small(9),
+          .given_up = small(9),
+          .progressed_at = time(),
+          .best = small(9),
+          .failures = small(9),
+          .failed_at = time(),
+          .completed = small(9),
+          .next_number = small(1000)};
+}
+
+Service RandomModel::service() {
+  Service service;
+  service.owner = owner();
+  service.spec = service_spec();
+  service.revisions.push_back(
+      {.number = small(9), .replica = replica_template(), .job = job_spec(), .at = time()});
+  service.progress = progress();
+  service.replicas.push_back({.number = small(99),
+                              .revision = small(9),
+                              .job = JobId{rng_.next()},
+                              .phase = enumerator(ReplicaPhase::Ended),
+                              .since = time(),
+                              .alive = coin(),
+                              .note = text()});
+  service.endpoints.push_back(endpoint());
+  service.rules.push_back(rule());
+  service.deleting = coin();
+  service.applied = time();
+  service.version = rng_.next();
+  return service;
+}
+
+ServiceEvent RandomModel::service_event() {
+  namespace e = gangway::service_event;
+  switch (small(9)) {
+    case 0:
+      return e::Applied{owner(), service_spec(), job_spec()};
+    case 1:
+      return e::EndpointsSet{{endpoint()}, {rule(), rule()}};
+    case 2:
+      return e::Scaled{small(100)};
+    case 3:
+      return e::Wanted{small(9), text()};
+    case 4:
+      return e::Started{small(99), small(9), JobId{rng_.next()}};
+    case 5:
+      return e::Phased{small(99), enumerator(ReplicaPhase::Ended), coin(), text()};
+    case 6:
+      return e::Forgotten{small(99)};
+    case 7:
+      return e::Progressed{progress()};
+    case 8:
+      return e::Deleted{};
+    default:
+      return e::Removed{};
+  }
+}
+
 Event RandomModel::event() {
   Event event{.seq = rng_.next(), .time = time(), .version = rng_.next()};
-  switch (small(8)) {
+  switch (small(10)) {
+    case 9:
+    case 10:
+      event.subject =
+          Event::OfService{{static_cast<std::uint32_t>(small(99)), text()}, service_event()};
+      break;
     case 6:
       event.subject = Event::OfAccount{
           {AccountName{text()}, text()},

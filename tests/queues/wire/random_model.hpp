@@ -9,6 +9,7 @@
 #include "queues/model/job_event.hpp"
 #include "queues/model/job_spec.hpp"
 #include "queues/model/node.hpp"
+#include "queues/model/service_state.hpp"
 #include "queues/model/workflow.hpp"
 
 namespace gangway::tests {
@@ -28,6 +29,7 @@ class RandomModel {
   [[nodiscard]] Job job(std::shared_ptr<const JobSpec> spec);
   [[nodiscard]] Workflow workflow();
   [[nodiscard]] Node node();
+  [[nodiscard]] Service service();
   [[nodiscard]] Event event();
 
  private:
@@ -50,6 +52,14 @@ class RandomModel {
   WorkflowMember member();
   JobKey key();
   JobEvent job_event();
+  Labels labels();
+  Probe probe();
+  ReplicaTemplate replica_template();
+  ServiceSpec service_spec();
+  Endpoint endpoint();
+  IngressRule rule();
+  ServiceProgress progress();
+  ServiceEvent service_event();
 
   Rng& rng_;
 };
