@@ -6,6 +6,7 @@
 #include "queues/model/account_machine.hpp"
 #include "queues/model/job_machine.hpp"
 #include "queues/model/node_machine.hpp"
+#include "queues/model/service_machine.hpp"
 #include "queues/model/workflow_machine.hpp"
 
 namespace gangway::scheduler {
@@ -32,6 +33,15 @@ ClusterState::ClusterState(store::LiveState loaded)
     const AssociationKey key = association.key;
     associations_.insert_or_assign(key, std::move(association));
   }
+  for (Service& service : loaded.services) {
+    const ServiceKey key = service.key();
+    services_.insert_or_assign(key, std::move(service));
+  }
+}
+
+const Service* ClusterState::find_service(const ServiceKey& key) const {
+  const auto found = services_.find(key);
+  return found == services_.end() ? nullptr : &found->second;
 }
 
 const Association* ClusterState::find_association(const AssociationKey& key) const {
@@ -89,6 +99,7 @@ const Job& ClusterState::record(JobKey key, JobEvent what, Time at, store::Batch
   if (ran != runs) run_changes_.push_back({key, job->second.attempt, runs, at});
   append(Event::OfJob{key, std::move(what)}, job->second.version, at, batch);
   changed_jobs_.insert(key);
+  if (job->second.spec->kind == JobKind::Service) changed_replicas_.insert(key);
   if (job->second.is_element() && job->second.is_finished()) {
     const auto array = jobs_.find({key.job});
     CHECK(array != jobs_.end());
@@ -181,6 +192,25 @@ void ClusterState::record(const AssociationKey& key,
   changed_associations_.insert(key);
 }
 
+void ClusterState::record(const ServiceKey& key, ServiceEvent what, Time at, store::Batch& batch) {
+  const auto known = services_.find(key);
+  Result<Service> next =
+      gangway::apply(known == services_.end() ? Service{} : known->second, what, at);
+  CHECK(next.has_value());
+  const std::uint64_t version = next->version;
+  if (std::holds_alternative<service_event::Removed>(what)) {
+    services_.erase(known);
+  } else {
+    services_.insert_or_assign(key, *std::move(next));
+  }
+  append(Event::OfService{key, std::move(what)}, version, at, batch);
+  changed_services_.insert(key);
+}
+
+std::set<JobKey> ClusterState::take_changed_replicas() {
+  return std::exchange(changed_replicas_, {});
+}
+
 std::vector<ClusterState::RunChange> ClusterState::take_run_changes() {
   return std::exchange(run_changes_, {});
 }
@@ -196,6 +226,14 @@ void ClusterState::write_rows(store::Batch& batch) {
       batch.removed_associations.push_back(key);
     }
   }
+  for (const ServiceKey& key : changed_services_) {
+    if (const Service* const service = find_service(key)) {
+      batch.services.push_back(*service);
+    } else {
+      batch.removed_services.push_back(key);
+    }
+  }
+  changed_services_.clear();
   changed_associations_.clear();
   changed_jobs_.clear();
   changed_workflows_.clear();

@@ -18,6 +18,7 @@
 #include "queues/model/job.hpp"
 #include "queues/model/job_event.hpp"
 #include "queues/model/node.hpp"
+#include "queues/model/service_state.hpp"
 #include "queues/model/workflow.hpp"
 #include "queues/store/job_store.hpp"
 #include "scheduler/key_list.hpp"
@@ -38,6 +39,8 @@ class ClusterState {
   [[nodiscard]] const std::map<AssociationKey, Association>& associations() const {
     return associations_;
   }
+  [[nodiscard]] const std::map<ServiceKey, Service>& services() const { return services_; }
+  [[nodiscard]] const Service* find_service(const ServiceKey& key) const;
   [[nodiscard]] const Association* find_association(const AssociationKey& key) const;
   [[nodiscard]] const Job* find_job(JobKey key) const;
   [[nodiscard]] const Workflow* find_workflow(WorkflowId id) const;
@@ -69,6 +72,8 @@ class ClusterState {
   void record(const NodeName& name, NodeEvent what, Time at, store::Batch& batch);
   // A removed association is not there afterwards. Requires: it is there, or is Set.
   void record(const AssociationKey& key, AccountEvent what, Time at, store::Batch& batch);
+  // A removed service is not there afterwards. Requires: it is there, or is Applied.
+  void record(const ServiceKey& key, ServiceEvent what, Time at, store::Batch& batch);
   // Appends the rows of what record() has changed since the last call.
   void write_rows(store::Batch& batch);
 
@@ -81,6 +86,9 @@ class ClusterState {
     Time at;
   };
   [[nodiscard]] std::vector<RunChange> take_run_changes();
+  // Jobs of kind Service to which something has happened since the last call.
+  [[nodiscard]] std::set<JobKey> take_changed_replicas();
+  [[nodiscard]] bool has_changed_replicas() const { return !changed_replicas_.empty(); }
 
   // Contact changes that are not worth an event (reached, suspect).
   void set_contact(const NodeName& name, Contact contact);
@@ -115,6 +123,9 @@ class ClusterState {
   std::set<WorkflowId> changed_workflows_;
   std::set<NodeName> changed_nodes_;
   std::set<AssociationKey> changed_associations_;
+  std::map<ServiceKey, Service> services_;
+  std::set<ServiceKey> changed_services_;
+  std::set<JobKey> changed_replicas_;
   JobId next_job_{1};
   WorkflowId next_workflow_{1};
   std::uint64_t next_seq_ = 1;

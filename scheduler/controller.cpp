@@ -42,6 +42,7 @@ Turn Controller::Impl::finish() {
   follow_ends();
   settle_slices();
   follow_ends();
+  settle_services();
   charge_runs();
   state.write_rows(turn.batch);
   forget_old();
@@ -129,6 +130,9 @@ void Controller::Impl::work_off_agenda() {
       case DueKind::Slice:
         on_slice_due(static_cast<std::size_t>(due.number));
         break;
+      case DueKind::Service:
+        on_services_due();
+        break;
     }
   }
 }
@@ -184,6 +188,7 @@ void Controller::Impl::start() {
   planner.apply(delta::RulesAre{config.priority});
   planner.apply(delta::QueuesAre{config.queues});
   load_usage();
+  ports_offered = ports_of_services();
   for (const auto& [name, node] : state.nodes()) {
     links.try_emplace(name);
     tell_planner_of(name);
@@ -229,6 +234,7 @@ void Controller::Impl::start() {
   for (const auto& [name, node] : state.nodes()) {
     if (node.contact == Contact::Lost) end_parts_on(name, "was lost", false);
   }
+  start_services();
   arm_watch();
   want_pass();
 }
@@ -326,6 +332,16 @@ void Controller::Impl::on_client_request(io::PeerId from,
       return on_resume_workflow(from, user, stream, request.resume_workflow());
     case wire::Request::kFollow:
       return on_follow(from, user, stream, request.follow());
+    case wire::Request::kSubmitServices:
+      return on_submit_services(from, user, stream, request.submit_services());
+    case wire::Request::kListServices:
+      return on_list_services(from, user, stream, request.list_services());
+    case wire::Request::kServiceCommand:
+      return on_service_command(from, user, stream, request.service_command());
+    case wire::Request::kSubscribeRoutes:
+      return on_subscribe_routes(from, user, stream);
+    case wire::Request::kConfirmRoutes:
+      return on_confirm_routes(from, user, stream, request.confirm_routes());
     case wire::Request::WHAT_NOT_SET:
       break;
   }
@@ -337,6 +353,7 @@ void Controller::Impl::on_client_closed(io::PeerId peer) {
   submissions.erase(submissions.lower_bound({peer, 0}),
                     submissions.lower_bound({io::PeerId{peer.value + 1}, 0}));
   std::erase_if(followers, [&](const auto& entry) { return entry.second.peer == peer; });
+  std::erase_if(route_subscribers, [&](const auto& entry) { return entry.first == peer; });
   if (const auto found = waits_of_peer.find(peer); found != waits_of_peer.end()) {
     for (const std::uint64_t ticket : std::set(found->second)) drop_wait(ticket);
   }

@@ -23,6 +23,7 @@
 #include "queues/io/transport.hpp"
 #include "queues/model/backfill_policy.hpp"
 #include "queues/model/queue.hpp"
+#include "queues/model/service_ports.hpp"
 #include "queues/store/job_store.hpp"
 #include "queues/wire/gangway.pb.h"
 #include "scheduler/cluster_state.hpp"
@@ -57,6 +58,11 @@ struct ControllerConfig {
   PriorityRules priority;
   FairShareKind fair_share = FairShareKind::Tree;
   UsageRules usage;
+  PortRange service_ports{20000, 20999};   // of every node, for replicas
+  PortRange endpoint_ports{30000, 32767};  // of the balancer, where users ask for none
+  int endpoint_ports_per_user = 100;
+  bool has_balancer = false;                // replicas leave it before they are told to end
+  Duration drain_timeout = seconds(60);     // what is still in flight after it is cut off
   std::map<std::string, std::int64_t> qos;  // names with their priorities; none: any name is taken
 };
 

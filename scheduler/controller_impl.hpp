@@ -17,6 +17,9 @@
 //   queries.cpp        lists, waits, explanations
 //   sessions.cpp       people talk with their running jobs
 //   follow.cpp         the stream of events
+//   services.cpp       services: applied, listed, scaled, rolled back, deleted
+//   service_turns.cpp  services: their plan, carried out on jobs
+//   routes.cpp         what the balancer is told, and what it confirms
 #pragma once
 
 #include <cstddef>
@@ -40,6 +43,7 @@
 #include "scheduler/policy/dag_line.hpp"
 #include "scheduler/policy/fair_share.hpp"
 #include "scheduler/policy/planner.hpp"
+#include "scheduler/policy/service_plan.hpp"
 #include "scheduler/policy/usage.hpp"
 
 namespace gangway::scheduler {
@@ -85,7 +89,7 @@ struct Controller::Impl {
 
   // ---- controller.cpp ----
   enum Token : std::uint64_t { kPassToken = 1, kWatchToken = 2, kAgendaToken = 3 };
-  enum class DueKind : std::uint8_t { Prepare, Eligible, Promise, Wait, Slice };
+  enum class DueKind : std::uint8_t { Prepare, Eligible, Promise, Wait, Slice, Service };
   struct Due {
     BootTime at;
     DueKind kind = DueKind::Prepare;
@@ -596,6 +600,87 @@ struct Controller::Impl {
   [[nodiscard]] bool send_news(Follower& follower, const Events& events, std::size_t first);
   void on_old_events(std::uint64_t ticket, const History& history);
 
+  // ---- services.cpp ----
+  struct NewService {
+    ServiceSpec spec;
+    JobSpec job;
+  };
+  // What one request asks for, checked whole; the endpoints and rules as the services are to have
+  // them.
+  struct NewServices {
+    std::vector<NewService> services;
+    std::map<ServiceKey, service_event::EndpointsSet> endpoints;
+  };
+  void on_submit_services(io::PeerId from,
+                          const io::LocalUser& user,
+                          std::uint32_t stream,
+                          const wire::SubmitServices& request);
+  [[nodiscard]] Result<NewServices> read_services(const io::LocalUser& user,
+                                                  const wire::SubmitServices& request);
+  [[nodiscard]] Result<NewService> read_service(const io::LocalUser& user,
+                                                const wire::NewService& message);
+  [[nodiscard]] Result<void> check_service_needs(std::uint32_t uid, const NewServices& fresh) const;
+  [[nodiscard]] Result<void> place_endpoints(std::uint32_t uid,
+                                             const wire::SubmitServices& request,
+                                             NewServices& fresh) const;
+  [[nodiscard]] Result<void> place_rules(std::uint32_t uid,
+                                         const wire::SubmitServices& request,
+                                         NewServices& fresh) const;
+  [[nodiscard]] Result<void> give_listen_ports(std::uint32_t uid, NewServices& fresh) const;
+  [[nodiscard]] service_event::EndpointsSet& endpoints_of(NewServices& fresh,
+                                                          const ServiceKey& key) const;
+  void on_list_services(io::PeerId from,
+                        const io::LocalUser& user,
+                        std::uint32_t stream,
+                        const wire::ListServices& request);
+  void on_service_command(io::PeerId from,
+                          const io::LocalUser& user,
+                          std::uint32_t stream,
+                          const wire::ServiceCommand& command);
+  [[nodiscard]] Result<void> command_service(const Service& service,
+                                             const wire::ServiceCommand& command,
+                                             const std::string& by);
+  [[nodiscard]] Result<const Service*> find_service_named(const io::LocalUser& user,
+                                                          const std::string& owner,
+                                                          const std::string& name) const;
+  void fill_view(const Service& service, bool with_secrets, wire::ServiceView* out) const;
+
+  // ---- service_turns.cpp ----
+  struct ReplicaOf {
+    ServiceKey service;
+    std::int64_t number = 0;
+  };
+  [[nodiscard]] OfferedPorts ports_of_services() const;
+  void offer_ports(OfferedPorts ports);
+  [[nodiscard]] Resources capacity_of(const Node& node) const;  // with the ports that it has
+  void start_services();
+  void settle_services();
+  void note_replica(JobKey job);
+  void set_phase(const ServiceKey& key, std::int64_t number, ReplicaPhase phase);
+  void plan_of(const ServiceKey& key);
+  void carry_out(const ServiceKey& key, const ServiceStep& step);
+  void start_replica(const Service& service, const ServiceStep& step);
+  void end_replica(const ServiceKey& key, std::int64_t number, bool only_waiting);
+  [[nodiscard]] bool may_begin(const Service& service) const;
+  void look_at_dependents(const ServiceKey& key);
+  void look_at_services_on(const NodeName& node);
+  void look_at_service_at(const ServiceKey& key, std::optional<Time> at);
+  void on_services_due();
+  void fill_replica_order(const Job& job, wire::Prepare* out) const;
+  void on_replica_health(const NodeName& node, const wire::ReplicaHealth& message);
+
+  // ---- routes.cpp ----
+  void on_subscribe_routes(io::PeerId from, const io::LocalUser& user, std::uint32_t stream);
+  void on_confirm_routes(io::PeerId from,
+                         const io::LocalUser& user,
+                         std::uint32_t stream,
+                         const wire::ConfirmRoutes& message);
+  void add_routes(const Service& service, wire::RoutesChanged& out) const;
+  [[nodiscard]] bool is_routed(const Service& service, const ServiceReplica& replica) const;
+  void begin_draining(const ServiceKey& key, std::int64_t number);
+  void end_late_drains(const ServiceKey& key);
+  void tell_routes();
+
   // ---- state ----
   ControllerConfig config;
   Epoch epoch;
@@ -668,6 +753,17 @@ struct Controller::Impl {
   std::uint64_t next_session = 1;
   std::map<std::uint64_t, Session> sessions;
   std::map<std::pair<io::PeerId, std::uint32_t>, std::uint64_t> session_of;
+
+  OfferedPorts ports_offered;             // as the planner was told
+  std::map<JobId, ReplicaOf> replica_of;  // of replicas that are not forgotten
+  std::set<ServiceKey> services_to_plan;
+  std::set<ServiceKey> settled_services;
+  std::map<ServiceKey, BootTime> services_due;
+  std::optional<Due> service_due;  // on the agenda: the first of these
+  bool routes_touched = false;
+  std::string routes_told;  // the last table, as its bytes
+  wire::RoutesChanged routes;
+  std::set<std::pair<io::PeerId, std::uint32_t>> route_subscribers;
 
   std::uint64_t requests = 0;  // since our start
   std::map<std::uint64_t, Follower> followers;

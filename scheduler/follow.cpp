@@ -15,6 +15,8 @@ namespace {
 
 bool may_see(const Event& event, bool is_operator, const std::string& user) {
   const auto* const of_account = std::get_if<Event::OfAccount>(&event.subject);
+  // What a service is made of (its environment) is nobody else's matter.
+  if (std::holds_alternative<Event::OfService>(event.subject)) return is_operator;
   return of_account == nullptr || is_operator || of_account->key.user == user;
 }
 

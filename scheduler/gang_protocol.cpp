@@ -11,6 +11,7 @@
 #include "queues/base/text.hpp"
 #include "queues/model/devices.hpp"
 #include "queues/model/job_machine.hpp"
+#include "queues/model/service_ports.hpp"
 #include "queues/wire/convert.hpp"
 #include "scheduler/controller_impl.hpp"
 
@@ -96,7 +97,8 @@ bool Controller::Impl::give_devices_to(Allocation& allocation) const {
           taken.push_back(theirs);
       }
     }
-    if (!give_devices(share, node->capacity, taken)) return false;
+    if (!give_devices(share, capacity_of(*node), taken)) return false;
+    if (!give_port(share, config.service_ports, taken)) return false;
   }
   return true;
 }
@@ -158,6 +160,7 @@ void Controller::Impl::send_prepare(const Job& job, Gang& gang, std::size_t inde
   prepare->set_secret(make_secret(job.key, job.attempt));
   if (job.membership) wire::to_wire(*job.membership, prepare->mutable_membership());
   prepare->set_submitted_at_ns(job.submitted.ns);
+  fill_replica_order(job, prepare);
   send_node(gang.parts[index].node, std::move(message));
 }
 

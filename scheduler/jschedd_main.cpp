@@ -159,6 +159,11 @@ ControllerConfig controller_config(const config::Config& config) {
   made.backfill = config.backfill;
   made.allow_root_jobs = config.allow_root_jobs;
   made.operators = config.operators;
+  made.service_ports = config.service_ports;
+  made.endpoint_ports = config.endpoint_ports;
+  made.has_balancer = config.balancer.enabled;
+  // The balancer gives up first, and says so.
+  made.drain_timeout = config.balancer.drain + seconds(10);
   made.own_uid = ::geteuid();
   made.priority = {.age = config.priority.age,
                    .fair_share = config.priority.fair_share,

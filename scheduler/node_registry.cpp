@@ -31,7 +31,7 @@ void Controller::Impl::tell_planner_of(const NodeName& name) {
     usable_cores += link->second.usable_cores;
   }
   planner.apply(
-      delta::NodeIs{name, node.capacity, node.can_take_jobs() && registered, node.features});
+      delta::NodeIs{name, capacity_of(node), node.can_take_jobs() && registered, node.features});
   want_pass();
 }
 
@@ -86,6 +86,7 @@ void Controller::Impl::on_node_message(io::PeerId from, const wire::FromNode& me
   if (message.has_refused()) return on_refused(node, message.refused());
   if (message.has_session()) return on_from_session(node, message.session());
   if (message.has_paused()) return on_paused(node, message.paused());
+  if (message.has_health()) return on_replica_health(node, message.health());
 }
 
 void Controller::Impl::on_heartbeat(io::PeerId from,
@@ -298,6 +299,7 @@ void Controller::Impl::on_node_command(io::PeerId from,
       if (on || node->drain) {
         state.record(name, node_event::Drained{on, command.reason(), by}, now.wall, turn.batch);
         tell_planner_of(name);
+        look_at_services_on(name);
       }
       break;
     }

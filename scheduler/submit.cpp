@@ -260,6 +260,17 @@ Controller::Impl::Checked& Controller::Impl::checked() {
   return checked_before;
 }
 
+namespace {
+
+// A replica runs until it is told to end.
+Result<void> check_queue_of_service(const Queue& queue) {
+  if (!queue.max_limit) return {};
+  return invalid(cat("queue ", queue.name.value, " ends what runs longer than ",
+                     render_duration(*queue.max_limit), "; a service needs one that does not"));
+}
+
+}  // namespace
+
 // What is stored is complete: a later change of the configuration does not change a waiting job.
 Result<void> Controller::Impl::fill_defaults(JobSpec& spec, const std::string& user) const {
   const Queue* const queue = find_queue(spec.queue);
@@ -275,7 +286,9 @@ Result<void> Controller::Impl::fill_defaults(JobSpec& spec, const std::string& u
   GANGWAY_TRY(fill_account(spec, user));
   GANGWAY_TRY(check_qos(spec));
   if (!spec.kill_grace) spec.kill_grace = config.kill_grace;
-  if (!spec.time_limit) spec.time_limit = queue->default_limit;
+  const bool is_replica = spec.kind == JobKind::Service;
+  if (is_replica) GANGWAY_TRY(check_queue_of_service(*queue));
+  if (!spec.time_limit && !is_replica) spec.time_limit = queue->default_limit;
   if (!spec.time_limit) spec.time_limit = queue->max_limit;
   if (queue->max_limit && *spec.time_limit > *queue->max_limit) {
     return invalid(cat("time limit ", render_duration(*spec.time_limit), " is more than queue ",
@@ -307,7 +320,7 @@ Result<void> Controller::Impl::check_cluster(const JobSpec& spec) {
   }
   std::vector<delta::NodeIs> nodes;
   for (const auto& [name, node] : state.nodes()) {
-    nodes.push_back({name, node.capacity, true, node.features});
+    nodes.push_back({name, capacity_of(node), true, node.features});
   }
   const Queue* const queue = find_queue(spec.queue);
   CHECK(queue != nullptr);

@@ -20,6 +20,7 @@
 #include "queues/base/waiver.hpp"
 #include "queues/model/backfill_policy.hpp"
 #include "queues/model/queue.hpp"
+#include "queues/model/service_ports.hpp"
 
 namespace gangway::config {
 
@@ -121,6 +122,8 @@ struct Config {
   bool allow_root_jobs = false;
   BackfillPolicy backfill;
   std::vector<std::string> operators{"root"};
+  PortRange service_ports{20000, 20999};   // of each node, for replicas that name no port
+  PortRange endpoint_ports{30000, 32767};  // of the balancer, for endpoints that name none
   SchedulerConfig scheduler;
   ExecutorConfig executor;
   MpiConfig mpi;

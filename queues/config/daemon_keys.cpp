@@ -6,6 +6,26 @@ namespace gangway::config {
 
 namespace {
 
+// "20000-20999".
+void read_ports(const Value& v, PortRange& out) {
+  std::string text;
+  v.read(text);
+  const std::size_t dash = text.find('-');
+  const auto first = parse_integer<std::int32_t>(std::string_view(text).substr(0, dash));
+  const auto last = dash == std::string::npos
+                        ? first
+                        : parse_integer<std::int32_t>(std::string_view(text).substr(dash + 1));
+  constexpr std::int32_t kMaxPort = 65535;
+  if (!first || !last || *first < 1 || *last > kMaxPort || *first > *last) {
+    return v.fail("must be ports from 1 to 65535, as 20000-20999");
+  }
+  out = {*first, *last};
+}
+
+std::string render_ports(const PortRange& ports) {
+  return quoted(cat(ports.first, '-', ports.last));
+}
+
 const Key<Config> kClusterKeys[] = {
     {"cluster", "the name of the cluster",
      [](const Value& v, Config& c) {
@@ -60,6 +80,12 @@ const Key<Config> kClusterKeys[] = {
        });
      },
      [](const Config& c) { return flow_list(c.operators); }},
+    {"service_ports", "ports of each node, for replicas of services that name none",
+     [](const Value& v, Config& c) { read_ports(v, c.service_ports); },
+     [](const Config& c) { return render_ports(c.service_ports); }},
+    {"endpoint_ports", "ports of the balancer, for endpoints of services that name none",
+     [](const Value& v, Config& c) { read_ports(v, c.endpoint_ports); },
+     [](const Config& c) { return render_ports(c.endpoint_ports); }},
     {"qos", "qualities of service and their priorities, as {normal: 0, urgent: 100}",
      [](const Value& v, Config& c) {
        v.read_amounts(c.qos, [](const Value& amount, std::int64_t& out) {

@@ -47,6 +47,7 @@ World& World::start() {
   }
   for (const auto& [name, row] : node_rows) loaded.nodes.push_back(row);
   for (const auto& [key, row] : associations) loaded.associations.push_back(row);
+  for (const auto& [key, row] : services) loaded.services.push_back(row);
   loaded.submissions = submissions;
   loaded.next_job = next_job;
   loaded.next_workflow = next_workflow;
@@ -84,6 +85,8 @@ void World::perform(Turn turn) {
   for (const Node& row : turn.batch.nodes) node_rows[row.name] = row;
   for (const AssociationKey& key : turn.batch.removed_associations) associations.erase(key);
   for (const Association& row : turn.batch.associations) associations[row.key] = row;
+  for (const ServiceKey& key : turn.batch.removed_services) services.erase(key);
+  for (const Service& row : turn.batch.services) services[row.key()] = row;
   for (const auto& record : turn.batch.submissions) submissions.push_back(record);
   if (turn.batch.next_job) next_job = *turn.batch.next_job;
   if (turn.batch.next_workflow) next_workflow = *turn.batch.next_workflow;

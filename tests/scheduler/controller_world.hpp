@@ -274,6 +274,7 @@ class World {
   std::map<WorkflowId, Workflow> workflow_rows;
   std::map<NodeName, Node> node_rows;
   std::map<AssociationKey, Association> associations;
+  std::map<ServiceKey, Service> services;
   std::map<std::string, std::string> specs;
   std::vector<store::SubmissionRecord> submissions;
   JobId next_job{1};

@@ -4,9 +4,11 @@
 #include <cmath>
 #include <map>
 #include <optional>
+#include <set>
 
 #include "executor/agent.hpp"
 #include "queues/base/text.hpp"
+#include "queues/model/service_ports.hpp"
 
 namespace gangway::sim {
 
@@ -46,6 +48,7 @@ std::vector<std::string> check_now(const scheduler::Controller& controller, cons
   std::vector<std::string> broken = ledger.violations();
   std::map<NodeName, Resources> used;
   std::map<NodeName, std::map<std::int32_t, JobKey>> cores;
+  std::map<NodeName, std::set<std::int32_t>> ports;
   // Gangs of a time-sliced queue may have cores in common, and then never run together.
   const auto take_turns = [](const Job& a, const Job& b) {
     const QueueName sliced{"sliced"};
@@ -73,6 +76,9 @@ std::vector<std::string> check_now(const scheduler::Controller& controller, cons
         }
       }
       used[share.node] = used[share.node] + holds;
+      if (const auto port = given_port(share); port && !ports[share.node].insert(*port).second) {
+        broken.push_back(cat("port ", *port, " of ", share.node.value, " is given twice"));
+      }
     }
     for (const NodeShare& share : allocation->shares) {
       const auto still = ledger.stands_still(
@@ -97,7 +103,12 @@ std::vector<std::string> check_now(const scheduler::Controller& controller, cons
   check_arrays(state, broken);
   for (const auto& [name, amount] : used) {
     const Node* node = state.find_node(name);
-    if (node == nullptr || !fits_in(amount, node->capacity)) {
+    Resources capacity = node == nullptr ? Resources{} : node->capacity;
+    for (const auto& [resource, count] : amount.named) {
+      if (resource.starts_with("tcp-")) capacity.set_named(resource, 1);
+      if (resource == kServicePort) capacity.set_named(resource, count);
+    }
+    if (node == nullptr || !fits_in(amount, capacity)) {
       broken.push_back(
           cat("node ", name.value, " is given out beyond its capacity: ", to_string(amount)));
     }
@@ -180,6 +191,9 @@ std::vector<std::string> check_disk(const Disk& disk, const std::vector<JobId>& 
   }
   if (again.associations != disk.associations) {
     broken.emplace_back("the accounts' rows differ from the replay of their events");
+  }
+  if (again.services != disk.services) {
+    broken.emplace_back("the services' rows differ from the replay of their events");
   }
   check_charges(disk, broken);
   for (const JobId id : acknowledged) {

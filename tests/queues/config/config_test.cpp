@@ -59,6 +59,8 @@ backfill: easy-sjbf
 starvation_bound: 2d
 allow_root_jobs: true
 operators: [root, grace]
+service_ports: 21000-21009
+endpoint_ports: 31000
 scheduler:
   socket: /run/alpha.sock
   listen: 0.0.0.0:7000
@@ -116,6 +118,8 @@ queues:
 )");
   EXPECT_EQ(config.cluster, "alpha");
   EXPECT_EQ(config.key_file, "/etc/alpha.key");
+  EXPECT_EQ(config.service_ports, (PortRange{21000, 21009}));
+  EXPECT_EQ(config.endpoint_ports, (PortRange{31000, 31000}));
   EXPECT_EQ(config.lease, minutes(2));
   EXPECT_EQ(config.heartbeat, milliseconds(1500));
   EXPECT_EQ(config.prepare_timeout, minutes(90));
@@ -306,6 +310,8 @@ Config unusual() {
   c.backfill.starvation_bound = hours(3);
   c.allow_root_jobs = true;
   c.operators = {"root", "true", "~", "Grace Hopper"};
+  c.service_ports = {1, 2};
+  c.endpoint_ports = {65535, 65535};
   c.scheduler = {"/run/x.sock", "[::]:6811", "/s"};
   c.executor.scheduler = "head.cluster:6811";
   c.executor.images = "/i";
