@@ -207,6 +207,10 @@ void Agent::on_registered(const wire::Registered& m, Now now, AgentActions& out)
       report_finished(entry, now, out);
     } else if (entry->second.state == wire::HeldAttempt::PREPARED) {
       answer_present_state(entry, now, out);
+    } else if (entry->second.health) {
+      wire::FromNode message;
+      *message.mutable_health() = *entry->second.health;
+      out.push_back(agent_action::Tell{std::move(message)});
     }
   }
   wire::HeartbeatAck contact;
@@ -493,6 +497,14 @@ void Agent::handle(const agent_event::ShepherdSaid& e, Now now, AgentActions& ou
     wire::FromNode message;
     *message.mutable_paused() = e.message.paused();
     set_key(e.key, message.mutable_paused());
+    out.push_back(agent_action::Tell{std::move(message)});
+  } else if (e.message.has_health()) {
+    if (held.finished) return;
+    held.health = e.message.health();
+    set_key(e.key, &*held.health);
+    if (!registered_) return;
+    wire::FromNode message;
+    *message.mutable_health() = *held.health;
     out.push_back(agent_action::Tell{std::move(message)});
   } else if (e.message.has_finished()) {
     wire::StepFinished finished = e.message.finished();

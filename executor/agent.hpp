@@ -147,6 +147,7 @@ class Agent {
     std::optional<wire::Launch> launch;  // repeated to a shepherd that comes back without it
     bool released = false;               // forget it when it is finished
     std::optional<wire::Prepared> prepared;
+    std::optional<wire::ReplicaHealth> health;  // the last, said again to who has not heard it
     std::optional<wire::StepFinished> finished;
     BootTime report_at;                    // again, if finished
     std::vector<wire::ToShepherd> unsent;  // kept until the shepherd says hello

@@ -2,6 +2,9 @@
 
 #include <algorithm>
 #include <array>
+#include <cctype>
+#include <csignal>
+#include <cstring>
 #include <set>
 #include <utility>
 
@@ -13,6 +16,7 @@
 #include "queues/base/text.hpp"
 #include "queues/model/idset.hpp"
 #include "queues/model/output_pattern.hpp"
+#include "queues/model/service_ports.hpp"
 #include "queues/wire/convert.hpp"
 
 namespace gangway::executor {
@@ -302,6 +306,7 @@ Environment node_environment(const StepOrder& order,
   env.set_default("TMPDIR", "/tmp");
   set_job_variables(env, order, facts);
   set_device_variables(env, share_of(order), facts);
+  if (const auto port = given_port(share_of(order))) env.set("PORT", cat(*port));
   if (speaks_pbs(order)) set_pbs_variables(env, order, sandbox);
   plan_launchers(env, order, facts, sandbox);
   if (facts.step_socket) {
@@ -464,6 +469,48 @@ bool is_bound_to_host(std::string_view name) {
                                 "BASH_FUNC_"});
 }
 
+namespace {
+
+// "SIGQUIT", "quit" or "3"; nullopt: there is none of that name.
+std::optional<int> find_signal(std::string_view name) {
+  if (const auto number = parse_integer<int>(name)) return *number;
+  std::string bare;
+  for (const char c : name) {
+    bare.push_back(static_cast<char>(std::toupper(static_cast<unsigned char>(c))));
+  }
+  if (bare.starts_with("SIG")) bare.erase(0, 3);
+  for (int number = 1; number < NSIG; ++number) {
+    const char* const abbreviation = ::sigabbrev_np(number);
+    if (abbreviation != nullptr && bare == abbreviation) return number;
+  }
+  return std::nullopt;
+}
+
+Result<void> read_replica(const wire::ReplicaOrder& m, StepOrder& order) {
+  ReplicaProbes& replica = order.replica.emplace();
+  const auto read = [](bool is_there, const wire::Probe& probe,
+                       std::optional<Probe>& out) -> Result<void> {
+    if (!is_there) return {};
+    GANGWAY_ASSIGN(out, wire::from_wire(probe));
+    return {};
+  };
+  GANGWAY_TRY(read(m.has_startup(), m.startup(), replica.startup));
+  GANGWAY_TRY(read(m.has_readiness(), m.readiness(), replica.readiness));
+  GANGWAY_TRY(read(m.has_liveness(), m.liveness(), replica.liveness));
+  for (const wire::ContainerPort& port : m.ports()) {
+    GANGWAY_ASSIGN(ContainerPort read_port, wire::from_wire(port));
+    replica.ports.push_back(std::move(read_port));
+  }
+  if (m.stop_signal().empty()) return {};
+  const auto number = find_signal(m.stop_signal());
+  if (!number || *number < 1 || *number >= NSIG)
+    return Error(ErrorKind::Invalid, cat("unknown stop signal ", m.stop_signal()));
+  order.stop_signal = *number;
+  return {};
+}
+
+}  // namespace
+
 Result<StepOrder> read_order(const wire::Prepare& m) {
   StepOrder order;
   order.key = wire::from_wire(m.key());
@@ -472,6 +519,7 @@ Result<StepOrder> read_order(const wire::Prepare& m) {
   GANGWAY_ASSIGN(order.allocation, wire::from_wire(m.allocation()));
   order.node_index = m.node_index();
   order.leased = m.leased();
+  if (m.has_replica()) GANGWAY_TRY(read_replica(m.replica(), order));
   if (order.attempt == 0) return Error(ErrorKind::Corrupt, "order: attempt is 0");
   if (order.node_index >= order.allocation.shares.size()) {
     return Error(ErrorKind::Corrupt, cat("order: node_index ", order.node_index, " of ",

@@ -109,8 +109,13 @@ void Shepherd::perform(StepAction action) {
     Shepherd& s;
     void operator()(const step_action::PrepareSandbox&) const { s.prepare_sandbox(); }
     void operator()(const step_action::StartPmix& a) const { s.start_pmix(a.peers); }
-    void operator()(const step_action::StartPrograms& a) const { s.start_programs(a.ranks); }
+    void operator()(const step_action::StartPrograms& a) const {
+      s.start_programs(a.ranks);
+      s.begin_probes();
+    }
     void operator()(const step_action::SignalPrograms& a) const {
+      const int stop = s.machine_.order().stop_signal;
+      if (a.number == stop || a.number == SIGKILL) s.prober_.reset();
       if (a.number == SIGTERM || a.number == SIGKILL) s.steps_->note_stopping();
       s.world_.runtime.signal(a.number, std::nullopt);
     }
@@ -312,8 +317,32 @@ void Shepherd::report_paused(const step_action::ReportPaused& paused) {
   tell_agent(message);
 }
 
+void Shepherd::begin_probes() {
+  const StepOrder& order = machine_.order();
+  if (!order.replica) return;
+  prober_ = std::make_unique<Prober>(
+      Prober::World{.loop = world_.loop,
+                    .runtime = world_.runtime,
+                    .order = order,
+                    .facts = facts_,
+                    .sandbox = sandbox_,
+                    .tell = [this](const ReplicaHealth& health) { report_health(health); }});
+}
+
+void Shepherd::report_health(const ReplicaHealth& health) {
+  wire::FromShepherd message;
+  wire::ReplicaHealth* const out = message.mutable_health();
+  wire::to_wire(machine_.order().key, out->mutable_key());
+  out->set_attempt(machine_.order().attempt);
+  out->set_ready(health.ready);
+  out->set_alive(health.alive);
+  out->set_note(health.note);
+  tell_agent(message);
+}
+
 // First what is inside is heard to its end; told again, at once.
 void Shepherd::clean_up() {
+  prober_.reset();
   if (std::exchange(cleaning_up_, true)) return take_down();
   steps_->drain([this, alive = alive_] {
     if (!*alive) return;
@@ -392,6 +421,7 @@ void Shepherd::AgentSide::on_connected(io::PeerId peer, const io::PeerIdentity&)
   hello->set_pid(shepherd.pid_);
   shepherd.tell_agent(message);
   shepherd.feed(step_event::AgentConnected{});
+  if (shepherd.prober_) shepherd.report_health(shepherd.prober_->health());
 }
 
 void Shepherd::AgentSide::on_frame(io::PeerId peer, wire::Frame frame) {

@@ -25,6 +25,7 @@
 #include "executor/pmi_service.hpp"
 #include "executor/pmix_link.hpp"
 #include "executor/ports.hpp"
+#include "executor/prober.hpp"
 #include "executor/step_machine.hpp"
 #include "executor/step_server.hpp"
 #include "queues/io/event_loop.hpp"
@@ -109,6 +110,8 @@ class Shepherd final {
   void start_programs(const std::vector<RankEnvironment>& ranks);
   void pause_programs(bool on);
   void report_paused(const step_action::ReportPaused& paused);
+  void begin_probes();
+  void report_health(const ReplicaHealth& health);
   void clean_up();
   void take_down();
   // Appends a line to the job's output, if it was asked for; then `then`.
@@ -171,7 +174,8 @@ class Shepherd final {
   std::unique_ptr<StepServer> steps_;
   bool cleaning_up_ = false;
   bool taken_down_ = false;
-  std::shared_ptr<bool> alive_;  // callbacks of the runtime may come after our end
+  std::unique_ptr<Prober> prober_;  // of a replica that runs and is not to end
+  std::shared_ptr<bool> alive_;     // callbacks of the runtime may come after our end
 };
 
 }  // namespace gangway::executor

@@ -573,7 +573,7 @@ StepActions StepMachine::stop_programs(Outcome outcome, bool at_once, Now now) {
   // CONT after TERM: a stopped process would see the TERM only when somebody continues it.
   StepActions actions{
       step_action::CancelTimer{StepTimer::Limit}, step_action::CancelTimer{StepTimer::Warn},
-      step_action::SignalPrograms{SIGTERM}, step_action::SignalPrograms{SIGCONT},
+      step_action::SignalPrograms{order_.stop_signal}, step_action::SignalPrograms{SIGCONT},
       step_action::ArmTimer{StepTimer::Grace,
                             now.boot + order_.spec.kill_grace.value_or(kDefaultKillGrace)}};
   go_on(actions, now);

@@ -22,6 +22,7 @@
 // that cannot be made is LaunchFailed, exit_code 75 (EX_TEMPFAIL) if another try may help.
 #pragma once
 
+#include <csignal>
 #include <cstdint>
 #include <optional>
 #include <set>
@@ -31,6 +32,7 @@
 #include <vector>
 
 #include "executor/mpi_choice.hpp"
+#include "executor/probe_machine.hpp"
 #include "queues/base/result.hpp"
 #include "queues/base/time.hpp"
 #include "queues/model/allocation.hpp"
@@ -47,6 +49,8 @@ struct StepOrder {
   Allocation allocation;  // of the whole gang
   std::uint32_t node_index = 0;
   bool leased = false;
+  std::optional<ReplicaProbes> replica{};  // of a service's
+  int stop_signal = SIGTERM;               // which ends its programs
 };
 
 struct RankEnvironment {
