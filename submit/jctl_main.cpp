@@ -11,6 +11,7 @@
 #include "submit/console.hpp"
 #include "submit/job_list.hpp"
 #include "submit/job_values.hpp"
+#include "submit/service_view.hpp"
 #include "submit/verb.hpp"
 
 namespace gangway::submit {
@@ -21,7 +22,8 @@ constexpr OptionName kOptions[] = {
     {"resume", 0, Takes::Nothing, "", "new jobs again"},
     {"confirm-down", 0, Takes::Nothing, "", "nothing runs there any more"},
     {"reason", 'r', Takes::Value, "TEXT", "why, for jnodes"},
-    {"user", 0, Takes::Value, "NAMES", "these users of the account"},
+    {"user", 0, Takes::Value, "NAMES", "these users of the account; whose services"},
+    {"json", 0, Takes::Nothing, "", "services as JSON"},
     {"parent", 0, Takes::Value, "ACCOUNT", "the account above it"},
     {"shares", 0, Takes::Value, "N", "its part, among its siblings"},
 };
@@ -36,6 +38,11 @@ constexpr Verb kVerb{
        jctl accounts add ACCOUNT --user NAMES  users in it; --shares N
        jctl accounts set ACCOUNT               other shares, another parent; of users with --user
        jctl accounts remove ACCOUNT            it and its users, or some of them with --user
+       jctl service [list] [NAMES]             services, and how many of their replicas are ready
+       jctl service show NAME                  its replicas, endpoints and revisions
+       jctl service scale NAME N               so many replicas
+       jctl service rollback NAME [REVISION]   the revision before, or that one
+       jctl service delete NAME                its replicas end, and it is gone
        jctl suspend IDS                        jobs stand still on all their nodes, and keep them
        jctl resume IDS                         they go on
        jctl ping                               does the scheduler answer
@@ -48,10 +55,15 @@ Shares count among siblings: 50 of 100 are as much as 1 of 2. Without --shares i
 --parent the account stands at the top. Users that stand in no account are users of the account root.
 What has jobs that wait or run is not removed. jhist shares shows what has been used.
 
+Services are their owner's, and those of others (--user) an operator's. jsubmit makes and updates
+them.
+
 A suspended job has its processes stopped and holds its cores and memory; neither its time limit nor
 its user's share is charged for that time. In a queue with time slices it goes on with its next slice.
 
   -r, --reason TEXT  why; shown by jnodes
+      --user NAMES   these users of an account; whose services
+      --json         services as JSON
       --socket PATH  the scheduler's socket; default $GANGWAY_SOCKET
   -h, --help    -V, --version
 
@@ -61,6 +73,7 @@ examples:
   jctl accounts add physics --shares 50
   jctl accounts add physics --user ann,bob --shares 10
   jctl suspend 42
+  jctl service scale web 5
   jctl check /etc/gangway/gangway.yaml
 )",
     kOptions};
@@ -191,6 +204,77 @@ int run_act(const Invocation& invocation, wire::Act::Verb verb) {
   return act_on(invocation, act, false);
 }
 
+int send_service_command(const Invocation& invocation, const wire::ServiceCommand& command) {
+  wire::Request request;
+  *request.mutable_service_command() = command;
+  Client client = invocation.client();
+  const Result<wire::Response> response = client.call(request);
+  if (!response) invocation.fail(response.error());
+  return kExitOk;
+}
+
+int run_service(const Invocation& invocation) {
+  const std::vector<std::string>& words = invocation.operands();
+  const std::string verb = words.size() < 2 ? "list" : words[1];
+  if (verb == "list" || verb == "show") {
+    const std::vector<std::string> names(
+        words.begin() + std::min<std::ptrdiff_t>(2, std::ssize(words)), words.end());
+    if (verb == "show" && names.empty()) {
+      invocation.fail_usage("which service? for example: jctl service show web");
+    }
+    Client client = invocation.client();
+    const auto list = list_services(client, names, words_of_list(invocation.text("user")));
+    if (!list) invocation.fail(list.error());
+    for (const std::string& name : names) {
+      const auto is_it = [&](const wire::ServiceView& v) {
+        return v.state().spec().name() == name;
+      };
+      if (std::ranges::none_of(list->services, is_it)) {
+        invocation.fail(Error(ErrorKind::NotFound, cat("there is no service ", name)));
+      }
+    }
+    if (invocation.has("json")) finish(kExitOk, render_services_json(*list));
+    if (verb == "list") finish(kExitOk, render_services(*list, {.columns = terminal_columns()}));
+    std::string text;
+    for (const wire::ServiceView& view : list->services) text += render_service(view, list->now);
+    finish(kExitOk, text);
+  }
+  wire::ServiceCommand command;
+  command.set_user(std::string(invocation.text("user")));
+  std::size_t most = 3;
+  if (verb == "scale") {
+    command.set_verb(wire::ServiceCommand::SCALE);
+    most = 4;
+  } else if (verb == "rollback") {
+    command.set_verb(wire::ServiceCommand::ROLLBACK);
+    most = 4;
+  } else if (verb == "delete") {
+    command.set_verb(wire::ServiceCommand::DELETE);
+  } else {
+    const std::string near = nearest(verb, {"list", "show", "scale", "rollback", "delete"});
+    invocation.fail_usage(
+        cat("unknown command \"service ", verb, "\"",
+            near.empty() ? std::string("; there are list, show, scale, rollback and delete")
+                         : cat("; did you mean ", near, "?")));
+  }
+  if (words.size() < 3 || words.size() > most || (verb == "scale" && words.size() < 4)) {
+    invocation.fail_usage(verb == "scale"
+                              ? std::string("for example: jctl service scale web 5")
+                              : cat("which service? for example: jctl service ", verb, " web"));
+  }
+  command.set_name(words[2]);
+  if (words.size() == 4) {
+    const auto number = parse_count(words[3], 0, kMaxReplicas);
+    if (!number) invocation.fail_usage(cat("\"", words[3], "\" is no number"));
+    if (verb == "scale") {
+      command.set_replicas(static_cast<std::int32_t>(*number));
+    } else {
+      command.set_revision(*number);
+    }
+  }
+  return send_service_command(invocation, command);
+}
+
 int run_ping(const Invocation& invocation) {
   wire::Request request;
   request.mutable_ping();
@@ -223,19 +307,21 @@ int run(int argc, char** argv) {
   const std::string what = invocation.operands().empty() ? "" : invocation.operands().front();
   if (what == "node") return run_node(invocation);
   if (what == "accounts") return run_accounts(invocation);
+  if (what == "service") return run_service(invocation);
   if (what == "suspend") return run_act(invocation, wire::Act::SUSPEND);
   if (what == "resume") return run_act(invocation, wire::Act::RESUME);
   if (what == "ping") return run_ping(invocation);
   if (what == "check") return run_check(invocation);
   if (what.empty())
     invocation.fail_usage(
-        "what? node, accounts, suspend, resume, ping or check; --help shows examples");
+        "what? node, accounts, service, suspend, resume, ping or check; --help shows examples");
   const std::string near =
-      nearest(what, {"node", "accounts", "suspend", "resume", "ping", "check"});
+      nearest(what, {"node", "accounts", "service", "suspend", "resume", "ping", "check"});
   invocation.fail_usage(cat("unknown command \"", what, "\"",
-                            near.empty() ? std::string("; there are node, accounts, suspend, "
-                                                       "resume, ping and check")
-                                         : cat("; did you mean ", near, "?")));
+                            near.empty()
+                                ? std::string("; there are node, accounts, service, suspend, "
+                                              "resume, ping and check")
+                                : cat("; did you mean ", near, "?")));
 }
 
 }  // namespace

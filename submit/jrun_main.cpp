@@ -19,6 +19,7 @@
 #include "submit/console.hpp"
 #include "submit/image_resolve.hpp"
 #include "submit/jobspec_parse.hpp"
+#include "submit/probe_tool.hpp"
 #include "submit/step_client.hpp"
 #include "submit/step_options.hpp"
 #include "submit/submission.hpp"
@@ -468,6 +469,9 @@ int run(int argc, char** argv) {
     words = *std::move(as_jrun);
   }
   if (!words.empty() && words[0] == "--read-file") return read_job_file(words);
+  if (!words.empty() && words[0] == "--probe") {
+    finish(run_probe({words.begin() + 1, words.end()}), "");
+  }
   if (words.size() == 2 && words[0] == "--say") finish(kExitOk, cat(words[1], "\n"));
   // What the job was submitted with (jsubmit --distribution); what is said here is stronger.
   std::string distribution(environment("SLURM_DISTRIBUTION"));
