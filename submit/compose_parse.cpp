@@ -8,8 +8,6 @@
 namespace gangway::submit {
 namespace {
 
-constexpr std::int32_t kMaxReplicas = 10'000;
-
 // "1m30s", "10s", "500ms", as Compose writes times. nullopt: none.
 std::optional<Duration> parse_compose_time(std::string_view text) {
   Duration total;

@@ -135,6 +135,7 @@ int run_status(const ClusterLayout& layout) {
   } else {
     text += status.scheduler_alive ? "does not answer" : "DOWN";
   }
+  if (status.balancer_alive) text += cat("\nbalancer   ", *status.balancer_alive ? "up" : "DOWN");
   for (const auto& node : status.nodes) {
     text += cat("\nnode ", node.node.value, "   ");
     text += !node.process_alive ? "DOWN" : node.reached ? "up" : "not registered";

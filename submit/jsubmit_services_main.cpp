@@ -1,5 +1,6 @@
 // jsubmit-services: the part of jsubmit that reads Kubernetes' manifests and Compose files. jsubmit
 // runs it in its own place, with its own command line.
+#include <algorithm>
 #include <cerrno>
 #include <map>
 #include <set>
@@ -12,7 +13,9 @@
 #include "submit/image_resolve.hpp"
 #include "submit/job_options.hpp"
 #include "submit/jobspec_parse.hpp"
+#include "submit/service_build.hpp"
 #include "submit/service_parse.hpp"
+#include "submit/service_submission.hpp"
 #include "submit/service_text.hpp"
 #include "submit/submission.hpp"
 #include "submit/surroundings.hpp"
@@ -83,6 +86,51 @@ std::optional<ServiceFile> read_files(const std::vector<std::string>& names,
   return all;
 }
 
+// What may stand beside services; all else on a command line is about jobs.
+constexpr std::string_view kForServices[] = {"format", "queue",    "partition", "account",
+                                             "socket", "retry",    "quiet",     "parsable",
+                                             "json",   "test-only"};
+
+// Returns the exit code.
+int submit_services(const ServiceFile& file,
+                    const JobDraft& glance,
+                    const ParsedOptions& parsed,
+                    const std::string& directory,
+                    Client& client) {
+  const SubmitChoices& choices = glance.choices;
+  for (const GivenOption& given : parsed.options) {
+    const std::string_view name = job_option_names()[given.index].name;
+    if (std::ranges::find(kForServices, name) != std::end(kForServices)) continue;
+    return complain_usage(kProgram, option_error(given, "says nothing about services"));
+  }
+  ServiceSet set{.services = file.services, .endpoints = file.endpoints, .rules = file.ingress};
+  const bool builds = std::ranges::any_of(
+      set.services, [](const ServiceSpec& spec) { return spec.replica.build.has_value(); });
+  // What has not been built has no image that the scheduler could be asked about.
+  if (choices.test_only && builds) return kExitOk;
+  if (const Result<void> built = build_images(set.services); !built) {
+    return complain(kProgram, built.error());
+  }
+  Result<wire::SubmitServices> submission =
+      make_submission(set, {.queue = glance.queue.value_or(""),
+                            .account = glance.account.value_or(""),
+                            .directory = directory});
+  if (!submission) return complain(kProgram, submission.error());
+  wire::Request request;
+  *request.mutable_submit_services() = *std::move(submission);
+  request.mutable_submit_services()->set_test_only(choices.test_only);
+  // The same again is no other revision, so asking twice does no harm.
+  std::optional<wire::Response> answer;
+  const Result<void> asked =
+      retry_while_unavailable(kProgram, choices.retry, choices.quiet, [&]() -> Result<void> {
+        GANGWAY_ASSIGN(answer, client.call(request));
+        return {};
+      });
+  if (!asked) return complain(kProgram, asked.error());
+  if (!choices.parsable && !choices.test_only) print(describe(answer->services_applied()));
+  return kExitOk;
+}
+
 // Each Job of the files is a job of its own. Returns the exit code.
 int submit_jobs(const std::vector<BatchTemplate>& jobs,
                 const std::vector<GivenOption>& given,
@@ -151,9 +199,10 @@ int run(int argc, char** argv) {
   if (choices.test_only && !choices.parsable) print(describe(*file));
   Client client(std::string(kProgram), find_socket(choices.socket));
   if (!file->services.empty() || !file->endpoints.empty() || !file->ingress.empty()) {
-    if (choices.test_only && file->jobs.empty()) return kExitOk;
-    complain(kProgram, "services are understood, but not run yet; --test-only shows what was read");
-    return kExitBadData;
+    const std::string directory =
+        files.front() == "-" ? around->directory : directory_of(files.front(), around->directory);
+    code = submit_services(*file, glance, *parsed, directory, client);
+    if (code != kExitOk) return code;
   }
   return submit_jobs(file->jobs, parsed->options, choices, *around, client);
 }

@@ -8,7 +8,6 @@
 namespace gangway::submit {
 namespace {
 
-constexpr std::int32_t kMaxReplicas = 10'000;
 constexpr std::int32_t kMaxPort = 65535;
 constexpr std::int32_t kMaxSeconds = 1'000'000'000;
 

@@ -83,7 +83,7 @@ void Balancer::set_routes(std::uint64_t version, std::vector<Route> routes) {
   advance();
 }
 
-void Balancer::confirm_again() {
+void Balancer::confirm_all() {
   std::vector<std::uint64_t> drained;
   for (const auto& [replica, drain] : drains_) {
     if (drain.done) drained.push_back(replica);
@@ -266,7 +266,7 @@ void Balancer::now_in_force(const Table& table) {
   log_info("routes_in_force", {{"version", cat(in_force_.version)},
                                {"listeners", cat(table.listeners.size())},
                                {"pools", cat(table.pools.size())}});
-  confirm_again();
+  confirm_all();
   if (!look_timer_) arm(look_timer_, Duration{}, &Balancer::look);
 }
 
@@ -329,7 +329,7 @@ void Balancer::look_at_drains() {
       log_warning("drain_given_up", {{"replica", cat(replica)}});
     }
   }
-  if (news) confirm_again();
+  if (news) confirm_all();
 }
 
 void Balancer::remove_leaving() {

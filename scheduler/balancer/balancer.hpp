@@ -54,8 +54,6 @@ class Balancer {
   // Takes over a HAProxy that runs, or starts one with the file that is there.
   void start();
   void set_routes(std::uint64_t version, std::vector<Route> routes);
-  // For a scheduler that has come back.
-  void confirm_again();
 
   [[nodiscard]] bool serving() const { return state_ == State::Serving; }
 
@@ -87,6 +85,7 @@ class Balancer {
   void on_end();
   void settle();
   void now_in_force(const Table& table);
+  void confirm_all();
   void note_drains();
   void look();
   void look_at_drains();

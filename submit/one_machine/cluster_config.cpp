@@ -60,6 +60,18 @@ config::Config cluster_config(config::Config before,
     queue.name = QueueName(std::string(kSlicedQueue));
     queue.time_slicing = wishes.time_slicing;
   }
+  // On loopback: who wants others to come in changes the address.
+  made.balancer.enabled = machine.has_haproxy;
+  made.balancer.spool = layout.balancer_spool();
+  if (made.balancer.address == config::BalancerConfig{}.address) {
+    made.balancer.address = "127.0.0.1";
+    // Low ports are root's.
+    if (!machine.own_networks && made.balancer.ports.empty()) {
+      made.balancer.ports = {{"443", 8443}, {"80", 8080}};
+    }
+  }
+  made.balancer.network = machine.own_networks ? network.outside : std::string();
+  made.balancer.inside = machine.own_networks ? network.scheduler_address : "127.0.0.1";
   made.mpi.tcp_networks = machine.own_networks ? network.network : "127.0.0.0/8";
   return made;
 }

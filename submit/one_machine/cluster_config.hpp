@@ -20,8 +20,9 @@ namespace gangway::one_machine {
 struct Machine {
   std::int64_t cores = 1;
   Bytes memory;
-  std::string user = "root";       // who brings the cluster up
-  bool own_networks = true;        // else all meet at 127.0.0.1
+  std::string user = "root";  // who brings the cluster up
+  bool own_networks = true;   // else all meet at 127.0.0.1
+  bool has_haproxy = false;
   std::uint16_t free_port = 6810;  // of 127.0.0.1, used without networks of their own
 };
 

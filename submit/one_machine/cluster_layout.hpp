@@ -5,6 +5,7 @@
 //              /jschedd.sock     where people's programs find the scheduler
 //              /nodes            names of the nodes, one a line
 //              /scheduler/       the scheduler's spool
+//              /balancer/        the balancer's: HAProxy's configuration and socket
 //              /n01/             a node: gangway.yaml, spool/
 //              /log/*.log        what the daemons write
 //              /run/*.pid        records of their processes (process_table.hpp)
@@ -23,6 +24,7 @@ namespace gangway::one_machine {
 
 inline constexpr int kMaxNodes = 250;  // in a network of 256 addresses
 inline constexpr const char* kSchedulerName = "jschedd";
+inline constexpr const char* kBalancerName = "jbalancerd";
 
 struct ClusterLayout {
   std::string directory;  // absolute, links resolved
@@ -35,6 +37,7 @@ struct ClusterLayout {
   [[nodiscard]] std::string nodes_file() const { return directory + "/nodes"; }
   [[nodiscard]] std::string lock_file() const { return directory + "/lock"; }
   [[nodiscard]] std::string scheduler_spool() const { return directory + "/scheduler"; }
+  [[nodiscard]] std::string balancer_spool() const { return directory + "/balancer"; }
   [[nodiscard]] std::string log_directory() const { return directory + "/log"; }
   [[nodiscard]] std::string run_directory() const { return directory + "/run"; }
   [[nodiscard]] std::string node_directory(const NodeName& node) const {
@@ -46,7 +49,7 @@ struct ClusterLayout {
   [[nodiscard]] std::string node_spool(const NodeName& node) const {
     return node_directory(node) + "/spool";
   }
-  // Of a daemon: kSchedulerName or a node's name.
+  // Of a daemon: kSchedulerName, kBalancerName or a node's name.
   [[nodiscard]] std::string log_file(const std::string& daemon) const {
     return log_directory() + "/" + daemon + ".log";
   }

@@ -133,6 +133,18 @@ std::vector<RunningShepherd> find_shepherds(const ClusterLayout& layout,
   return found;
 }
 
+std::vector<ProcessId> find_haproxies(const ClusterLayout& layout) {
+  return find_processes([&](pid_t pid) {
+    const auto line = read_small_file(cat("/proc/", pid, "/cmdline"));
+    if (!line) return false;
+    const auto words = split(*line, '\0');
+    return words.size() > 1 && words[0].ends_with("haproxy") &&
+           std::ranges::any_of(words, [&](std::string_view word) {
+             return word.starts_with(layout.balancer_spool() + "/haproxy.sock");
+           });
+  });
+}
+
 void stop_shepherds(const std::vector<RunningShepherd>& shepherds, Duration grace) {
   for (const auto& shepherd : shepherds) send_signal(shepherd.process, SIGTERM);
   const BootTime until = SystemClock().now().boot + grace;

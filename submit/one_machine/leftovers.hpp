@@ -21,6 +21,9 @@ struct RunningShepherd {
 // By the records in the nodes' spools and by their command lines.
 [[nodiscard]] std::vector<RunningShepherd> find_shepherds(const ClusterLayout& layout,
                                                           const std::vector<NodeName>& nodes);
+// HAProxy's master processes, by the socket in their command lines; their workers end with them.
+// Who started one may be gone.
+[[nodiscard]] std::vector<ProcessId> find_haproxies(const ClusterLayout& layout);
 // Tells them to end their jobs and waits until each has cleaned up, at most `grace`; then kills.
 // One that has cleaned up would wait for its executor to take its report, which is gone.
 void stop_shepherds(const std::vector<RunningShepherd>& shepherds, Duration grace);

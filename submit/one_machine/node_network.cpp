@@ -43,6 +43,7 @@ NetworkPlan plan_network(const ClusterLayout& layout, const std::vector<NodeName
   CHECK(nodes.size() <= kMaxNodes);
   const std::string prefix = cat("10.77.", layout.network, '.');
   NetworkPlan plan{.switch_namespace = layout.name + "-switch",
+                   .outside = layout.name + ".outside",
                    .scheduler_address = prefix + "254",
                    .network = prefix + "0/24",
                    .nodes = {}};
@@ -79,7 +80,9 @@ std::vector<Argv> network_commands(const NetworkPlan& plan) {
 }
 
 Result<void> make_network(const ClusterLayout& layout, const NetworkPlan& plan) {
-  for (const auto& command : network_commands(plan)) {
+  auto commands = network_commands(plan);
+  commands.push_back({"ip", "netns", "attach", plan.outside, cat(::getpid())});
+  for (const auto& command : commands) {
     if (const auto done = run_command(command); !done) {
       if (const auto undone = remove_network(layout); !undone) {
         return done.error().with_context(
@@ -93,6 +96,7 @@ Result<void> make_network(const ClusterLayout& layout, const NetworkPlan& plan) 
 
 bool network_exists(const NetworkPlan& plan) {
   return is_namespace(namespace_path(plan.switch_namespace)) &&
+         is_namespace(namespace_path(plan.outside)) &&
          std::ranges::all_of(plan.nodes, [](const NodeAddress& node) {
            return is_namespace(namespace_path(node.network_namespace));
          });
@@ -107,7 +111,10 @@ std::vector<std::string> find_namespaces(const ClusterLayout& layout) {
 }
 
 Result<void> remove_network(const ClusterLayout& layout) {
-  for (const auto& path : find_namespaces(layout)) {
+  auto paths = find_namespaces(layout);
+  // Only the name: the namespace itself is the machine's.
+  paths.push_back(namespace_path(layout.name + ".outside"));
+  for (const auto& path : paths) {
     ::umount2(path.c_str(), MNT_DETACH);
     if (::unlink(path.c_str()) != 0 && errno != ENOENT) {
       return errno_error(cat("remove ", path), errno);

@@ -2,9 +2,11 @@
 // a bridge in a namespace of its own, "the switch", where the scheduler runs too. The machine's own
 // network namespace gets nothing: no interface, no route, no rule.
 //
-//     gangway-1a2b3c4d-switch   br0  10.77.k.254  --- jschedd
+//     gangway-1a2b3c4d-switch   br0  10.77.k.254  --- jschedd, jbalancerd
 //        |n01   |n02   |n03
 //       eth0   eth0   eth0      each in gangway-1a2b3c4d-n0x, 10.77.k.x
+//
+// That one has a name, too, gangway-1a2b3c4d.outside, so that the balancer can listen there.
 //
 // The namespaces are those of ip-netns(8): `ip netns exec gangway-1a2b3c4d-n01 ss -tn` looks
 // inside. Only root can make them.
@@ -28,6 +30,7 @@ struct NodeAddress {
 
 struct NetworkPlan {
   std::string switch_namespace;
+  std::string outside;  // the machine's own
   std::string scheduler_address;
   std::string network;  // "10.77.3.0/24"
   std::vector<NodeAddress> nodes;

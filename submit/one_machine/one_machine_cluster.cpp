@@ -19,6 +19,7 @@
 #include "queues/base/digest.hpp"
 #include "queues/base/find_program.hpp"
 #include "queues/base/small_file.hpp"
+#include "queues/base/system_program.hpp"
 #include "queues/base/text.hpp"
 #include "queues/config/config.hpp"
 #include "queues/model/node.hpp"
@@ -69,7 +70,9 @@ std::optional<ProcessId> find_daemon(const ClusterLayout& layout, const std::str
 std::vector<ProcessId> find_daemons(const ClusterLayout& layout,
                                     const std::vector<NodeName>& nodes) {
   std::vector<ProcessId> found;
-  if (const auto process = find_daemon(layout, kSchedulerName)) found.push_back(*process);
+  for (const char* const name : {kSchedulerName, kBalancerName}) {
+    if (const auto process = find_daemon(layout, name)) found.push_back(*process);
+  }
   for (const auto& node : nodes) {
     if (const auto process = find_daemon(layout, node.value)) found.push_back(*process);
   }
@@ -79,6 +82,7 @@ std::vector<ProcessId> find_daemons(const ClusterLayout& layout,
 Result<Machine> look_at_machine() {
   Machine machine;
   machine.own_networks = is_root();
+  machine.has_haproxy = !find_system_program("haproxy").empty();
   machine.cores = std::max(1U, std::thread::hardware_concurrency());
   struct sysinfo memory {};
   if (::sysinfo(&memory) != 0) return errno_error("ask for the machine's memory", errno);
@@ -151,6 +155,23 @@ Result<void> start_scheduler(const ClusterLayout& layout, const NetworkPlan& net
   return {};
 }
 
+Result<void> start_balancer(const ClusterLayout& layout, const NetworkPlan& network) {
+  GANGWAY_ASSIGN(const std::string program, find_program("jbalancerd"));
+  const auto started =
+      start_daemon({.argv = {program, "--config", layout.config_file()},
+                    .log_file = layout.log_file(kBalancerName),
+                    .record_file = layout.record_file(kBalancerName),
+                    .network_namespace = is_root() ? namespace_path(network.switch_namespace) : "",
+                    .host_name = ""});
+  if (!started) return started.error().with_context("balancer");
+  return {};
+}
+
+bool wants_balancer(const ClusterLayout& layout) {
+  const auto config = config::load_config(layout.config_file());
+  return config && config->balancer.enabled;
+}
+
 Result<void> start_node(const ClusterLayout& layout, const NodeAddress& node) {
   GANGWAY_ASSIGN(const std::string program, find_program("jexecd"));
   const auto started = start_daemon(
@@ -214,6 +235,13 @@ Result<std::vector<std::string>> start_missing(const ClusterLayout& layout,
   // An executor that finds nobody waits before it tries again; so the scheduler comes first.
   GANGWAY_TRY(wait_until(
       layout, daemons, [](const wire::Pong&) { return true; }, "the scheduler"));
+  if (wants_balancer(layout)) {
+    daemons.emplace_back(kBalancerName);
+    if (!find_daemon(layout, kBalancerName)) {
+      GANGWAY_TRY(start_balancer(layout, network));
+      started.emplace_back(kBalancerName);
+    }
+  }
   for (const auto& node : network.nodes) {
     daemons.push_back(node.node.value);
     if (find_daemon(layout, node.node.value)) continue;
@@ -230,6 +258,8 @@ Result<std::vector<std::string>> start_missing(const ClusterLayout& layout,
 // Processes, networks, mounts and groups; the directory stays.
 Result<void> stop_everything(const ClusterLayout& layout, const std::vector<NodeName>& nodes) {
   auto known = find_daemons(layout, nodes);
+  const auto haproxies = find_haproxies(layout);
+  known.insert(known.end(), haproxies.begin(), haproxies.end());
   const auto shepherds = find_shepherds(layout, nodes);
   // Whatever hangs below them is noted now: a child of a process that has ended is nobody's.
   const auto members = find_members(layout, [&] {
@@ -259,9 +289,10 @@ Result<void> stop_everything(const ClusterLayout& layout, const std::vector<Node
 // Only what we made: a mistyped --dir must not cost anybody their files.
 Result<void> purge(const ClusterLayout& layout, const std::vector<NodeName>& nodes) {
   for (const auto& node : nodes) GANGWAY_TRY(remove_tree(layout.node_directory(node)));
-  for (const auto& path : {layout.scheduler_spool(), layout.log_directory(), layout.run_directory(),
-                           layout.config_file(), layout.key_file(), layout.socket(),
-                           layout.nodes_file(), layout.lock_file()}) {
+  for (const auto& path :
+       {layout.scheduler_spool(), layout.balancer_spool(), layout.log_directory(),
+        layout.run_directory(), layout.config_file(), layout.key_file(), layout.socket(),
+        layout.nodes_file(), layout.lock_file()}) {
     GANGWAY_TRY(remove_tree(path));
   }
   if (::rmdir(layout.directory.c_str()) != 0 && errno != ENOENT && errno != ENOTEMPTY) {
@@ -312,7 +343,7 @@ std::vector<std::string> find_warnings(const ClusterLayout& layout) {
 }  // namespace
 
 bool ClusterStatus::whole() const {
-  return scheduler_alive && scheduler_answers &&
+  return scheduler_alive && scheduler_answers && balancer_alive.value_or(true) &&
          std::ranges::all_of(nodes,
                              [](const NodeStatus& n) { return n.process_alive && n.reached; });
 }
@@ -378,6 +409,9 @@ Result<DownReport> take_down(const ClusterLayout& layout, bool purge_too) {
 ClusterStatus look_at(const ClusterLayout& layout) {
   ClusterStatus status;
   status.scheduler_alive = find_daemon(layout, kSchedulerName).has_value();
+  if (wants_balancer(layout)) {
+    status.balancer_alive = find_daemon(layout, kBalancerName).has_value();
+  }
   for (const auto& node : read_nodes(layout)) {
     status.nodes.push_back({.node = node,
                             .process_alive = find_daemon(layout, node.value).has_value(),

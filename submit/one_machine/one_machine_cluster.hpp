@@ -46,7 +46,8 @@ struct NodeStatus {
 struct ClusterStatus {
   bool scheduler_alive = false;  // its process
   bool scheduler_answers = false;
-  std::string version;  // the scheduler's
+  std::string version;                 // the scheduler's
+  std::optional<bool> balancer_alive;  // its process; none: there is to be none
   std::vector<NodeStatus> nodes;
   int waiting = 0;
   int running = 0;                     // starting and completing jobs included

@@ -59,11 +59,12 @@ TEST_F(Package, IsInstalledIntoAnEmptyRootAndRemovedWithoutATrace) {
   EXPECT_THAT(dpkg({"-s", "gangway"}).out, HasSubstr("Status: install ok installed"));
   for (const char* const file :
        {"bin/jsubmit", "bin/jqueue", "bin/gangway", "sbin/jschedd", "sbin/jexecd",
-        "libexec/gangway/jqueue-watch", "libexec/gangway/jsubmit-workflow",
+        "sbin/jbalancerd", "libexec/gangway/jqueue-watch", "libexec/gangway/jsubmit-workflow",
         "libexec/gangway/jsubmit-services", "lib/systemd/system/jschedd.service",
-        "lib/systemd/system/jexecd.service", "share/bash-completion/completions/jsubmit",
-        "share/zsh/vendor-completions/_gangway", "share/man/man1/jqueue.1",
-        "share/man/man5/gangway.yaml.5", "share/doc/gangway/sbatch.md"}) {
+        "lib/systemd/system/jbalancerd.service", "lib/systemd/system/jexecd.service",
+        "share/bash-completion/completions/jsubmit", "share/zsh/vendor-completions/_gangway",
+        "share/man/man1/jqueue.1", "share/man/man5/gangway.yaml.5",
+        "share/doc/gangway/sbatch.md"}) {
     EXPECT_TRUE(fs::exists(cat(root(), "/usr/", file))) << file;
   }
   EXPECT_THAT(content(root() + "/usr/lib/systemd/system/jschedd.service"),

@@ -240,12 +240,16 @@ std::vector<std::string> find_leftovers(const om::ClusterLayout& layout) {
          const auto line = content(cat("/proc/", pid, "/cmdline"));
          const bool ours = line.find("jschedd") != std::string::npos ||
                            line.find("jexecd") != std::string::npos ||
+                           line.find("jbalancerd") != std::string::npos ||
+                           line.find("haproxy") != std::string::npos ||
                            line.find("jshepherd") != std::string::npos;
          return ours && line.find(layout.directory + "/") != std::string::npos;
        })) {
     left.push_back(cat("process ", process.pid, ": ",
                        content(cat("/proc/", process.pid, "/cmdline")).c_str()));
   }
+  const std::string outside = om::namespace_path(layout.name + ".outside");
+  if (std::filesystem::exists(outside)) left.push_back(outside);
   for (const auto& mount : om::mounts_below(content("/proc/self/mountinfo"), layout.directory)) {
     left.push_back("mount " + mount);
   }

@@ -22,9 +22,7 @@ namespace {
 using test::ask;
 using test::RequestLoop;
 using test::TinyServer;
-using testing::Contains;
 using testing::ElementsAre;
-using testing::Key;
 
 class BalancerBeforeServers : public testing::Test {
  protected:
@@ -66,7 +64,7 @@ class BalancerBeforeServers : public testing::Test {
     balancer_->start();
   }
 
-  Route route(std::vector<Backend> backends) const {
+  [[nodiscard]] Route route(std::vector<Backend> backends) const {
     return {.uid = 1,
             .user = "ada",
             .endpoint = "web",
