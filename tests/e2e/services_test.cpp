@@ -30,11 +30,13 @@ class Services : public OnCluster<Services> {
   // `mark` makes it another revision; it serves port 8080, or, if not `well`, nothing.
   void apply(int replicas, const std::string& mark, bool well = true) {
     const std::string serve = well ? "exec busybox httpd -f -p 8080" : "exec sleep 1000";
-    write_as_user(cluster(), directory() + "/web.yaml", cat(R"(apiVersion: apps/v1
+    write_as_user(cluster(), directory() + "/web.yaml",
+                  cat(R"(apiVersion: apps/v1
 kind: Deployment
 metadata: {name: web}
 spec:
-  replicas: )", replicas, R"(
+  replicas: )",
+                      replicas, R"(
   progressDeadlineSeconds: 5
   selector: {matchLabels: {app: web}}
   template:
@@ -43,9 +45,12 @@ spec:
       terminationGracePeriodSeconds: 1
       containers:
         - name: web
-          image: )", busybox_, R"(
-          command: [sh, -c, ")", serve, R"("]
-          env: [{name: MARK, value: ")", mark, R"("}]
+          image: )",
+                      busybox_, R"(
+          command: [sh, -c, ")",
+                      serve, R"("]
+          env: [{name: MARK, value: ")",
+                      mark, R"("}]
           ports: [{name: http, containerPort: 8080}]
           readinessProbe: {tcpSocket: {port: http}, periodSeconds: 1}
 )"));

@@ -72,7 +72,9 @@ TEST_F(ServiceMachine, OldRevisionsAreForgottenButNotThoseThatStillRun) {
   EXPECT_NE(service_.find_revision(1), nullptr);
   EXPECT_EQ(service_.find_revision(2), nullptr);
   happen(e::Forgotten{1});
+  apply_spec(web(1, "web:7"));
   EXPECT_EQ(service_.find_revision(1), nullptr);
+  EXPECT_NE(service_.find_revision(5), nullptr);
   EXPECT_EQ(service_.revisions.size(), 3u);
 }
 

@@ -248,7 +248,7 @@ TEST_F(SqliteStoreTest, TablesOfTheFirstVersionAreBroughtUpToDate) {
   ASSERT_EQ(commit(batch), CommitEnd::Durable);
   store_.reset();
   execute(
-      "DROP TABLE association; DROP TABLE submission_log;"
+      "DROP TABLE association; DROP TABLE submission_log; DROP TABLE service;"
       "CREATE TABLE submission (id INTEGER PRIMARY KEY, key TEXT NOT NULL UNIQUE,"
       " at_ns INTEGER NOT NULL, answer BLOB NOT NULL) STRICT;"
       "CREATE INDEX submission_age ON submission (at_ns);"
