@@ -148,7 +148,7 @@ const Key<ExecutorConfig> kExecutorKeys[] = {
     {"image_lifetime", "images that no job used for so long go when new ones come; or unlimited",
      [](const Value& v, ExecutorConfig& e) { v.read_limit(e.image_lifetime); },
      [](const ExecutorConfig& e) { return render_limit(e.image_lifetime); }},
-    {"scratch", "directory for what jobs write into their images; not set: memory of the job",
+    {"scratch", "without effect yet: what jobs write into their images is their own memory",
      [](const Value& v, ExecutorConfig& e) {
        v.read(e.scratch);
        v.check(check_path(e.scratch));
