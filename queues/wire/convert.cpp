@@ -12,6 +12,7 @@
 #include "queues/base/text.hpp"
 #include "queues/model/constraint.hpp"
 #include "queues/model/devices.hpp"
+#include "queues/model/service_ports.hpp"
 
 namespace gangway::wire {
 namespace {
@@ -275,8 +276,10 @@ Result<gangway::NodeShare> get_share(const NodeShare& m) {
   share.tasks = m.tasks();
   for (const auto& given : m.devices()) {
     gangway::DeviceShare device{given.name(), {}};
+    // A port is what it is called, not one of a few that are told apart.
+    const std::int32_t end = device.name == kServicePort ? 65536 : kMaxIndexedDevices;
     for (const std::int32_t index : given.indices()) {
-      GANGWAY_TRY(check_range(index, 0, kMaxIndexedDevices - 1, "devices"));
+      GANGWAY_TRY(check_range(index, 0, end - 1, "devices"));
       device.indices.push_back(index);
     }
     share.devices.push_back(std::move(device));

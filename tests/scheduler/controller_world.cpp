@@ -16,9 +16,9 @@ Job written(const Job& row, const Job* old, const std::map<std::string, std::str
   const std::string digest = old != nullptr ? old->spec_digest : row.spec_digest;
   message.set_spec_digest(digest);
   const auto spec = wire::decode_spec(specs.at(digest));
-  EXPECT_TRUE(spec.has_value());
+  EXPECT_TRUE(spec.has_value()) << (spec ? "" : spec.error().message());
   auto job = wire::from_wire(message, std::make_shared<const JobSpec>(*spec));
-  EXPECT_TRUE(job.has_value());
+  EXPECT_TRUE(job.has_value()) << (job ? "" : job.error().message());
   return *std::move(job);
 }
 

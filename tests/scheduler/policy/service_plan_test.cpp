@@ -8,6 +8,8 @@
 #include <functional>
 #include <set>
 
+#include "queues/model/service_machine.hpp"
+
 namespace gangway::scheduler {
 namespace {
 
