@@ -242,7 +242,8 @@ TEST_F(Accepting, WorkflowIsSubmittedAsOneThing) {
   EXPECT_EQ(run({"jsubmit", "w.yaml"}).out, "Submitted workflow w7 (2 jobs)\n");
   EXPECT_EQ(submission().workflow().name(), "w");
   // How the program asks for its own memory is nothing for the jobs.
-  for (const std::string& variable : submission().jobs(0).spec().env()) {
+  const wire::JobSpec spec = submission().jobs(0).spec();
+  for (const std::string& variable : spec.env()) {
     EXPECT_FALSE(variable.starts_with("GLIBC_TUNABLES=")) << variable;
   }
   EXPECT_EQ(run({"jsubmit", "--parsable", "w.yaml"}).out, "w7\n");
