@@ -44,12 +44,14 @@ class ServiceScenario : public ::testing::Test {
     }
     return out;
   }
+  // …and their programs run: what is stored is sent afterwards.
   bool has_ready(std::size_t count, Duration limit) {
     return cluster.run_until(
         [&] {
           const auto& services = cluster.disk().services;
           return !services.empty() && ready().size() == count &&
-                 services.begin()->second.replicas.size() == count;
+                 services.begin()->second.replicas.size() == count &&
+                 cluster.live_programs() == static_cast<int>(count);
         },
         limit);
   }
