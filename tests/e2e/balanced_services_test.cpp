@@ -21,7 +21,8 @@ const std::uint16_t kPort = test::free_port();
 
 class BalancedServices : public OnCluster<BalancedServices> {
  public:
-  static ClusterOptions options() { return {.nodes = 3}; }
+  // One node more than replicas: they have a fixed port, and an update adds before it takes away.
+  static ClusterOptions options() { return {.nodes = 4}; }
   static void SetUpTestSuite() {
     if (find_program().empty()) return;
     OnCluster::SetUpTestSuite();
