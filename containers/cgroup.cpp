@@ -191,8 +191,8 @@ bool is_everybodys(dev_t device) {
 // The group of each hierarchy that has something we use, or why there is none.
 using MadeGroups = std::vector<std::pair<const CgroupHierarchy*, Result<std::string>>>;
 
-// By version 1's controller, else by a program in version 2. An ordinary user may not do either, and
-// has mounts alone; for root it is an error.
+// By version 1's controller, else by a program in version 2. An ordinary user may not do either,
+// and has mounts alone; for root it is an error.
 Result<void> close_devices(const MadeGroups& made, std::vector<dev_t> devices) {
   std::erase_if(devices, is_everybodys);
   if (devices.empty()) return {};
