@@ -5,14 +5,10 @@
 //
 // Exit codes: 0 told to end; 64 usage; 69 another jbalancerd works on this spool, or there is no
 // haproxy; 70 internal; 73 the spool cannot be made; 78 configuration.
-#include <fcntl.h>
 #include <pwd.h>
-#include <sys/file.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include <CLI/CLI.hpp>
-#include <cerrno>
 #include <csignal>
 #include <cstdio>
 #include <exception>
@@ -22,6 +18,7 @@
 
 #include "queues/base/fd.hpp"
 #include "queues/base/log.hpp"
+#include "queues/base/spool_lock.hpp"
 #include "queues/base/system_program.hpp"
 #include "queues/base/text.hpp"
 #include "queues/config/config.hpp"
@@ -44,19 +41,6 @@ int fail(int code, const Error& why) {
   return code;
 }
 
-// Two would rewrite each other's file.
-Result<Fd> lock_spool(const std::string& spool) {
-  if (::mkdir(spool.c_str(), 0700) != 0 && errno != EEXIST) {
-    return errno_error(cat("make the spool ", spool), errno);
-  }
-  Fd lock(::open((spool + "/lock").c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600));
-  if (!lock) return errno_error(cat("open ", spool, "/lock"), errno);
-  if (::flock(lock.get(), LOCK_EX | LOCK_NB) != 0) {
-    return Error(ErrorKind::Conflict, cat("another jbalancerd works on ", spool));
-  }
-  return lock;
-}
-
 int serve(const std::string& config_path) {
   const Result<config::Config> config = config::load_config(config_path);
   if (!config) return fail(kConfiguration, config.error());
@@ -65,7 +49,7 @@ int serve(const std::string& config_path) {
     return fail(kUnavailable,
                 Error(ErrorKind::Unsupported, "there is no haproxy; install the package haproxy"));
   }
-  const Result<Fd> lock = lock_spool(config->balancer.spool);
+  const Result<Fd> lock = lock_spool(config->balancer.spool, "jbalancerd");
   if (!lock) {
     return fail(lock.error().kind() == ErrorKind::Conflict ? kUnavailable : kCannotCreate,
                 lock.error());

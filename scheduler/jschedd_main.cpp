@@ -8,12 +8,9 @@
 // Exit codes: 0 told to end; 64 usage; 65 the store is damaged; 66 there is no store to check;
 // 69 another jschedd works on this spool, or has taken it over; 70 internal; 73 the store cannot be
 // opened; 74 the store cannot be written any more; 78 configuration.
-#include <fcntl.h>
 #include <pwd.h>
-#include <sys/file.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
-#include <sys/stat.h>
 #include <sys/un.h>
 #include <unistd.h>
 
@@ -37,6 +34,7 @@
 #include "queues/base/huge_pages.hpp"
 #include "queues/base/log.hpp"
 #include "queues/base/small_file.hpp"
+#include "queues/base/spool_lock.hpp"
 #include "queues/base/text.hpp"
 #include "queues/config/cluster_key.hpp"
 #include "queues/config/config.hpp"
@@ -88,19 +86,6 @@ class HostUsers final : public UserDirectory {
  private:
   mutable std::map<std::uint32_t, std::string> names_;
 };
-
-// Two schedulers on one spool would fence each other off in turns.
-Result<Fd> lock_spool(const std::string& spool) {
-  if (::mkdir(spool.c_str(), 0700) != 0 && errno != EEXIST) {
-    return errno_error(cat("make the spool ", spool), errno);
-  }
-  Fd lock(::open((spool + "/lock").c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600));
-  if (!lock) return errno_error(cat("open ", spool, "/lock"), errno);
-  if (::flock(lock.get(), LOCK_EX | LOCK_NB) != 0) {
-    return Error(ErrorKind::Conflict, cat("another jschedd works on ", spool));
-  }
-  return lock;
-}
 
 std::string store_path(const config::Config& config) {
   return config.scheduler.spool + "/jobs.sqlite";
@@ -235,7 +220,7 @@ int run(const std::string& config_path) {
   const char* const program = std::getenv("GANGWAY_SENDMAIL");
   Result<Mailer> mailer = Mailer::start(program != nullptr ? program : kDefaultSendmail);
   if (!mailer) return fail(kInternal, mailer.error());
-  const Result<Fd> lock = lock_spool(config->scheduler.spool);
+  const Result<Fd> lock = lock_spool(config->scheduler.spool, "jschedd");
   if (!lock) {
     return fail(lock.error().kind() == ErrorKind::Conflict ? kUnavailable : kCannotCreate,
                 lock.error());

@@ -522,8 +522,8 @@ TEST(Resume, OfAnArrayOnlyWhatHasFailedRunsAgainAlsoAfterARestart) {
   EXPECT_EQ(world.phase(4), "Starting");
 }
 
-TEST(Category, OnlySoManyOfItsJobsRunAtOnce) {
-  World world = cluster(4);
+// A workflow without jobs yet, of whose category "io" one may run.
+wire::Request flow_with_one_io(World& world) {
   wire::Request request;
   wire::Submit* const submission = request.mutable_submit();
   submission->set_key(world.fresh_key());
@@ -531,6 +531,13 @@ TEST(Category, OnlySoManyOfItsJobsRunAtOnce) {
   wire::CategoryLimit* const limit = submission->mutable_workflow()->add_limits();
   limit->set_category("io");
   limit->set_max_running(1);
+  return request;
+}
+
+TEST(Category, OnlySoManyOfItsJobsRunAtOnce) {
+  World world = cluster(4);
+  wire::Request request = flow_with_one_io(world);
+  wire::Submit* const submission = request.mutable_submit();
   for (const char* const name : {"a", "b", "c"}) {
     wire::NewJob* const one = submission->add_jobs();
     wire::to_wire(job().spec(), one->mutable_spec());
@@ -547,13 +554,8 @@ TEST(Category, OnlySoManyOfItsJobsRunAtOnce) {
 
 TEST(Category, AnArrayKeepsItsTurnWhileElementsRun) {
   World world = cluster(4);
-  wire::Request request;
+  wire::Request request = flow_with_one_io(world);
   wire::Submit* const submission = request.mutable_submit();
-  submission->set_key(world.fresh_key());
-  submission->mutable_workflow()->set_name("flow");
-  wire::CategoryLimit* const limit = submission->mutable_workflow()->add_limits();
-  limit->set_category("io");
-  limit->set_max_running(1);
   for (const char* const name : {"a", "b"}) {
     wire::NewJob* const one = submission->add_jobs();
     wire::to_wire(name[0] == 'a' ? job().array("0-9").spec() : job().spec(), one->mutable_spec());
