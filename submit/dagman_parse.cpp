@@ -356,11 +356,11 @@ class DagReader {
     for (;;) {
       at = whole.find_first_not_of(" \t", at);
       if (at == whole.npos) break;
+      const std::string word = upper(whole.substr(at, whole.find_first_of(" \t=", at) - at));
+      if (word == "PREPEND" || word == "APPEND") return refuse(line, cat("VARS ... ", word));
       const std::size_t equals = whole.find('=', at);
       const std::size_t open = equals == whole.npos ? whole.npos : whole.find('"', equals);
       if (open == whole.npos) {
-        const std::string word = upper(trim(whole.substr(at)));
-        if (word == "PREPEND" || word == "APPEND") return refuse(line, cat("VARS ... ", word));
         return fail(line, cat(where(scope), "VARS: write VARS node name=\"value\""));
       }
       std::string value;

@@ -54,7 +54,8 @@ class Reader {
 
   void add_task(const WfTask& task) {
     const std::string& id = task.id;
-    if (index_.contains(id)) return fail(cat("there are two tasks \"", id, "\""));
+    const bool is_new = known_.insert(id).second;
+    if (!is_new) return fail(cat("there are two tasks \"", id, "\""));
     if (task.run_is_wrong) return fail(cat("task ", id, ": its run time is no number of seconds"));
     const double seconds = task.run_s * scale_;
     std::array<char, 32> text{};
@@ -94,6 +95,7 @@ class Reader {
       const auto parent = index_.find(from);
       const auto child = index_.find(to);
       if (parent == index_.end() || child == index_.end()) {
+        if (known_.contains(from) && known_.contains(to)) continue;  // said already
         fail(cat("an edge from \"", from, "\" to \"", to, "\": there is no such task"));
         continue;
       }
@@ -110,6 +112,7 @@ class Reader {
   double scale_;
   WorkflowFile file_;
   std::map<std::string, std::size_t> index_;
+  std::set<std::string> known_;  // ids, also of tasks that are wrong
   std::set<std::string> names_;
   std::set<std::pair<std::string, std::string>> edges_;
 };

@@ -271,6 +271,7 @@ class Reader {
     const YamlNode* defaults = nullptr;
     const YamlNode* jobs = nullptr;
     bool has_version = false;
+    bool has_unknown = false;
     for_each_entry(document, "the workflow",
                    [&](const std::string& key, int line, const YamlNode& value) {
                      if (key == "parameters") return;  // put_parameters_in() has read them
@@ -288,6 +289,7 @@ class Reader {
                        jobs = &value;
                        jobs_line_ = line;
                      } else {
+                       has_unknown = true;
                        fail(line, unknown_key(key, "the workflow", kTopKeys));
                      }
                    });
@@ -296,7 +298,10 @@ class Reader {
       read_job(*defaults, "defaults", true, defaults_);
     }
     if (jobs == nullptr || jobs->is_null()) {
-      if (document.is_map()) fail(jobs_line_, "\"jobs:\" is missing or empty");
+      // Not if it may be what has been found misspelled.
+      if (document.is_map() && (jobs != nullptr || !has_unknown)) {
+        fail(jobs_line_, "\"jobs:\" is missing or empty");
+      }
       return;
     }
     read_jobs(*jobs);
@@ -338,7 +343,9 @@ class Reader {
         read_job(value, what, false, keys);
         // With a misspelled key it would be said that the key is missing, too.
         if (file_.errors.size() == before && keys.workflow_line > 0) {
-          return add_workflow(name, line, keys);
+          add_workflow(name, line, keys);
+          if (file_.errors.size() > before) broken_workflows_.insert(name);
+          return;
         }
         if (file_.errors.size() == before) make_job(keys, job);
       }
@@ -446,7 +453,7 @@ class Reader {
         if (trim(value.text).empty()) fail(line, "command: it is empty");
       } else {
         keys.command = list_of(value, key);
-        if (keys.command.empty()) fail(line, "command: the list is empty");
+        if (value.is_sequence() && value.items.empty()) fail(line, "command: the list is empty");
       }
     } else if (key == "script") {
       keys.script_line = line;
@@ -565,6 +572,7 @@ class Reader {
   void read_need(const YamlNode& item, JobKeys& keys) {
     Need need;
     bool has_job = false;
+    const std::size_t before = file_.errors.size();
     for_each_entry(item, "needs", [&](const std::string& key, int line, const YamlNode& value) {
       constexpr std::string_view kKeys[] = {"job", "on"};
       const auto text = text_of(value, key);
@@ -590,7 +598,7 @@ class Reader {
     });
     if (has_job) {
       keys.needs.push_back({std::move(need), item.line});
-    } else {
+    } else if (file_.errors.size() == before) {
       fail(item.line, "needs: \"job:\" is missing; write {job: NAME, on: success}");
     }
   }
@@ -789,6 +797,9 @@ class Reader {
         const Need& need = file_.jobs[j].needs[n];
         const int line = need_lines_[j][n];
         const auto found = index.find(need.member);
+        if (broken_workflows_.contains(need.member)) {
+          continue;  // its jobs are not known
+        }
         if (found == index.end()) {
           const std::string near = nearest(need.member, names);
           fail(line, cat("needs: there is no job \"", need.member, "\"",
@@ -819,6 +830,7 @@ class Reader {
   std::set<std::string> bad_defaults_;
   std::vector<std::vector<int>> need_lines_;  // of the needs of each job
   std::map<std::string, std::vector<std::string>> last_of_workflow_;
+  std::set<std::string> broken_workflows_;
   int jobs_line_ = 0;
 };
 
