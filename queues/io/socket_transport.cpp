@@ -62,6 +62,13 @@ void bound_by_descriptors(TransportLimits& limits) {
   limits.max_connections_per_user = std::min(limits.max_connections_per_user, all / 8);
 }
 
+// The user whom the bounds of one user hold for.
+std::optional<std::uint32_t> bounded_user(const PeerIdentity& identity) {
+  const auto* user = std::get_if<LocalUser>(&identity);
+  if (user == nullptr || user->uid == 0) return std::nullopt;
+  return user->uid;
+}
+
 std::string render(const PeerIdentity& identity) {
   if (const auto* user = std::get_if<LocalUser>(&identity)) {
     return cat("uid ", user->uid, " pid ", user->pid);
@@ -122,6 +129,7 @@ struct SocketTransport::Impl {
     std::size_t connections = 0;
     std::size_t partial_bytes = 0;
     std::map<std::uint32_t, std::size_t> connections_of_user;
+    std::map<std::uint32_t, std::size_t> partial_bytes_of_user;  // none of root
     WatchId watch;
     TimerId pause;
   };
@@ -228,7 +236,7 @@ struct SocketTransport::Impl {
     if (const auto place = listeners.find(peer.listener); place != listeners.end()) {
       Listener& listener = place->second;
       --listener.connections;
-      listener.partial_bytes -= peer.partial_bytes;
+      change_partial(listener, peer, 0);
       if (const auto* user = std::get_if<LocalUser>(&peer.identity)) {
         const auto count = listener.connections_of_user.find(user->uid);
         if (--count->second == 0) listener.connections_of_user.erase(count);
@@ -289,12 +297,38 @@ struct SocketTransport::Impl {
     const auto place = listeners.find(peer.listener);
     if (place == listeners.end()) return;
     Listener& listener = place->second;
-    listener.partial_bytes += peer.socket.partial_bytes() - peer.partial_bytes;
-    peer.partial_bytes = peer.socket.partial_bytes();
-    if (listener.partial_bytes > listener.options.limits.max_partial_bytes) {
-      refuse(peer,
-             {ErrorKind::Exhausted, "too many large messages are under way; try again later"});
+    const bool was_partial = peer.partial_bytes > 0;
+    const std::size_t of_user = change_partial(listener, peer, peer.socket.partial_bytes());
+    const TransportLimits& limits = listener.options.limits;
+    if (peer.partial_bytes == 0) {
+      if (was_partial && !peer.pings && peer.state == State::Open) loop.cancel(peer.timer);
+      return;
     }
+    if (listener.partial_bytes > limits.max_partial_bytes) {
+      return refuse(
+          peer, {ErrorKind::Exhausted, "too many large messages are under way; try again later"});
+    }
+    if (of_user > limits.max_partial_bytes_per_user) {
+      return refuse(peer, {ErrorKind::Exhausted,
+                           "too many large messages of this user are under way; try again later"});
+    }
+    // Who is asked by pings shows life in that way.
+    if (!peer.pings && peer.state == State::Open) {
+      set_timer(peer, loop.now().boot + limits.partial_deadline);
+    }
+  }
+
+  // Returns what its user has half sent then; 0 for whom no such bound holds.
+  static std::size_t change_partial(Listener& listener, Peer& peer, std::size_t bytes) {
+    const std::size_t before = std::exchange(peer.partial_bytes, bytes);
+    listener.partial_bytes = listener.partial_bytes - before + bytes;
+    const std::optional<std::uint32_t> user = bounded_user(peer.identity);
+    if (!user || (before == 0 && bytes == 0)) return 0;
+    std::size_t& of_user = listener.partial_bytes_of_user[*user];
+    of_user = of_user - before + bytes;
+    const std::size_t now = of_user;
+    if (now == 0) listener.partial_bytes_of_user.erase(*user);
+    return now;
   }
 
   void on_open_frame(Peer& peer, Frame frame) {
@@ -418,6 +452,9 @@ struct SocketTransport::Impl {
         return;
       }
       case State::Open:
+        if (!peer.pings) {
+          return refuse(peer, {ErrorKind::Unavailable, "a message was begun and not finished"});
+        }
         switch (peer.keepalive.on_time(now)) {
           case Keepalive::Verdict::Dead:
             return drop(peer, {ErrorKind::Unavailable, cat("silent: ", peer.limits.pings_missed,

@@ -31,11 +31,13 @@ struct TransportLimits {
   std::size_t max_payload = wire::kMaxPayloadBytes;  // of one frame
   std::size_t max_queue_bytes = 64 << 20;  // waiting for one peer; above it is closed (Exhausted)
   std::size_t max_partial_bytes = 256 << 20;  // of frames half read, over all peers of a listener
+  std::size_t max_partial_bytes_per_user = 32 << 20;  // the same of one user (unix; not of root)
   // Of one listener; at most half of the process's descriptors, and an eighth for one user (unix
   // only; root is exempt).
   std::size_t max_connections = 4096;
   std::size_t max_connections_per_user = 1024;
   Duration handshake_deadline = seconds(5);  // from the connect() to Welcome
+  Duration partial_deadline = seconds(30);   // for more of a frame that was begun, without pings
   Duration ping_every = seconds(2);          // when idle; zero: never
   int pings_missed = 3;                      // then the peer is dead
   Duration flush_deadline = seconds(5);      // for what is queued at close()

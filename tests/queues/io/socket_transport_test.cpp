@@ -5,6 +5,7 @@
 #include <gtest/gtest.h>
 #include <netinet/in.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/un.h>
 #include <unistd.h>
 
@@ -458,6 +459,54 @@ TEST_F(SocketTransportTest, ConnectionsAboveTheBoundAreRefusedInWords) {
   run();
   EXPECT_EQ(read_refusal(read_to_end(second).at(0)).kind(), ErrorKind::Exhausted);
   EXPECT_EQ(server_.connected.size(), 1u);
+}
+
+TEST_F(SocketTransportTest, AMessageThatIsBegunAndNotFinishedHasADeadline) {
+  SocketTransport head(loop_, head_, 1);
+  TransportLimits limits;
+  limits.partial_deadline = milliseconds(20);
+  const std::string path = listen_unix(head, limits);
+  const Fd idle = raw_unix(path);
+  write_all(idle, hello_bytes());
+  const Fd raw = raw_unix(path);
+  const std::string whole = wire::encode(request(std::string(1000, 'x')));
+  write_all(raw, hello_bytes() + whole + whole.substr(0, 500));
+  server_.then_closed = [&](PeerId) { stop(); };
+  run();
+  EXPECT_EQ(server_.frames.size(), 1u);
+  const std::vector<Frame> said = read_to_end(raw);
+  ASSERT_EQ(said.size(), 2u);
+  EXPECT_EQ(read_refusal(said[1]).kind(), ErrorKind::Unavailable);
+  EXPECT_EQ(server_.connected.size(), 2u);
+  EXPECT_EQ(server_.closed.size(), 1u) << "who says nothing may go on saying nothing";
+}
+
+TEST_F(SocketTransportTest, WhoLeavesLargeMessagesHalfSentIsRefusedAndOthersAreHeard) {
+  if (::geteuid() != 0) GTEST_SKIP() << "only root can be somebody else for a moment";
+  SocketTransport head(loop_, head_, 1);
+  TransportLimits limits;
+  limits.max_partial_bytes_per_user = 100'000;
+  const std::string path = listen_unix(head, limits);
+  ASSERT_EQ(::chmod(directory_.c_str(), 0755), 0);
+  const std::string whole = wire::encode(request(std::string(80'000, 'x')));
+  ASSERT_EQ(::seteuid(12345), 0);
+  const Fd first = raw_unix(path);
+  const Fd second = raw_unix(path);
+  ASSERT_EQ(::seteuid(0), 0);
+  write_all(first, hello_bytes() + whole.substr(0, 60'000));
+  write_all(second, hello_bytes() + whole.substr(0, 60'000));
+  server_.then_closed = [&](PeerId) { stop(); };
+  run();
+  EXPECT_EQ(server_.closed.size(), 1u);
+  const Fd of_another = raw_unix(path);
+  write_all(of_another, hello_bytes() + whole);
+  server_.then_frame = [&](PeerId, const Frame&) { stop(); };
+  run();
+  EXPECT_EQ(server_.frames.back().payload.size(), 80'000u);
+  // What was given up counts no more: the one that was begun first can be finished.
+  write_all(first, whole.substr(60'000));
+  run();
+  EXPECT_EQ(server_.frames.size(), 2u);
 }
 
 TEST_F(SocketTransportTest, LocalPeerThatDoesNotReadItsAnswersIsNotReadFurther) {
