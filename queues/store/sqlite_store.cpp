@@ -150,7 +150,7 @@ Result<void> SqliteStore::Impl::prepare() {
       {&commit, "COMMIT"},
       {&rollback, "ROLLBACK"},
       {&read_epoch, "SELECT epoch FROM meta"},
-      {&raise_epoch, "UPDATE meta SET epoch = epoch + 1"},
+      {&raise_epoch, "UPDATE meta SET epoch = epoch + 1 RETURNING epoch"},
       {&put_next_job, "UPDATE meta SET next_job = ?1"},
       {&put_next_workflow, "UPDATE meta SET next_workflow = ?1"},
       {&get_meta,
@@ -205,11 +205,15 @@ Result<void> SqliteStore::Impl::prepare() {
 // ---- writing -----------------------------------------------------------------------------------
 
 Result<Epoch> SqliteStore::open_epoch() {
-  GANGWAY_TRY_CONTEXT(impl_->raise_epoch.run(), "store: open an epoch");
-  Query query(impl_->read_epoch);
-  GANGWAY_ASSIGN(const bool has_row, query->step());
-  CHECK(has_row);
-  return Epoch{from_sql(query->integer(0))};
+  // One statement: of two stores that are opened at the same time neither reads the other's epoch.
+  Query query(impl_->raise_epoch);
+  const auto has_row = query->step();
+  if (!has_row) return has_row.error().with_context("store: open an epoch");
+  CHECK(*has_row);
+  const Epoch epoch{from_sql(query->integer(0))};
+  // The statement ends, and is committed, with its last row.
+  GANGWAY_TRY_CONTEXT(query->step(), "store: open an epoch");
+  return epoch;
 }
 
 CommitEnd SqliteStore::apply_batches(std::span<const Batch> batches, Epoch expected) {
