@@ -16,6 +16,7 @@ bool begins_with_letter(std::string_view text) {
 }
 
 void append(std::string& line, std::size_t width, bool right, std::string value) {
+  value = printable(value);
   if (width == 0) {
     line += value;
     return;

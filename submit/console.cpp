@@ -10,6 +10,7 @@
 
 #include "queues/base/fd.hpp"
 #include "queues/base/text.hpp"
+#include "submit/render.hpp"
 
 namespace gangway::submit {
 
@@ -28,7 +29,7 @@ bool write_all(int fd, std::string_view text) {
 }  // namespace
 
 void complain(std::string_view program, std::string_view message) {
-  write_all(STDERR_FILENO, cat(program, ": ", message, "\n"));
+  write_all(STDERR_FILENO, cat(program, ": ", printable(message, "\n\t"), "\n"));
 }
 
 int complain(std::string_view program, const Error& error) {

@@ -8,6 +8,7 @@
 #include "submit/console.hpp"
 #include "submit/job_list.hpp"
 #include "submit/outlook.hpp"
+#include "submit/render.hpp"
 #include "submit/verb.hpp"
 
 namespace gangway::submit {
@@ -65,12 +66,12 @@ int run(int argc, char** argv) {
   for (const JobKey key : targets->jobs) {
     wire::to_wire(key, request.mutable_explain()->add_keys());
   }
-  std::string text;
+  std::vector<std::string> lines;
   JsonWriter json;
   json.begin_object().key("outlooks").begin_array();
   const Result<void> done =
       client.exchange({&request, 1}, kReplyDeadline, [&](wire::Response&& response) {
-        for (const std::string& line : response.explained().lines()) text += cat(line, "\n");
+        for (const std::string& line : response.explained().lines()) lines.push_back(line);
         for (const wire::Outlook& outlook : response.explained().outlooks()) {
           write_json(outlook, json);
         }
@@ -78,10 +79,12 @@ int run(int argc, char** argv) {
   if (!done) invocation.fail(done.error());
   if (invocation.has("json")) {
     json.end_array().key("lines").begin_array();
-    for (const std::string_view line : split(trim(text), '\n')) json.value(std::string(line));
+    for (const std::string& line : lines) json.value(line);
     json.end_array().end_object();
     finish(kExitOk, cat(json.take(), "\n"));
   }
+  std::string text;
+  for (const std::string& line : lines) text += cat(printable(line), "\n");
   finish(kExitOk, text);
 }
 

@@ -42,15 +42,6 @@ std::string cut(std::string_view text, std::size_t width) {
   return cat(text.substr(0, end), "+");
 }
 
-// Control characters of strangers' names do not reach the terminal.
-std::string printable(std::string_view text) {
-  std::string out(text);
-  for (char& c : out) {
-    if (static_cast<unsigned char>(c) < ' ' || c == 0x7f) c = '?';
-  }
-  return out;
-}
-
 void append_cell(std::string& line,
                  const Cell& cell,
                  std::size_t width,
@@ -85,6 +76,21 @@ std::size_t code_point_length(std::string_view text) {
 }
 
 }  // namespace
+
+std::string printable(std::string_view text, std::string_view but) {
+  std::string out;
+  out.reserve(text.size());
+  for (std::size_t i = 0; i < text.size(); ++i) {
+    const auto byte = static_cast<unsigned char>(text[i]);
+    const bool second_set = byte == 0xc2 && i + 1 < text.size() &&
+                            static_cast<unsigned char>(text[i + 1]) >= 0x80 &&
+                            static_cast<unsigned char>(text[i + 1]) < 0xa0;
+    if (second_set) ++i;
+    const bool control = second_set || byte < ' ' || byte == 0x7f;
+    out += control && but.find(text[i]) == std::string_view::npos ? '?' : text[i];
+  }
+  return out;
+}
 
 std::size_t display_width(std::string_view text) {
   return static_cast<std::size_t>(

@@ -40,6 +40,14 @@ TEST(QueueFormat, WidthPadsAndCuts) {
   EXPECT_EQ(render("%.6i %.4j|%3D|"), "    42 simu|4  |\n  43_7    b|1  |\n");
 }
 
+TEST(QueueFormat, NoNameOfAJobWritesAControlCharacter) {
+  const auto format = parse_queue_format("%j %i");
+  ASSERT_TRUE(format);
+  JobRow row = rows().front();
+  row.name = "x\033]0;pwn\a\n41 R";
+  EXPECT_EQ(render_rows(*format, {row}, false), "x?]0;pwn??41 R 42\n");
+}
+
 TEST(QueueFormat, HeaderNamesTheColumns) {
   EXPECT_EQ(render("%i %j", true), "JOBID NAME\n42 simulation\n43_7 b\n");
 }

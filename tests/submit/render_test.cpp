@@ -57,6 +57,14 @@ TEST(Table, ControlCharactersDoNotReachTheTerminal) {
   EXPECT_EQ(table.render({.columns = 0, .header = false}), "a?[2Jb?\n");
 }
 
+TEST(Printable, NoControlCharacterOfEitherSetIsLeft) {
+  EXPECT_EQ(printable("a\033]0;b\ac\x7f"), "a?]0;b?c?");
+  EXPECT_EQ(printable("\xc2\x9b"
+                      "2J \xc3\xa4\xc2\xa0"),
+            "?2J \xc3\xa4\xc2\xa0");
+  EXPECT_EQ(printable("a\n\tb\r", "\n\t"), "a\n\tb?");
+}
+
 TEST(Json, HasCommasAndNesting) {
   JsonWriter json;
   json.begin_object().key("jobs").begin_array();
