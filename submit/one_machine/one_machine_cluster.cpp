@@ -358,6 +358,8 @@ Result<UpReport> bring_up(const ClusterLayout& layout,
                           const Say& say) {
   GANGWAY_TRY(require_own(layout));
   GANGWAY_TRY(make_directory(layout.directory, 0755));
+  // Somebody may have made it first.
+  GANGWAY_TRY(require_unchangeable_by_others(layout.directory));
   GANGWAY_ASSIGN(const Fd lock, lock_file(layout.lock_file()));
   GANGWAY_TRY(make_directory(layout.log_directory(), 0755));
   GANGWAY_TRY(make_directory(layout.run_directory(), 0755));

@@ -1,6 +1,10 @@
 #include "submit/one_machine/own_directory.hpp"
 
+#include <sys/stat.h>
+#include <unistd.h>
+
 #include <algorithm>
+#include <cstdlib>
 #include <filesystem>
 #include <string>
 #include <system_error>
@@ -30,9 +34,45 @@ bool is_of_a_cluster(const ClusterLayout& layout, const std::string& name) {
   return false;
 }
 
+// Who may change a cluster's directory, or what leads to it: we, root, and who has become root by
+// sudo.
+bool is_trusted(uid_t uid) {
+  if (uid == 0 || uid == ::geteuid()) return true;
+  const char* before_sudo = ::geteuid() == 0 ? ::getenv("SUDO_UID") : nullptr;
+  return before_sudo != nullptr && parse_integer<uid_t>(before_sudo) == uid;
+}
+
+// Nobody else can put something else in the place of what is at `path`, a name or a directory on
+// the way to it, or itself.
+Result<void> require_unchangeable(const std::filesystem::path& path) {
+  struct stat file {};
+  if (::lstat(path.c_str(), &file) != 0) return {};
+  const auto refuse = [&](std::string_view why) {
+    return Error(ErrorKind::Denied, cat("directory ", path.string(), ": ", why,
+                                        "; name one that nobody else can change"));
+  };
+  if (!is_trusted(file.st_uid)) return refuse(cat("belongs to uid ", file.st_uid));
+  const mode_t others = ::geteuid() == 0 ? 022 : 002;
+  const bool sticky = (file.st_mode & S_ISVTX) != 0;  // as /tmp is
+  if (S_ISDIR(file.st_mode) && (file.st_mode & others) != 0 && !sticky) {
+    return refuse("others may write to it");
+  }
+  return {};
+}
+
 }  // namespace
 
+Result<void> require_unchangeable_by_others(const std::string& directory) {
+  std::filesystem::path way;
+  for (const auto& part : std::filesystem::path(directory)) {
+    way /= part;
+    GANGWAY_TRY(require_unchangeable(way));
+  }
+  return {};
+}
+
 Result<void> require_own(const ClusterLayout& layout) {
+  GANGWAY_TRY(require_unchangeable_by_others(layout.directory));
   std::vector<std::string> names = list_directory(layout.directory);
   std::erase(names, "lost+found");  // of a file system that was made for the cluster
   if (names.empty()) return {};

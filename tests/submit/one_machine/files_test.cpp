@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include <csignal>
 #include <filesystem>
@@ -86,6 +87,28 @@ TEST_F(Files, ADirectoryOfSomethingElseIsNoClusters) {
     ASSERT_TRUE(replace_file(path, "", 0644, Durability::UntilReboot));
   }
   EXPECT_FALSE(require_own(layout));
+}
+
+TEST_F(Files, ADirectoryThatSomebodyElseCanChangeIsNoClusters) {
+  const auto layout = *make_layout(directory_ + "/of/c");
+  ASSERT_TRUE(make_directory(layout.directory, 0755));
+  EXPECT_TRUE(require_own(layout));
+  for (const auto& path : {layout.directory, directory_ + "/of"}) {
+    ASSERT_EQ(::chmod(path.c_str(), 0777), 0);
+    EXPECT_EQ(require_own(layout).error().kind(), ErrorKind::Denied) << path;
+    ASSERT_EQ(::chmod(path.c_str(), 01777), 0);
+    EXPECT_TRUE(require_own(layout)) << "sticky, as /tmp is";
+    ASSERT_EQ(::chmod(path.c_str(), 0755), 0);
+  }
+  if (::geteuid() != 0) return;  // only root can give a directory away
+  for (const auto& path : {layout.directory, directory_ + "/of"}) {
+    ASSERT_EQ(::chown(path.c_str(), 65534, 65534), 0);
+    const auto refused = require_own(layout);
+    ASSERT_FALSE(refused);
+    EXPECT_EQ(refused.error().kind(), ErrorKind::Denied);
+    EXPECT_NE(refused.error().message().find("65534"), std::string::npos);
+    ASSERT_EQ(::chown(path.c_str(), 0, 0), 0);
+  }
 }
 
 TEST(Command, GivesWhatTheProgramWrote) { EXPECT_EQ(*run_command({"echo", "a b"}), "a b\n"); }
