@@ -622,11 +622,13 @@ StepActions StepMachine::clean_up(Outcome outcome, Now now) {
 StepActions StepMachine::handle(const step_event::CleanedUp& e, Now) {
   if (phase_ != StepPhase::CleaningUp) return unexpected("CleanedUp");
   CHECK(outcome_.has_value());
-  // The kernel's word on the reason is better than the program's; but a job that came through, or
-  // was stopped for a reason of ours, has not failed for lack of memory.
-  const bool failed =
-      outcome_->kind == OutcomeKind::Failed || outcome_->kind == OutcomeKind::Signaled;
-  if (e.out_of_memory && failed) outcome_->kind = OutcomeKind::OutOfMemory;
+  // The kernel's word on the reason is better than the program's. Also of a job that says that it
+  // came through: the last program of a pipe ends well on half its input. One that was stopped for
+  // a reason of ours has not failed for lack of memory.
+  const bool ended_by_itself = outcome_->kind == OutcomeKind::Completed ||
+                               outcome_->kind == OutcomeKind::Failed ||
+                               outcome_->kind == OutcomeKind::Signaled;
+  if (e.out_of_memory && ended_by_itself) outcome_->kind = OutcomeKind::OutOfMemory;
   StepReport report;
   report.outcome = *outcome_;
   report.failed_tasks = failed_;

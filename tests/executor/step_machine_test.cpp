@@ -374,10 +374,10 @@ TEST(StepMachine, TheKernelsWordOnMemoryIsTheOutcome) {
   step.to_running().on(ended(0, SIGKILL));
   EXPECT_EQ(step.finish({{}, {}, true}).outcome.kind, OutcomeKind::OutOfMemory);
 }
-TEST(StepMachine, AJobThatCameThroughDidNotFailForMemory) {
+TEST(StepMachine, AKillForMemoryIsTheOutcomeAlsoWhereTheLastProgramEndedWell) {
   Step step(order());
   step.to_running().on(ended(0, exited(0)));
-  EXPECT_EQ(step.finish({{}, {}, true}).outcome.kind, OutcomeKind::Completed);
+  EXPECT_EQ(step.finish({{}, {}, true}).outcome.kind, OutcomeKind::OutOfMemory);
 }
 
 // ---- stop in each phase ------------------------------------------------------------------------
