@@ -422,7 +422,7 @@ Result<ArchiveIndex> index_archive(int fd) {
     if (result == ARCHIVE_EOF) return index;
     if (result != ARCHIVE_OK) return parse_error(a, "archive");
     if (count == kMaxArchiveEntries) {
-      return Error(ErrorKind::Exhausted, "the archive has too many entries");
+      return Error(ErrorKind::Invalid, "the archive has too many entries");
     }
     const std::string name = clean_name(text_or_empty(archive_entry_pathname(entry)));
     const std::optional<TarType> type = type_of(entry);

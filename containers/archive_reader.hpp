@@ -113,7 +113,7 @@ struct ArchiveIndex {
 inline constexpr std::size_t kMaxArchiveEntries = 100'000;
 
 // Reads the headers of the tar archive in `fd`, skipping the contents by seeking.
-// Errors: Corrupt, Unsupported (compressed), Exhausted (too many entries).
+// Errors: Corrupt, Unsupported (compressed), Invalid (too many entries).
 [[nodiscard]] Result<ArchiveIndex> index_archive(int fd);
 
 }  // namespace gangway::containers

@@ -45,11 +45,15 @@ Result<void> check(const Credentials& user, const std::string& path, const Diges
 
 std::optional<ImageReport> find_stored_layout(const std::string& store,
                                               const ImageSource& source,
+                                              uid_t user,
                                               bool readable_by_all) {
   if (source.kind != ImageSourceKind::OciLayout) return std::nullopt;
   const Result<Digest> digest = Digest::parse(source.manifest_digest);
   if (!digest) return std::nullopt;
-  return ImageStore::at(store).find({*digest, readable_by_all});
+  const ImageStore images = ImageStore::at(store);
+  const ImageKey key{*digest, readable_by_all};
+  if (!images.may_use(key, user)) return std::nullopt;
+  return images.find(key);
 }
 
 Result<pid_t> spawn_access_check(const Credentials& user, const ImageSource& source) {

@@ -1,7 +1,8 @@
 // The short way to an image that the node has already: its tree is in the store, and a child with
-// the user's ids finds that this user can read it where it comes from. It reads one blob of an OCI
-// layout and compares its digest; nothing is parsed, so it may be done in the shepherd. Archives,
-// and whatever does not succeed here, are the image helper's.
+// the user's ids finds that this user, who was seen to have all of it before, can still read it
+// where it comes from. It reads one blob of an OCI layout and compares its digest; nothing is
+// parsed, so it may be done in the shepherd. Archives, and whatever does not succeed here, are the
+// image helper's.
 #pragma once
 
 #include <optional>
@@ -15,9 +16,10 @@
 
 namespace gangway::containers {
 
-// The image's report, if the short way is open for this source.
+// The image's report, if the short way is open for this source and user.
 [[nodiscard]] std::optional<ImageReport> find_stored_layout(const std::string& store,
                                                             const ImageSource& source,
+                                                            uid_t user,
                                                             bool readable_by_all);
 
 // A child that ends with code 0 if `user` can read the manifest blob of the layout at source.path.

@@ -41,13 +41,18 @@ class Ensurer {
 
   Result<ImageReport> run() {
     GANGWAY_TRY(open_source());
-    if (auto report = store_.find(key_)) {
+    if (auto report = store_.find(key_); report && store_.may_use(key_, request_.user.uid)) {
       GANGWAY_TRY(check_access());
       return *std::move(report);
     }
     GANGWAY_ASSIGN(const Fd lock, store_.lock(key_));
     if (auto report = store_.find(key_)) {
-      GANGWAY_TRY(check_access());
+      if (store_.may_use(key_, request_.user.uid)) {
+        GANGWAY_TRY(check_access());
+      } else {
+        GANGWAY_TRY(check_contents());
+        GANGWAY_TRY(store_.admit(key_, request_.user.uid));
+      }
       return *std::move(report);
     }
     return unpack();
@@ -62,7 +67,7 @@ class Ensurer {
     return {};
   }
 
-  // The user can read a source that has this image.
+  // The user can read a source that has this image. Enough for one who had all of it before.
   Result<void> check_access() {
     if (is_layout()) {
       GANGWAY_TRY(read_document(*opener_, request_.digest, std::nullopt));
@@ -75,6 +80,29 @@ class Ensurer {
       return {};
     }
     GANGWAY_TRY(find_docker_image_by_digest());
+    return {};
+  }
+
+  // The user has all of the image, contents too: a manifest, which names an image, is no secret.
+  Result<void> check_contents() {
+    if (is_docker())
+      return unpack_for_check();  // its layers may be compressed, and have no digests
+    GANGWAY_TRY(start_worker(/*tree=*/""));
+    GANGWAY_TRY(index_source());
+    GANGWAY_ASSIGN(const ImagePlan plan, plan_oci());
+    start_progress(plan);
+    for (const Layer& layer : plan.layers) {
+      ++progress_.layer;
+      GANGWAY_TRY_CONTEXT(
+          read_layer(layer, [](std::string_view) { return Result<void>(); }),
+          cat("image ", request_.path, ": layer ", progress_.layer, " of ", plan.layers.size()));
+    }
+    return {};
+  }
+
+  Result<void> unpack_for_check() {
+    GANGWAY_ASSIGN(const Staging staging, store_.stage(key_, worker_uid(), worker_gid()));
+    GANGWAY_TRY(unpack_into(staging));
     return {};
   }
 
@@ -109,14 +137,24 @@ class Ensurer {
 
   ImageFiles& files() { return archive_files_ ? *archive_files_ : *opener_; }
 
-  Result<ImageReport> unpack() {
-    GANGWAY_ASSIGN(Staging staging, store_.stage(key_, worker_uid(), worker_gid()));
+  struct Unpacked {
+    ImagePlan plan;
+    WriterCounts counts;
+  };
+  Result<Unpacked> unpack_into(const Staging& staging) {
     GANGWAY_TRY(start_worker(staging.rootfs()));
     GANGWAY_TRY(index_source());
-    GANGWAY_ASSIGN(const ImagePlan plan, is_docker() ? plan_docker() : plan_oci());
+    GANGWAY_ASSIGN(ImagePlan plan, is_docker() ? plan_docker() : plan_oci());
     GANGWAY_TRY(unpack_layers(plan));
     GANGWAY_ASSIGN(const WriterCounts counts, worker_->finish());
     worker_.reset();
+    return Unpacked{std::move(plan), counts};
+  }
+
+  Result<ImageReport> unpack() {
+    GANGWAY_ASSIGN(Staging staging, store_.stage(key_, worker_uid(), worker_gid()));
+    GANGWAY_ASSIGN(const Unpacked unpacked, unpack_into(staging));
+    const auto& [plan, counts] = unpacked;
     log_info("image_unpacked", {{"digest", request_.digest.text()},
                                 {"layers", cat(plan.layers.size())},
                                 {"entries", cat(counts.entries)},
@@ -133,8 +171,8 @@ class Ensurer {
     report.user = plan.config.user;
     report.entries = counts.entries;
     report.bytes = counts.bytes;
-    return store_.publish(key_, std::move(staging), std::move(report), plan.manifest,
-                          plan.config_text);
+    return store_.publish(key_, std::move(staging), request_.user.uid, std::move(report),
+                          plan.manifest, plan.config_text);
   }
 
   Result<ImagePlan> plan_oci() {
@@ -182,8 +220,7 @@ class Ensurer {
 
   // While the worker unpacks one layer the next is copied and checked here.
   Result<void> unpack_layers(const ImagePlan& plan) {
-    progress_ = {.layer = 0, .layers = plan.layers.size(), .bytes = 0, .total_bytes = 0};
-    for (const Layer& layer : plan.layers) progress_.total_bytes += layer.size;
+    start_progress(plan);
     for (std::size_t i = 0; i < plan.layers.size(); ++i) {
       progress_.layer = i + 1;
       const std::string context =
@@ -200,17 +237,33 @@ class Ensurer {
     return {};
   }
 
-  // A copy that the user cannot change any more; of an OCI layer only if size and digest are right.
+  void start_progress(const ImagePlan& plan) {
+    progress_ = {.layer = 0, .layers = plan.layers.size(), .bytes = 0, .total_bytes = 0};
+    for (const Layer& layer : plan.layers) progress_.total_bytes += layer.size;
+  }
+
+  // A copy that the user cannot change any more.
   Result<Fd> copy_layer(const Layer& layer) {
+    GANGWAY_ASSIGN(Fd copy, store_.make_scratch_file());
+    GANGWAY_TRY(
+        read_layer(layer, [&](std::string_view bytes) { return write_all(copy.get(), bytes); }));
+    // For reading only, as the worker gets it.
+    Fd readable(open(cat("/proc/self/fd/", copy.get()).c_str(), O_RDONLY | O_CLOEXEC));
+    if (!readable) return errno_error("open copy of a layer", errno);
+    return readable;
+  }
+
+  // Hands all of it to `sink`, in pieces. Of an OCI layer size and digest are right, or it fails.
+  template <typename Sink>
+  Result<void> read_layer(const Layer& layer, const Sink& sink) {
     GANGWAY_ASSIGN(const ImageFiles::Opened source, files().open(layer.name));
     if (layer.digest && source.range.size != layer.size) {
       return corrupt(cat("blob ", layer.digest->text(), " has ", source.range.size,
                          " bytes and not ", layer.size));
     }
     if (source.range.size > request_.limits.max_bytes) {
-      return Error(ErrorKind::Exhausted, "the layer is larger than an image may be");
+      return Error(ErrorKind::Invalid, "the layer is larger than an image may be");
     }
-    GANGWAY_ASSIGN(Fd copy, store_.make_scratch_file());
     Sha256 hash;
     std::string block(kCopyBytes, '\0');
     for (std::int64_t done = 0; done < source.range.size;) {
@@ -224,7 +277,7 @@ class Ensurer {
       if (got == 0) return corrupt(cat(layer.name, " is shorter than it was"));
       const std::string_view bytes(block.data(), static_cast<std::size_t>(got));
       if (layer.digest) hash.update(bytes);
-      GANGWAY_TRY(write_all(copy.get(), bytes));
+      GANGWAY_TRY(sink(bytes));
       done += got;
       progress_.bytes += got;
       if (request_.progress) request_.progress(progress_);
@@ -232,10 +285,7 @@ class Ensurer {
     if (layer.digest && hash.finish_hex() != layer.digest->hex()) {
       return corrupt(cat("blob ", layer.digest->text(), " has another digest"));
     }
-    // For reading only, as the worker gets it.
-    Fd readable(open(cat("/proc/self/fd/", copy.get()).c_str(), O_RDONLY | O_CLOEXEC));
-    if (!readable) return errno_error("open copy of a layer", errno);
-    return readable;
+    return {};
   }
 
   static Result<void> write_all(int fd, std::string_view bytes) {

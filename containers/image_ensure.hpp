@@ -2,9 +2,10 @@
 // many ask at once.
 //
 // The asking user's rights are tested each time, also if the tree is there already: knowing a
-// digest does not open somebody else's image. Blobs are opened by a child with the user's rights,
-// copied while their size and digest are checked, and only such copies are parsed, by a worker
-// without rights.
+// digest does not open somebody else's image, nor does having its manifest. Who asks for a tree
+// that another user's source was unpacked into shows once that all of the image is in his own.
+// Blobs are opened by a child with the user's rights, copied while their size and digest are
+// checked, and only such copies are parsed, by a worker without rights.
 #pragma once
 
 #include <sys/types.h>
@@ -43,7 +44,7 @@ struct EnsureRequest {
 };
 
 // Requires: a process with one thread. Errors: NotFound and Denied (the source, for this user),
-// Corrupt and Invalid (the image), Exhausted (a bound, disk, time), Unsupported.
+// Corrupt and Invalid (the image, also one beyond a bound), Exhausted (disk, time), Unsupported.
 [[nodiscard]] Result<ImageReport> ensure_image(const ImageStore& store,
                                                const EnsureRequest& request);
 

@@ -85,7 +85,8 @@ struct ImageGetter::Run : std::enable_shared_from_this<Run> {
   }
 
   void begin() {
-    std::optional<ImageReport> stored = find_stored_layout(store, source, readable_by_all);
+    std::optional<ImageReport> stored =
+        find_stored_layout(store, source, user.uid, readable_by_all);
     if (!stored) return begin_fetch();
     const Result<pid_t> check = spawn_access_check(user, source);
     if (!check) return begin_fetch();

@@ -73,6 +73,15 @@ std::optional<ImageKey> parse_key(std::string_view name) {
   return key;
 }
 
+// In the directory of a tree. One who was admitted already is no error.
+Result<void> admit_to(const std::string& tree, uid_t user) {
+  GANGWAY_TRY(make_directory(tree + "/users"));
+  const std::string path = cat(tree, "/users/", user);
+  const Fd fd(open(path.c_str(), O_WRONLY | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600));
+  if (!fd) return failed(cat("make ", path));
+  return {};
+}
+
 Result<void> lock_fd(int fd, int operation, const std::string& path) {
   int result = -1;
   do {
@@ -226,6 +235,7 @@ Result<Fd> ImageStore::make_scratch_file() const {
 
 Result<ImageReport> ImageStore::publish(const ImageKey& key,
                                         Staging staging,
+                                        uid_t user,
                                         ImageReport report,
                                         const std::string& manifest,
                                         const std::string& config) const {
@@ -235,12 +245,21 @@ Result<ImageReport> ImageStore::publish(const ImageKey& key,
   GANGWAY_TRY(write_file(staging.path() + "/config.json", config));
   GANGWAY_TRY(write_file(staging.path() + "/boot", boot_id()));
   GANGWAY_TRY(write_file(staging.path() + "/pin", ""));
+  GANGWAY_TRY(admit_to(staging.path(), user));
   GANGWAY_TRY(write_file(staging.path() + "/report", render_image_report(report)));
   // What is in the way is of an earlier boot and not whole.
   GANGWAY_TRY(remove_tree(tree));
   if (rename(staging.path().c_str(), tree.c_str()) != 0) return failed(cat("publish ", tree));
   staging.path_.clear();
   return report;
+}
+
+bool ImageStore::may_use(const ImageKey& key, uid_t user) const {
+  return access(cat(tree_path(key), "/users/", user).c_str(), F_OK) == 0;
+}
+
+Result<void> ImageStore::admit(const ImageKey& key, uid_t user) const {
+  return admit_to(tree_path(key), user);
 }
 
 Result<void> ImageStore::make_durable(const ImageKey& key) const {

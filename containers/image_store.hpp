@@ -1,7 +1,7 @@
 // ImageStore: the unpacked images of a node, each under the digest of its manifest.
 //
 //   <store>/trees/sha256/<hex>[.open]/   rootfs/  report  manifest.json  config.json  boot  pin
-//                                        [listing  durable]
+//                                        users/  [listing  durable]
 //   <store>/tmp/<hex>[.open].<random>/   an unpack under way, or left behind by a killed one
 //   <store>/locks/<hex>[.open]           held (flock) while one process unpacks that image
 //
@@ -10,6 +10,9 @@
 // disk it is valid only in the boot in which it was made ("boot"), so that nobody has to wait for
 // the disk; what it holds is written down then too ("listing"), for verify(). Who uses a tree holds
 // a shared lock on "pin", whose time says when it was used last; a pinned tree is not removed.
+//
+// Whoever has an image's manifest can name the image; "users" has a file for each user who was seen
+// to have all of it, contents too, and only they may use the tree.
 //
 // The store is private to the executor's user (mode 0700), because images may be private; jobs see
 // a tree through a mount that the executor makes. Any number of processes use a store at once.
@@ -82,12 +85,17 @@ class ImageStore {
   [[nodiscard]] Result<Staging> stage(const ImageKey& key, uid_t uid, gid_t gid) const;
   // A file in tmp/ without a name.
   [[nodiscard]] Result<Fd> make_scratch_file() const;
-  // Makes the staged tree the image. `report.tree` is set. Requires: the lock.
+  // Makes the staged tree the image, which `user` may use. `report.tree` is set. Requires: the
+  // lock.
   [[nodiscard]] Result<ImageReport> publish(const ImageKey& key,
                                             Staging staging,
+                                            uid_t user,
                                             ImageReport report,
                                             const std::string& manifest,
                                             const std::string& config) const;
+  // Whether the user was seen to have the whole image; and that it was.
+  [[nodiscard]] bool may_use(const ImageKey& key, uid_t user) const;
+  [[nodiscard]] Result<void> admit(const ImageKey& key, uid_t user) const;
   // Writes down what it holds and brings it to the disk, so that it outlives this boot. Slow: reads
   // it all.
   Result<void> make_durable(const ImageKey& key) const;

@@ -33,13 +33,13 @@ Result<void> write_all(int fd, std::string_view bytes) {
 
 Result<void> check_size(std::int64_t bytes, const FileRange& layer, const UnpackLimits& limits) {
   if (bytes > limits.max_bytes) {
-    return Error(ErrorKind::Exhausted, "the layer is larger than an image may be");
+    return Error(ErrorKind::Invalid, "the layer is larger than an image may be");
   }
   const std::int64_t compressed = std::max<std::int64_t>(layer.size, 1);
   const bool grows = bytes - limits.ratio_free_bytes > 0 &&
                      (bytes - limits.ratio_free_bytes) / compressed >= limits.max_ratio;
   if (grows) {
-    return Error(ErrorKind::Exhausted,
+    return Error(ErrorKind::Invalid,
                  cat("the layer grows to more than ", limits.max_ratio, " times its size"));
   }
   return {};

@@ -13,7 +13,7 @@
 
 namespace gangway::containers {
 
-// Errors: Corrupt (not a tar archive, truncated, another diff id), Exhausted (a bound),
+// Errors: Corrupt (not a tar archive, truncated, another diff id), Invalid (a bound),
 // Unsupported. After an error the tree is of no use.
 Result<void> unpack_layer(const FileRange& layer,
                           const Digest& diff_id,

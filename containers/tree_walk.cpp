@@ -47,7 +47,9 @@ class Walk {
         return Found::Directory;
       }
       if (!S_ISLNK(status.st_mode)) return Found::Other;
-      if (++symlinks_ > kMaxSymlinks) return errno_error(cat("look up ", name_), ELOOP);
+      if (++symlinks_ > kMaxSymlinks) {
+        return Error(ErrorKind::Invalid, cat("look up ", name_, ": too many symlinks on the way"));
+      }
       char target[PATH_MAX];
       const ssize_t length = readlinkat(here(), name_.c_str(), target, sizeof target);
       if (length < 0) return errno_error(cat("read link ", name_), errno);

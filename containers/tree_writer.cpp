@@ -87,7 +87,7 @@ Result<std::vector<std::string>> clean_entry_name(std::string_view name, int max
     clean.push_back(std::move(part));
   }
   if (clean.size() > static_cast<std::size_t>(max_depth)) {
-    return Error(ErrorKind::Exhausted, "name of an entry has too many components");
+    return Error(ErrorKind::Invalid, "name of an entry has too many components");
   }
   return clean;
 }
@@ -130,14 +130,14 @@ Result<void> TreeWriter::check_numbers(const TarEntry& entry) {
   if (entry.size < 0) return invalid(cat("size of ", shown(entry.path), " is negative"));
   if (entry.mtime_s < 0) return invalid(cat("time of ", shown(entry.path), " is negative"));
   if (++counts_.entries > limits_.max_entries) {
-    return Error(ErrorKind::Exhausted, "the image has too many entries");
+    return Error(ErrorKind::Invalid, "the image has too many entries");
   }
   std::int64_t xattr_bytes = 0;
   for (const auto& [name, value] : entry.xattrs) {
     xattr_bytes += static_cast<std::int64_t>(name.size() + value.size());
   }
   if (xattr_bytes > limits_.max_xattr_bytes) {
-    return Error(ErrorKind::Exhausted,
+    return Error(ErrorKind::Invalid,
                  cat("extended attributes of ", shown(entry.path), " are too large"));
   }
   return {};
@@ -241,11 +241,11 @@ Result<void> TreeWriter::write_file(const Parent& parent,
                                     const TarEntry& entry,
                                     const NextBlock& next_block) {
   if (entry.size > limits_.max_file_bytes) {
-    return Error(ErrorKind::Exhausted, "the file is larger than a file may be");
+    return Error(ErrorKind::Invalid, "the file is larger than a file may be");
   }
   counts_.bytes += entry.size;
   if (counts_.bytes > limits_.max_bytes) {
-    return Error(ErrorKind::Exhausted, "the image is larger than an image may be");
+    return Error(ErrorKind::Invalid, "the image is larger than an image may be");
   }
   GANGWAY_TRY(remove_entry(parent.fd, parent.inode, name, 0));
   const Fd fd(
@@ -414,7 +414,7 @@ Result<void> TreeWriter::remove_empty(int parent,
 // Symlinks let directories lie deeper than names may be long.
 Result<void> TreeWriter::check_depth(int depth) const {
   if (depth <= limits_.max_depth) return {};
-  return Error(ErrorKind::Exhausted, "directories are nested too deeply");
+  return Error(ErrorKind::Invalid, "directories are nested too deeply");
 }
 
 Result<bool> TreeWriter::hide_entry(int parent,

@@ -62,7 +62,7 @@ class TreeWriter {
   TreeWriter(Fd root, UnpackLimits limits, bool readable_by_all);
 
   using NextBlock = std::function<Result<TarReader::Block>()>;
-  // Errors: Invalid and Corrupt (the entry), Exhausted (a bound, or the disk is full).
+  // Errors: Invalid (the entry, a bound), Corrupt, Exhausted (the disk is full).
   Result<void> apply(const TarEntry& entry, const NextBlock& next_block);
   // Times of directories, and what this layer has written counts as lower from now on.
   Result<void> end_layer();

@@ -281,7 +281,7 @@ TEST_F(ImageEnsure, BombIsRefusedForItsSizeAndNothingIsLeft) {
       command(ImageSourceKind::OciLayout, path, write_oci_layout(path, image).text(), geteuid());
   argv.insert(argv.end(), {"--max-bytes", "1000000"});
   const Ran ran = run(argv);
-  EXPECT_EQ(ran.exit_code, 75) << ran.err;
+  EXPECT_EQ(ran.exit_code, 65) << ran.err;
   expect_clean_store();
 }
 
@@ -321,6 +321,43 @@ TEST_F(ImageEnsure, SourceIsReadWithTheRightsOfTheUserAlsoWhenTheTreeIsThere) {
     EXPECT_EQ(run(command(kind, path, digest.text(), kUser)).exit_code, 77);
     chmod(path.c_str(), 0755);
     EXPECT_EQ(run(command(kind, path, digest.text(), kUser)).exit_code, 0);
+  }
+}
+
+TEST_F(ImageEnsure, WhoHasNotTheContentsOfAStoredImageIsRefused) {
+  if (geteuid() != 0) GTEST_SKIP() << "needs root";
+  const ImageTexts image = small_image();
+  const std::string& secret = image.layers.back().blob;
+  // All names and sizes are right; what is in the last layer is not.
+  const auto forge = [&](const std::string& path) {
+    std::string bytes = read_small_file(path, 1 << 20).value_or("");
+    const std::size_t place = bytes.find(secret);
+    ASSERT_NE(place, std::string::npos);
+    write_file(path, bytes.replace(place, secret.size(), std::string(secret.size(), 'x')));
+  };
+  using Write = Digest (*)(const std::string&, const ImageTexts&);
+  const std::vector<std::pair<ImageSourceKind, Write>> kinds = {
+      {ImageSourceKind::OciLayout, write_oci_layout},
+      {ImageSourceKind::OciArchive, write_oci_archive},
+      {ImageSourceKind::DockerArchive, write_docker_archive}};
+  for (const auto& [kind, write_image] : kinds) {
+    EXPECT_TRUE(remove_tree(place_ / "store"));
+    const std::string path = place_ / std::string(to_string(kind));
+    const Digest digest = write_image(path, image);
+    EXPECT_EQ(run(command(kind, path, digest.text(), 0)).exit_code, 0);
+    forge(kind == ImageSourceKind::OciLayout ? cat(path, "/blobs/sha256/", sha256_hex(secret))
+                                             : path);
+    const Ran refused = run(command(kind, path, digest.text(), kUser));
+    EXPECT_EQ(refused.exit_code, 65) << refused.err;
+    EXPECT_EQ(refused.out, "");
+    EXPECT_EQ(run(command(kind, path, digest.text(), 0)).exit_code, 0) << "had it before";
+    write_image(path, image);
+    for (int i = 0; i < 2; ++i) {
+      const Ran admitted = run(command(kind, path, digest.text(), kUser));
+      EXPECT_EQ(admitted.exit_code, 0) << admitted.err;
+      EXPECT_EQ(admitted.err.find("image_unpacked"), std::string::npos) << admitted.err;
+    }
+    EXPECT_TRUE(names_in(place_ / "store/tmp").empty());
   }
 }
 

@@ -52,13 +52,20 @@ TEST_F(LayerBounds, CompressedTwiceIsAnError) {
   EXPECT_EQ(result.error().kind(), ErrorKind::Corrupt);
 }
 
+TEST_F(LayerBounds, SymlinksThatLeadToEachOtherAreAnErrorOfTheImage) {
+  const std::string tar = make_tar({symlink_to("a", "b"), symlink_to("b", "a"), file("a/x")});
+  const Result<void> result = apply_bytes(tar, gzip(tar));
+  ASSERT_FALSE(result);
+  EXPECT_EQ(result.error().kind(), ErrorKind::Invalid) << result.error().message();
+}
+
 TEST_F(LayerBounds, StreamThatGrowsTooMuchIsStopped) {
   limits_.ratio_free_bytes = 1 << 20;
   const std::string tar = make_tar({file("zeros", std::string(20 << 20, '\0'))});
   for (const std::string& blob : {gzip(tar), zstd(tar)}) {
     const Result<void> result = apply_bytes(tar, blob);
     ASSERT_FALSE(result);
-    EXPECT_EQ(result.error().kind(), ErrorKind::Exhausted) << result.error().message();
+    EXPECT_EQ(result.error().kind(), ErrorKind::Invalid) << result.error().message();
   }
 }
 
@@ -67,7 +74,7 @@ TEST_F(LayerBounds, ImageLargerThanAllowedIsStopped) {
   EXPECT_TRUE(apply({file("a", std::string(60'000, 'a'))}));
   const Result<void> result = apply({file("b", std::string(60'000, 'b'))});
   ASSERT_FALSE(result);
-  EXPECT_EQ(result.error().kind(), ErrorKind::Exhausted);
+  EXPECT_EQ(result.error().kind(), ErrorKind::Invalid);
 }
 
 TEST_F(LayerBounds, TooManyEntriesAreStopped) {
@@ -76,7 +83,7 @@ TEST_F(LayerBounds, TooManyEntriesAreStopped) {
   for (int i = 0; i < 101; ++i) layer.push_back(file(cat("f", i), ""));
   const Result<void> result = apply(layer);
   ASSERT_FALSE(result);
-  EXPECT_EQ(result.error().kind(), ErrorKind::Exhausted);
+  EXPECT_EQ(result.error().kind(), ErrorKind::Invalid);
 }
 
 TEST_F(LayerBounds, HugeSparseFileIsStopped) {
@@ -96,7 +103,7 @@ TEST_F(LayerBounds, LargeAttributesAreStopped) {
   member.xattrs.emplace_back("user.large", std::string(2000, 'v'));
   const Result<void> result = apply({member});
   ASSERT_FALSE(result);
-  EXPECT_EQ(result.error().kind(), ErrorKind::Exhausted);
+  EXPECT_EQ(result.error().kind(), ErrorKind::Invalid);
 }
 
 TEST_F(LayerBounds, LongAndDeepNamesAreErrors) {
