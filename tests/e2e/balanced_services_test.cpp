@@ -81,6 +81,7 @@ spec:
         readinessProbe:
           httpGet: {path: /, port: 8080}
           periodSeconds: 1
+          timeoutSeconds: 20
 )"));
     write("service.yaml", R"(apiVersion: v1
 kind: Service

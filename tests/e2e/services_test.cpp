@@ -37,7 +37,8 @@ metadata: {name: web}
 spec:
   replicas: )",
                       replicas, R"(
-  progressDeadlineSeconds: 5
+  progressDeadlineSeconds: )",
+                      5 * kSlowness, R"(
   selector: {matchLabels: {app: web}}
   template:
     metadata: {labels: {app: web}}
@@ -52,7 +53,7 @@ spec:
           env: [{name: MARK, value: ")",
                       mark, R"("}]
           ports: [{name: http, containerPort: 8080}]
-          readinessProbe: {tcpSocket: {port: http}, periodSeconds: 1}
+          readinessProbe: {tcpSocket: {port: http}, periodSeconds: 1, timeoutSeconds: 20}
 )"));
     const Ran ran = user({"jsubmit", "--format", "k8s", "web.yaml"});
     ASSERT_EQ(ran.exit_code, 0) << ran.err;
