@@ -2,6 +2,7 @@
 #include <set>
 
 #include "queues/base/text.hpp"
+#include "submit/job_values.hpp"
 #include "submit/service_parse.hpp"
 #include "submit/yaml_fields.hpp"
 
@@ -10,6 +11,7 @@ namespace {
 
 // "1m30s", "10s", "500ms", as Compose writes times. nullopt: none.
 std::optional<Duration> parse_compose_time(std::string_view text) {
+  constexpr Duration kLongest = hours(24) * 366;
   Duration total;
   if (text.empty()) return std::nullopt;
   while (!text.empty()) {
@@ -17,8 +19,7 @@ std::optional<Duration> parse_compose_time(std::string_view text) {
     while (digits < text.size() && text[digits] >= '0' && text[digits] <= '9') ++digits;
     const auto number = parse_integer<std::int64_t>(text.substr(0, digits));
     text.remove_prefix(digits);
-    constexpr std::int64_t kMaxNumber = 1'000'000;
-    if (!number || *number > kMaxNumber) return std::nullopt;
+    if (!number) return std::nullopt;
     static const std::vector<std::pair<std::string_view, Duration>> kUnits = {
         {"us", microseconds(1)},
         {"ms", milliseconds(1)},
@@ -29,6 +30,7 @@ std::optional<Duration> parse_compose_time(std::string_view text) {
         kUnits, [&](const auto& known) { return text.starts_with(known.first); });
     if (unit == kUnits.end()) return std::nullopt;
     text.remove_prefix(unit->first.size());
+    if (*number > (kLongest - total).ns / unit->second.ns) return std::nullopt;
     total = total + unit->second * *number;
   }
   return total;
@@ -50,6 +52,7 @@ class ComposeParser {
  private:
   void take_document(const YAML::Node& document) {
     expand_all(document);
+    errors_.read_scalars_by([this](const std::string& written) { return value(written); });
     YamlFields fields(document, "", errors_);
     fields.accept("version");
     fields.accept("name");
@@ -60,7 +63,10 @@ class ComposeParser {
       }
     }
     for (const char* key : {"volumes", "networks", "secrets", "configs"}) {
-      fields.refuse(key, "is not there; mount directories, and reach services by their names");
+      fields.refuse(
+          key,
+          "is not there; directories are mounted, and services are reached where their ports "
+          "listen");
     }
     const YAML::Node services = fields.need("services");
     if (is_absent(services)) return;
@@ -72,7 +78,7 @@ class ComposeParser {
       const std::string service = read_text(entry.first, "services", errors_);
       take_service(service, entry.second, cat("services.", service));
     }
-    check_dependencies(services);
+    check_dependencies();
   }
 
   // $NAME, ${NAME}, ${NAME:-default}, ${NAME-default}; "$$" is one '$'.
@@ -107,6 +113,9 @@ class ComposeParser {
         }
         if (rest.starts_with('-')) {
           otherwise = rest.substr(1);
+          if (rest.find('$') != std::string_view::npos) {
+            errors_.note(node, "", cat(text, ": a default holds no other variable"));
+          }
         } else if (close == std::string::npos || !rest.empty() || !empty_counts) {
           name.clear();
         }
@@ -233,6 +242,7 @@ class ComposeParser {
   }
 
   void take_service(const std::string& name, const YAML::Node& node, const std::string& path) {
+    const std::size_t errors_before = errors_.size();
     YamlFields fields(node, path, errors_);
     ServiceSpec spec;
     spec.name = name;
@@ -247,14 +257,22 @@ class ComposeParser {
     if (replica.image.empty() && !replica.build) {
       errors_.note(node, path, "needs an image or a build");
     }
-    if (auto entrypoint = words(fields, "entrypoint"); !entrypoint.empty()) {
+    if (const YAML::Node written = fields.take("entrypoint"); !is_absent(written)) {
+      auto entrypoint = words(fields, "entrypoint");
+      if (entrypoint.empty()) {
+        errors_.note(written, fields.path_of("entrypoint"), "is empty; name the program");
+      }
       replica.entrypoint = std::move(entrypoint);
     }
     replica.arguments = words(fields, "command");
     replica.env = pairs(fields, "environment");
     replica.workdir = value(fields.text("working_dir"));
-    replica.hostname = value(fields.text("hostname"));
+    fields.refuse("hostname", "a replica has the name of its node");
     replica.stop_signal = value(fields.text("stop_signal"));
+    if (!replica.stop_signal.empty() && !parse_signal(replica.stop_signal)) {
+      errors_.note(fields.take("stop_signal"), fields.path_of("stop_signal"),
+                   cat("there is no signal ", replica.stop_signal));
+    }
     replica.kill_grace = time(fields, "stop_grace_period").value_or(seconds(10));
     fields.accept("container_name");  // replicas are named after their service
     take_ports(fields, name, replica);
@@ -271,6 +289,9 @@ class ComposeParser {
         kRestarts[fields.word("restart", {"no", "always", "on-failure", "unless-stopped"})];
     if (const YAML::Node deploy = fields.take("deploy"); !is_absent(deploy)) {
       take_deploy(deploy, fields.path_of("deploy"), spec);
+    }
+    if (const auto good = validate(spec); !good && errors_.size() == errors_before) {
+      errors_.note(node, path, good.error().message());
     }
     file_.services.push_back(std::move(spec));
   }
@@ -290,6 +311,7 @@ class ComposeParser {
 
   static std::optional<std::int32_t> port_number(std::string_view text) {
     const auto port = parse_integer<std::int32_t>(text);
+    if (text.starts_with('0')) return std::nullopt;  // of eights to some
     return port && *port >= 1 && *port <= 65535 ? port : std::nullopt;
   }
 
@@ -298,11 +320,22 @@ class ComposeParser {
     Endpoint endpoint;
     endpoint.name = name;
     endpoint.selector = {{"service", name}};
-    const auto add = [&](std::int32_t published, std::int32_t target) {
+    Endpoint inside = endpoint;
+    inside.name = cat(name, "-inside");
+    const std::size_t errors_before = errors_.size();
+    const auto add_to = [&](std::int32_t published, std::int32_t target, Endpoint& to) {
       const bool known = std::ranges::any_of(
           replica.ports, [&](const ContainerPort& port) { return port.port == target; });
       if (!known) replica.ports.push_back({.name = "", .port = target});
-      endpoint.ports.push_back({.name = "", .port = published, .target = cat(target)});
+      const Endpoint::Port port{.name = "", .port = published, .target = cat(target)};
+      // At the same port outside it is reached from everywhere.
+      for (const Endpoint* const one : {&endpoint, &inside}) {
+        if (&to == &inside && std::ranges::find(one->ports, port) != one->ports.end()) return;
+      }
+      to.ports.push_back(port);
+    };
+    const auto add = [&](std::int32_t published, std::int32_t target) {
+      add_to(published, target, endpoint);
     };
     fields.each("ports", [&](const YAML::Node& item, const std::string& path) {
       endpoint.reach = Endpoint::Reach::LoadBalancer;
@@ -339,9 +372,18 @@ class ComposeParser {
         errors_.note(item, path, "must be a port");
         return;
       }
-      add(*port, *port);
+      add_to(*port, *port, inside);
     });
-    if (!endpoint.ports.empty()) file_.endpoints.push_back(std::move(endpoint));
+    const bool seen_before = errors_.size() != errors_before;
+    // What is exposed is for the other services, whatever else is published.
+    if (endpoint.ports.empty()) inside.name = name;
+    for (Endpoint* const one : {&endpoint, &inside}) {
+      if (one->ports.empty()) continue;
+      if (const auto good = validate(*one); !good && !seen_before) {
+        errors_.note(fields.node(), fields.path_of("ports"), good.error().message());
+      }
+      file_.endpoints.push_back(std::move(*one));
+    }
   }
 
   void take_volume(const YAML::Node& node, const std::string& path, ReplicaTemplate& replica) {
@@ -373,6 +415,7 @@ class ComposeParser {
   void take_dependencies(YamlFields& fields, ServiceSpec& spec) {
     const YAML::Node node = fields.take("depends_on");
     if (is_absent(node)) return;
+    needs_.emplace(spec.name, node);
     if (node.IsSequence()) {
       for (const std::string& name : read_texts(node, fields.path_of("depends_on"), errors_)) {
         spec.depends_on.emplace_back(name, ServiceCondition::Started);
@@ -400,7 +443,9 @@ class ComposeParser {
     probe.kind = Probe::Kind::Exec;
     probe.period = time(fields, "interval").value_or(seconds(30));
     probe.timeout = time(fields, "timeout").value_or(seconds(30));
-    probe.initial_delay = time(fields, "start_period").value_or(Duration{});
+    // A replica is not ready before its first good answer, however long that takes; ends are not
+    // counted meanwhile.
+    static_cast<void>(time(fields, "start_period"));
     probe.failures = fields.number("retries", 3, 1, 1'000'000);
     const bool disabled = fields.flag("disable", false);
     const YAML::Node test = fields.take("test");
@@ -438,10 +483,12 @@ class ComposeParser {
       YamlFields amount(amounts, inner.path_of(which), errors_);
       if (const std::string cpus = value(amount.text("cpus")); !cpus.empty()) {
         const auto millis = parse_cpu_millis(cpus);
-        if (!millis) errors_.note(amounts, amount.path_of("cpus"), cat(cpus, ": as 0.5 or 2"));
+        if (!millis)
+          errors_.note(amount.take("cpus"), amount.path_of("cpus"), cat(cpus, ": as 0.5 or 2"));
         spec.replica.cpu_millis = std::max(spec.replica.cpu_millis, millis.value_or(0));
       }
-      if (std::string memory = value(amount.text("memory")); !memory.empty()) {
+      const std::string written = value(amount.text("memory"));
+      if (std::string memory = written; !memory.empty()) {
         // Docker's suffixes are powers of 1024, with or without a b.
         if (memory.ends_with('b') || memory.ends_with('B')) memory.pop_back();
         if (!memory.empty() && !(memory.back() >= '0' && memory.back() <= '9')) {
@@ -450,19 +497,21 @@ class ComposeParser {
           memory += 'i';
         }
         const auto bytes = parse_quantity(memory);
-        if (!bytes) errors_.note(amounts, amount.path_of("memory"), cat(memory, ": as 512M"));
+        if (!bytes) {
+          errors_.note(amount.take("memory"), amount.path_of("memory"), cat(written, ": as 512M"));
+        }
         spec.replica.memory = std::max(spec.replica.memory, bytes.value_or(Bytes{}));
       }
     }
   }
 
-  void check_dependencies(const YAML::Node& services) {
+  void check_dependencies() {
     std::set<std::string> names;
     for (const ServiceSpec& spec : file_.services) names.insert(spec.name);
     for (const ServiceSpec& spec : file_.services) {
       for (const auto& [name, unused] : spec.depends_on) {
         if (names.contains(name)) continue;
-        errors_.note(services, cat("services.", spec.name, ".depends_on"),
+        errors_.note(needs_.at(spec.name), cat("services.", spec.name, ".depends_on"),
                      cat("no service is called ", name));
       }
     }
@@ -479,7 +528,7 @@ class ComposeParser {
     }
     for (const std::string& name : names) {
       if (started.contains(name)) continue;
-      errors_.note(services, cat("services.", name, ".depends_on"),
+      errors_.note(needs_.at(name), cat("services.", name, ".depends_on"),
                    "it waits for itself, or for one that does");
     }
   }
@@ -488,6 +537,7 @@ class ComposeParser {
   std::string directory_;
   const std::map<std::string, std::string>& variables_;
   std::map<std::string, std::string> expanded_;
+  std::map<std::string, YAML::Node> needs_;  // by service: its depends_on
   ServiceFile file_;
 };
 

@@ -4,6 +4,7 @@
 #include <cerrno>
 #include <map>
 #include <set>
+#include <utility>
 
 #include "queues/base/text.hpp"
 #include "queues/wire/convert.hpp"
@@ -87,9 +88,8 @@ std::optional<ServiceFile> read_files(const std::vector<std::string>& names,
 }
 
 // What may stand beside services; all else on a command line is about jobs.
-constexpr std::string_view kForServices[] = {"format", "queue",    "partition", "account",
-                                             "socket", "retry",    "quiet",     "parsable",
-                                             "json",   "test-only"};
+constexpr std::string_view kForServices[] = {"format", "queue", "partition", "account",  "socket",
+                                             "retry",  "quiet", "parsable",  "test-only"};
 
 // Returns the exit code.
 int submit_services(const ServiceFile& file,
@@ -107,7 +107,14 @@ int submit_services(const ServiceFile& file,
   const bool builds = std::ranges::any_of(
       set.services, [](const ServiceSpec& spec) { return spec.replica.build.has_value(); });
   // What has not been built has no image that the scheduler could be asked about.
-  if (choices.test_only && builds) return kExitOk;
+  if (choices.test_only && builds) {
+    for (ServiceSpec& spec : set.services) {
+      if (std::exchange(spec.replica.build, std::nullopt)) spec.replica.image = spec.name;
+      const auto job = make_replica_job(spec, {.queue = "", .account = "", .directory = directory});
+      if (!job) return complain(kProgram, job.error().with_context(cat("service ", spec.name)));
+    }
+    return kExitOk;
+  }
   if (const Result<void> built = build_images(set.services); !built) {
     return complain(kProgram, built.error());
   }

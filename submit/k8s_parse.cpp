@@ -2,6 +2,7 @@
 #include <functional>
 
 #include "queues/base/text.hpp"
+#include "queues/model/ingress_rule.hpp"
 #include "submit/service_parse.hpp"
 #include "submit/yaml_fields.hpp"
 
@@ -21,6 +22,7 @@ class K8sParser {
 
  private:
   void take_document(const YAML::Node& document) {
+    errors_before_ = errors_.size();
     YamlFields fields(document, "", errors_);
     const std::string version = fields.need_text("apiVersion");
     const std::string kind = fields.need_text("kind");
@@ -89,7 +91,7 @@ class K8sParser {
     if (const YAML::Node strategy = inner.take("strategy"); !is_absent(strategy)) {
       take_strategy(strategy, inner.path_of("strategy"), spec.update);
     }
-    spec.replica = pod(inner.need("template"), inner.path_of("template"), {"Always"}, nullptr);
+    spec.replica = pod(inner.need("template"), inner.path_of("template"), Runs::Always, nullptr);
     for (const auto& [key, value] : spec.selector) {
       const auto found = spec.replica.labels.find(key);
       if (found == spec.replica.labels.end() || found->second != value) {
@@ -97,7 +99,15 @@ class K8sParser {
                      cat(key, ": ", value, " is not among the labels of the template"));
       }
     }
+    note_if_bad(node, validate(spec));
     file_.services.push_back(std::move(spec));
+  }
+
+  // What is said of a whole, if nothing has been said of its parts.
+  void note_if_bad(const YAML::Node& node, const Result<void>& good) {
+    if (!good && errors_.size() == errors_before_) {
+      errors_.note(node, "spec", good.error().message());
+    }
   }
 
   void take_strategy(const YAML::Node& node, const std::string& path, UpdatePolicy& update) {
@@ -105,6 +115,9 @@ class K8sParser {
     update.recreate = fields.word("type", {"RollingUpdate", "Recreate"}) == 1;
     const YAML::Node rolling = fields.take("rollingUpdate");
     if (is_absent(rolling)) return;
+    if (update.recreate) {
+      errors_.note(rolling, fields.path_of("rollingUpdate"), "says nothing beside Recreate");
+    }
     YamlFields bounds(rolling, fields.path_of("rollingUpdate"), errors_);
     share(bounds, "maxSurge", update.max_surge);
     share(bounds, "maxUnavailable", update.max_unavailable);
@@ -127,10 +140,11 @@ class K8sParser {
     }
   }
 
-  // `restarts`: what restartPolicy may say; its place among them goes to `restart`.
+  // What restartPolicy says of one that runs to its end goes to `restart`: OnFailure, Never.
+  enum class Runs { Always, ToItsEnd };
   ReplicaTemplate pod(const YAML::Node& node,
                       const std::string& path,
-                      const std::vector<std::string>& restarts,
+                      Runs runs,
                       std::size_t* restart) {
     ReplicaTemplate out;
     if (is_absent(node)) return out;
@@ -139,8 +153,13 @@ class K8sParser {
     const YAML::Node spec = fields.need("spec");
     if (is_absent(spec)) return out;
     YamlFields inner(spec, fields.path_of("spec"), errors_);
-    const std::size_t policy = inner.word("restartPolicy", restarts);
+    const std::size_t policy = inner.word(
+        "restartPolicy", runs == Runs::Always ? std::vector<std::string>{"Always"}
+                                              : std::vector<std::string>{"OnFailure", "Never"});
     if (restart != nullptr) *restart = policy;
+    if (runs == Runs::ToItsEnd) {
+      inner.refuse("terminationGracePeriodSeconds", "is the cluster's for jobs (kill_grace)");
+    }
     out.kill_grace = seconds(inner.number("terminationGracePeriodSeconds", 30, 0, 86400));
     std::map<std::string, std::string> volumes;
     inner.each("volumes", [&](const YAML::Node& item, const std::string& item_path) {
@@ -150,7 +169,7 @@ class K8sParser {
       if (is_absent(host)) return;
       YamlFields host_path(host, volume.path_of("hostPath"), errors_);
       volumes[name] = host_path.need_text("path");
-      host_path.accept("type");
+      host_path.refuse("type", "nothing is made or looked at before it is mounted");
     });
     int containers = 0;
     inner.each("containers", [&](const YAML::Node& item, const std::string& item_path) {
@@ -159,6 +178,9 @@ class K8sParser {
         return;
       }
       container(item, item_path, volumes, out);
+      if (runs == Runs::ToItsEnd && !out.ports.empty()) {
+        errors_.note(item, cat(item_path, ".ports"), "nobody leads to a job's ports");
+      }
     });
     if (containers == 0) errors_.note(spec, inner.path_of("containers"), "is missing");
     return out;
@@ -178,7 +200,8 @@ class K8sParser {
     fields.each("env", [&](const YAML::Node& item, const std::string& item_path) {
       YamlFields variable(item, item_path, errors_);
       std::string name = variable.need_text("name");
-      out.env.emplace_back(std::move(name), variable.text("value"));
+      std::string value = expand(variable.text("value"), out.env);
+      out.env.emplace_back(std::move(name), std::move(value));
       variable.refuse("valueFrom", "a value must be given as it is");
     });
     fields.each("ports", [&](const YAML::Node& item, const std::string& item_path) {
@@ -209,9 +232,42 @@ class K8sParser {
         out.mounts.push_back({volume->second, std::move(target), read_only});
       }
     });
+    if (out.entrypoint) {
+      for (std::string& word : *out.entrypoint) word = expand(word, out.env);
+    }
+    for (std::string& word : out.arguments) word = expand(word, out.env);
     out.startup = probe(fields, "startupProbe");
     out.readiness = probe(fields, "readinessProbe");
     out.liveness = probe(fields, "livenessProbe");
+  }
+
+  // $(NAME) of the variables given before; "$$" is one '$'; what is not known stays, as Kubernetes
+  // has it, for the shell that may be meant.
+  static std::string expand(const std::string& text,
+                            const std::vector<std::pair<std::string, std::string>>& known) {
+    std::string out;
+    for (std::size_t at = 0; at < text.size(); ++at) {
+      const char next = at + 1 < text.size() ? text[at + 1] : '\0';
+      if (text[at] == '$' && next == '$') {
+        out += '$';
+        ++at;
+        continue;
+      }
+      const std::size_t close = text[at] == '$' && next == '(' ? text.find(')', at) : text.npos;
+      if (close != text.npos) {
+        const std::string name = text.substr(at + 2, close - at - 2);
+        // The last of that name counts, as it does for the program.
+        const auto found = std::find_if(known.rbegin(), known.rend(),
+                                        [&](const auto& one) { return one.first == name; });
+        if (found != known.rend()) {
+          out += found->second;
+          at = close;
+          continue;
+        }
+      }
+      out += text[at];
+    }
+    return out;
   }
 
   void amounts(YamlFields& fields, std::string_view which, ReplicaTemplate& out) {
@@ -220,12 +276,15 @@ class K8sParser {
     YamlFields inner(node, fields.path_of(which), errors_);
     if (const std::string cpu = inner.text("cpu"); !cpu.empty()) {
       const auto millis = parse_cpu_millis(cpu);
-      if (!millis) errors_.note(node, inner.path_of("cpu"), cat(cpu, ": as 500m or 2"));
+      if (!millis)
+        errors_.note(inner.take("cpu"), inner.path_of("cpu"), cat(cpu, ": as 500m or 2"));
       out.cpu_millis = std::max(out.cpu_millis, millis.value_or(0));
     }
     if (const std::string memory = inner.text("memory"); !memory.empty()) {
       const auto bytes = parse_quantity(memory);
-      if (!bytes) errors_.note(node, inner.path_of("memory"), cat(memory, ": as 512Mi or 1G"));
+      if (!bytes)
+        errors_.note(inner.take("memory"), inner.path_of("memory"),
+                     cat(memory, ": as 512Mi or 1G"));
       out.memory = std::max(out.memory, bytes.value_or(Bytes{}));
     }
   }
@@ -288,11 +347,16 @@ class K8sParser {
       out.port = port.number("port", 0, 1, kMaxPort);
       out.target = port.text("targetPort");
       if (out.target.empty()) out.target = cat(out.port);
-      out.node_port = port.number("nodePort", 0, 1, kMaxPort);
+      if (endpoint.reach == Endpoint::Reach::Node) {
+        out.node_port = port.number("nodePort", 0, 1, kMaxPort);
+      } else {
+        port.refuse("nodePort", "is of type NodePort alone; others listen at their port");
+      }
       port.word("protocol", {"TCP"});
       endpoint.ports.push_back(std::move(out));
     });
     if (endpoint.ports.empty()) errors_.note(node, "spec.ports", "is missing");
+    note_if_bad(node, validate(endpoint));
     file_.endpoints.push_back(std::move(endpoint));
   }
 
@@ -303,36 +367,67 @@ class K8sParser {
     YamlFields inner(node, "spec", errors_);
     inner.accept("ingressClassName");  // there is one
     inner.refuse("defaultBackend", "rules alone are understood");
-    std::map<std::string, std::string> secrets;
+    Secrets secrets;
     inner.each("tls", [&](const YAML::Node& item, const std::string& path) {
       YamlFields tls(item, path, errors_);
       const std::string secret = tls.need_text("secretName");
-      for (const std::string& host : tls.texts("hosts")) secrets[host] = secret;
+      const std::vector<std::string> hosts = tls.texts("hosts");
+      // Without hosts it is for all.
+      if (hosts.empty()) secrets.emplace_back("", Secret{secret, item, true});
+      for (const std::string& host : hosts) secrets.emplace_back(host, Secret{secret, item, false});
     });
+    std::size_t rules = 0;
     inner.each("rules", [&](const YAML::Node& item, const std::string& path) {
       YamlFields rule(item, path, errors_);
       const std::string host = rule.text("host");
       const YAML::Node http = rule.need("http");
       if (is_absent(http)) return;
       YamlFields paths(http, rule.path_of("http"), errors_);
+      std::size_t leading = 0;
       paths.each("paths", [&](const YAML::Node& entry, const std::string& entry_path) {
+        ++leading;
         ingress_path(entry, entry_path, host, secrets);
       });
+      rules += leading;
+      if (leading == 0) errors_.note(http, paths.path_of("paths"), "is missing");
     });
+    if (rules == 0) errors_.note(node, inner.path_of("rules"), "leads nowhere");
+    for (const auto& [host, secret] : secrets) {
+      if (secret.is_used) continue;
+      errors_.note(secret.node, inner.path_of("tls"), cat("no rule is for host ", host));
+    }
+  }
+
+  struct Secret {
+    std::string name;
+    YAML::Node node;
+    bool is_used = false;
+  };
+  using Secrets = std::vector<std::pair<std::string, Secret>>;  // by host; "": any
+
+  // The host's own before that of a wildcard before that of all.
+  static std::string secret_of(const std::string& host, Secrets& secrets) {
+    const std::string wildcard = cat("*", host.substr(std::min(host.find('.'), host.size())));
+    for (const std::string& wanted : {host, wildcard, std::string()}) {
+      for (auto& [of, secret] : secrets) {
+        if (of != wanted) continue;
+        secret.is_used = true;
+        return secret.name;
+      }
+    }
+    return "";
   }
 
   void ingress_path(const YAML::Node& node,
                     const std::string& path,
                     const std::string& host,
-                    const std::map<std::string, std::string>& secrets) {
+                    Secrets& secrets) {
     YamlFields fields(node, path, errors_);
     IngressRule rule;
     rule.host = host;
     if (const std::string text = fields.text("path"); !text.empty()) rule.path = text;
     rule.exact = fields.word("pathType", {"Prefix", "Exact"}) == 1;
-    if (const auto secret = secrets.find(host); secret != secrets.end()) {
-      rule.tls_secret = secret->second;
-    }
+    rule.tls_secret = secret_of(host, secrets);
     const YAML::Node backend = fields.need("backend");
     if (is_absent(backend)) return;
     YamlFields inner(backend, fields.path_of("backend"), errors_);
@@ -349,6 +444,9 @@ class K8sParser {
     if (name.empty() == (number == 0)) {
       errors_.note(port, target.path_of("port"), "needs a name or a number");
     }
+    const IngressRule place = in_normal_form(rule);
+    note_if_bad(node, validate(place));
+    note_if_bad(node, check_place(place));
     file_.ingress.push_back(std::move(rule));
   }
 
@@ -364,13 +462,13 @@ class K8sParser {
     out.parallelism = inner.number("parallelism", 1, 1, kMaxReplicas);
     out.retries = inner.number("backoffLimit", 6, 0, 1000);
     std::size_t restart = 0;
-    out.replica =
-        pod(inner.need("template"), inner.path_of("template"), {"OnFailure", "Never"}, &restart);
+    out.replica = pod(inner.need("template"), inner.path_of("template"), Runs::ToItsEnd, &restart);
     out.restart = restart == 0 ? RestartPolicy::OnFailure : RestartPolicy::No;
     file_.jobs.push_back(std::move(out));
   }
 
   FieldErrors errors_;
+  std::size_t errors_before_ = 0;  // of this document
   ServiceFile file_;
 };
 

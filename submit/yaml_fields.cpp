@@ -12,6 +12,7 @@ constexpr std::size_t kMaxDocuments = 1000;
 
 constexpr std::size_t kMaxValues = 100'000;
 constexpr int kMaxDepth = 64;
+constexpr std::string_view kMergeKey = "<<";
 
 int line_of(const YAML::Node& node) { return node.Mark().line + 1; }
 
@@ -32,6 +33,33 @@ bool is_bounded(const YAML::Node& node, int depth, std::size_t& left) {
   return true;
 }
 
+// Also in mappings that nobody reads field by field: labels, environments.
+void check_keys(const YAML::Node& node, const std::string& path, FieldErrors& errors) {
+  if (node.IsSequence()) {
+    for (std::size_t i = 0; i < node.size(); ++i) {
+      check_keys(node[i], cat(path, "[", i, "]"), errors);
+    }
+  }
+  if (!node.IsMap()) return;
+  std::set<std::string> seen;
+  for (const auto& entry : node) {
+    const std::string key = entry.first.IsScalar() ? entry.first.Scalar() : "?";
+    const std::string here = path.empty() ? key : cat(path, ".", key);
+    if (key == kMergeKey) {
+      errors.note(entry.first, here, "merge keys are not read; write the fields where they count");
+    } else if (!seen.insert(key).second) {
+      errors.note(entry.first, here, "is there twice");
+    }
+    check_keys(entry.second, here, errors);
+  }
+}
+
+// What stands for zeros and ones in one version of YAML is a number of tens in another: 010.
+bool is_ambiguous(std::string_view text) {
+  if (text.starts_with('-') || text.starts_with('+')) text.remove_prefix(1);
+  return text.size() > 1 && text[0] == '0';
+}
+
 }  // namespace
 
 void FieldErrors::note(const YAML::Node& where, std::string_view field, std::string_view what) {
@@ -44,7 +72,18 @@ void FieldErrors::note_line(int line, std::string what) {
 
 std::vector<FieldError> FieldErrors::take() {
   std::ranges::stable_sort(errors_, {}, &FieldError::line);
-  return std::exchange(errors_, {});
+  std::vector<FieldError> all;
+  std::set<std::pair<int, std::string>> seen;
+  for (FieldError& error : errors_) {
+    if (seen.emplace(error.line, error.message).second) all.push_back(std::move(error));
+  }
+  errors_.clear();
+  return all;
+}
+
+std::string FieldErrors::scalar(const YAML::Node& node) const {
+  if (!node.IsScalar()) return "";
+  return read_ ? read_(node.Scalar()) : node.Scalar();
 }
 
 std::vector<YAML::Node> load_yaml(std::string_view text, FieldErrors& errors) {
@@ -72,6 +111,7 @@ std::vector<YAML::Node> load_yaml(std::string_view text, FieldErrors& errors) {
                 cat("holds more than ", kMaxValues, " values, or some deeper than ", kMaxDepth));
     return {};
   }
+  for (const YAML::Node& document : documents) check_keys(document, "", errors);
   return documents;
 }
 
@@ -102,18 +142,13 @@ YamlFields::YamlFields(const YAML::Node& node, std::string path, FieldErrors& er
     node_ = YAML::Node(YAML::NodeType::Map);
     return;
   }
-  std::set<std::string> seen;
-  for (const auto& entry : node_) {
-    const std::string key = entry.first.IsScalar() ? entry.first.Scalar() : "?";
-    if (!seen.insert(key).second) errors_.note(entry.first, path_of(key), "is there twice");
-  }
 }
 
 // NOLINTNEXTLINE(bugprone-exception-escape): if memory ends, so do we.
 YamlFields::~YamlFields() {
   for (const auto& entry : node_) {
     const std::string key = entry.first.IsScalar() ? entry.first.Scalar() : "?";
-    if (known_.contains(key)) continue;
+    if (known_.contains(key) || key == kMergeKey) continue;
     const std::string hint = nearest(key, {known_.begin(), known_.end()});
     errors_.note(entry.first, path_of(key),
                  hint.empty() ? std::string("no such field is known here")
@@ -155,7 +190,7 @@ std::string YamlFields::need_text(std::string_view key) {
 bool YamlFields::flag(std::string_view key, bool otherwise) {
   const YAML::Node found = take(key);
   if (is_absent(found)) return otherwise;
-  const std::string word = found.IsScalar() ? found.Scalar() : "";
+  const std::string word = errors_.scalar(found);
   if (word == "true") return true;
   if (word != "false") errors_.note(found, path_of(key), "must be true or false");
   return false;
@@ -167,8 +202,9 @@ std::int32_t YamlFields::number(std::string_view key,
                                 std::int32_t high) {
   const YAML::Node found = take(key);
   if (is_absent(found)) return otherwise;
-  const auto value = parse_integer<std::int32_t>(found.IsScalar() ? found.Scalar() : "");
-  if (value && *value >= low && *value <= high) return *value;
+  const std::string written = errors_.scalar(found);
+  const auto value = parse_integer<std::int32_t>(written);
+  if (value && *value >= low && *value <= high && !is_ambiguous(written)) return *value;
   const bool bounded = high != std::numeric_limits<std::int32_t>::max();
   errors_.note(found, path_of(key),
                bounded ? cat("must be a number from ", low, " to ", high)
@@ -214,7 +250,7 @@ void YamlFields::entries(
 std::size_t YamlFields::word(std::string_view key, const std::vector<std::string>& words) {
   const YAML::Node found = take(key);
   if (is_absent(found)) return 0;
-  const std::string given = found.IsScalar() ? found.Scalar() : "";
+  const std::string given = errors_.scalar(found);
   const auto known = std::ranges::find(words, given);
   if (known != words.end()) return static_cast<std::size_t>(known - words.begin());
   errors_.note(found, path_of(key), cat(given, ": must be one of ", join(words, ", ")));
@@ -232,43 +268,85 @@ void YamlFields::refuse(std::string_view key, std::string_view why) {
   }
 }
 
-std::optional<std::int64_t> parse_cpu_millis(std::string_view text) {
-  constexpr std::int64_t kMaxCpus = 1'000'000;
-  if (text.ends_with('m')) {
-    const auto millis = parse_integer<std::int64_t>(text.substr(0, text.size() - 1));
-    return millis && *millis >= 0 && *millis <= kMaxCpus * 1000 ? millis : std::nullopt;
+namespace {
+
+// So that 18 digits times 2^60 are not too many.
+__extension__ typedef unsigned __int128 Wide;
+
+struct Decimal {
+  Wide digits = 0;
+  int exponent = 0;  // of ten
+};
+
+// "2", "1.5", ".5", "1e3", "1.5E-3"; what follows is left in `text`. At most 18 digits.
+std::optional<Decimal> take_decimal(std::string_view& text) {
+  constexpr int kMaxDigits = 18;
+  constexpr int kMaxExponent = 18;
+  Decimal number;
+  int digits = 0;
+  bool after_point = false;
+  if (text.starts_with('+')) text.remove_prefix(1);
+  for (; !text.empty(); text.remove_prefix(1)) {
+    const char c = text.front();
+    if (c == '.' && !after_point) {
+      after_point = true;
+    } else if (c >= '0' && c <= '9') {
+      if (++digits > kMaxDigits) return std::nullopt;
+      number.digits = number.digits * 10 + static_cast<unsigned>(c - '0');
+      if (after_point) --number.exponent;
+    } else {
+      break;
+    }
   }
-  const std::size_t point = text.find('.');
-  const auto whole = parse_integer<std::int64_t>(text.substr(0, point));
-  if (!whole || *whole < 0 || *whole > kMaxCpus) return std::nullopt;
-  std::int64_t millis = *whole * 1000;
-  if (point == std::string_view::npos) return millis;
-  std::string digits(text.substr(point + 1));
-  if (digits.empty() || digits.size() > 3) return std::nullopt;
-  digits.resize(3, '0');
-  const auto fraction = parse_integer<std::int64_t>(digits);
-  if (!fraction || *fraction < 0) return std::nullopt;
-  return millis + *fraction;
+  if (digits == 0) return std::nullopt;
+  // "1E" and "1Ei" are amounts with a suffix.
+  if ((text.starts_with('e') || text.starts_with('E')) && text.size() > 1 && text != "Ei") {
+    std::string_view written = text.substr(1);
+    if (written.starts_with('+')) written.remove_prefix(1);
+    const auto exponent = parse_integer<int>(written);
+    if (!exponent || *exponent < -kMaxExponent || *exponent > kMaxExponent) return std::nullopt;
+    number.exponent += *exponent;
+    text = {};
+  }
+  return number;
+}
+
+// The number times `factor`, rounded up.
+std::optional<std::int64_t> times(Decimal number, std::int64_t factor) {
+  constexpr Wide kMost = static_cast<Wide>(std::numeric_limits<std::int64_t>::max());
+  Wide value = number.digits * static_cast<Wide>(factor);
+  for (; number.exponent > 0 && value <= kMost; --number.exponent) value *= 10;
+  for (; number.exponent < 0 && value > 0; ++number.exponent) value = (value + 9) / 10;
+  if (value > kMost) return std::nullopt;
+  return static_cast<std::int64_t>(value);
+}
+
+}  // namespace
+
+std::optional<std::int64_t> parse_cpu_millis(std::string_view text) {
+  constexpr std::int64_t kMaxMillis = 1'000'000 * std::int64_t{1000};
+  if (is_ambiguous(text) && !text.starts_with("0.")) return std::nullopt;
+  const auto number = take_decimal(text);
+  if (!number || (!text.empty() && text != "m")) return std::nullopt;
+  const auto millis = times(*number, text.empty() ? 1000 : 1);
+  return millis && *millis <= kMaxMillis ? millis : std::nullopt;
 }
 
 std::optional<Bytes> parse_quantity(std::string_view text) {
+  if (is_ambiguous(text) && !text.starts_with("0.")) return std::nullopt;
+  const auto number = take_decimal(text);
+  if (!number) return std::nullopt;
+  const bool binary = text.size() == 2 && text.back() == 'i';
+  const std::string_view letters = binary ? "KMGTPE" : "kMGTPE";
   std::int64_t factor = 1;
-  static constexpr std::string_view kLetters = "kMGTP";
-  const bool binary = text.ends_with('i');
-  if (binary) text.remove_suffix(1);
-  std::size_t letter = std::string_view::npos;
-  if (!text.empty()) letter = kLetters.find(text.back() == 'K' ? 'k' : text.back());
-  if (letter != std::string_view::npos) {
-    text.remove_suffix(1);
+  if (!text.empty()) {
+    const std::size_t letter = letters.find(text.front());
+    if (letter == std::string_view::npos || text.size() != (binary ? 2U : 1U)) return std::nullopt;
     for (std::size_t i = 0; i <= letter; ++i) factor *= binary ? 1024 : 1000;
-  } else if (binary) {
-    return std::nullopt;
   }
-  const auto number = parse_integer<std::int64_t>(text);
-  if (!number || *number < 0 || *number > std::numeric_limits<std::int64_t>::max() / factor) {
-    return std::nullopt;
-  }
-  return Bytes{*number * factor};
+  const auto bytes = times(*number, factor);
+  if (!bytes) return std::nullopt;
+  return Bytes{*bytes};
 }
 
 }  // namespace gangway::submit

@@ -28,15 +28,23 @@ class FieldErrors {
  public:
   void note(const YAML::Node& where, std::string_view field, std::string_view what);
   void note_line(int line, std::string what);
-  // In the order of their lines.
+  [[nodiscard]] std::size_t size() const { return errors_.size(); }
+  // How numbers, flags and words are read: as they are written, if nothing is said.
+  void read_scalars_by(std::function<std::string(const std::string& written)> how) {
+    read_ = std::move(how);
+  }
+  [[nodiscard]] std::string scalar(const YAML::Node& node) const;
+  // In the order of their lines, each once: an alias repeats what it names.
   [[nodiscard]] std::vector<FieldError> take();
 
  private:
+  std::function<std::string(const std::string& written)> read_;
   std::vector<FieldError> errors_;
 };
 
 // The documents of the text; none if it has errors. At most 1 MiB, 1000 documents and 100 000
-// values with those that aliases repeat, 64 deep.
+// values with those that aliases repeat, 64 deep. A key that is there twice is an error, and so is
+// a merge key: "<<" is of no version of YAML that is in force.
 [[nodiscard]] std::vector<YAML::Node> load_yaml(std::string_view text, FieldErrors& errors);
 
 [[nodiscard]] bool is_absent(const YAML::Node& node);
@@ -89,9 +97,10 @@ class YamlFields {
   std::set<std::string, std::less<>> known_;
 };
 
-// "100m", "0.5", "2": in thousandths. nullopt: none of these.
+// "100m", "0.5", "2": in thousandths, rounded up. nullopt: none of these.
 [[nodiscard]] std::optional<std::int64_t> parse_cpu_millis(std::string_view text);
-// "100Mi", "1G", "512k", "1048576". Kubernetes' suffixes: Ki is 1024, k is 1000.
+// "100Mi", "1.5G", "512k", "1e9", "1048576": rounded up. Kubernetes' suffixes: Ki is 1024, k is
+// 1000, and K is none. A thousandth of a byte ("100m") is nothing that anybody means.
 [[nodiscard]] std::optional<Bytes> parse_quantity(std::string_view text);
 
 }  // namespace gangway::submit

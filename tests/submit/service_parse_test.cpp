@@ -8,6 +8,7 @@
 #include <sstream>
 
 #include "queues/base/text.hpp"
+#include "submit/yaml_fields.hpp"
 #include "tests/shared_data.hpp"
 
 namespace gangway::submit {
@@ -246,7 +247,7 @@ TEST(ComposeParse, WhatIsNotUnderstoodIsRefusedByItsField) {
             "5: services.a.volumes[0]: data:/x: volumes are directories or files of this "
             "machine: ./PATH:/PATH");
   EXPECT_EQ(compose_error("services:\n  a:\n    image: b\n    depends_on: [c]\n"),
-            "2: services.a.depends_on: no service is called c");
+            "4: services.a.depends_on: no service is called c");
   EXPECT_EQ(compose_error("services:\n  a:\n    image: $WHICH\n"),
             "3: the variable WHICH is not set");
   EXPECT_EQ(compose_error("services:\n  a:\n    command: b\n"),
@@ -293,6 +294,195 @@ TEST(ServiceParse, AllErrorsOfAFileAreSaidInTheOrderOfTheirLines) {
   EXPECT_EQ(file.errors[0].line, 4);
   EXPECT_EQ(file.errors[1].line, 5);
   EXPECT_EQ(file.errors[2].line, 6);
+}
+
+constexpr std::string_view kIngress = R"(apiVersion: networking.k8s.io/v1
+kind: Ingress
+metadata: {name: web}
+spec:
+  tls: TLS
+  rules:
+  - host: a.org
+    http: {paths: [{path: /, backend: {service: {name: web, port: {number: 80}}}}]}
+  - host: x.b.org
+    http: {paths: [{path: /, backend: {service: {name: web, port: {number: 80}}}}]}
+)";
+std::string ingress(std::string_view tls) {
+  std::string text(kIngress);
+  return text.replace(text.find("TLS"), 3, tls);
+}
+
+TEST(K8sParse, ASecretWithoutHostsIsForAllRules) {
+  ServiceFile file = k8s(ingress("[{secretName: all}, {secretName: one, hosts: [a.org]}]"));
+  EXPECT_EQ(file.ingress.at(0).tls_secret, "one");
+  EXPECT_EQ(file.ingress.at(1).tls_secret, "all");
+  file = k8s(ingress("[{secretName: wide, hosts: ['*.b.org']}]"));
+  EXPECT_EQ(file.ingress.at(0).tls_secret, "");
+  EXPECT_EQ(file.ingress.at(1).tls_secret, "wide");
+  EXPECT_EQ(k8s_error(ingress("[{secretName: s, hosts: [a.org, c.org]}]")),
+            "5: spec.tls: no rule is for host c.org");
+}
+
+TEST(K8sParse, AFieldWithoutEffectIsRefused) {
+  std::string text(kDeployment);
+  text.insert(text.find("  selector"),
+              "  strategy:\n    type: Recreate\n    rollingUpdate: {maxSurge: 1}\n");
+  EXPECT_EQ(k8s_error(text), "9: spec.strategy.rollingUpdate: says nothing beside Recreate");
+  EXPECT_EQ(k8s_error(R"(apiVersion: v1
+kind: Service
+metadata: {name: web}
+spec:
+  type: LoadBalancer
+  selector: {a: b}
+  ports:
+  - {port: 80, nodePort: 30001}
+)"),
+            "8: spec.ports[0].nodePort: is of type NodePort alone; others listen at their port");
+  EXPECT_EQ(k8s_error(R"(apiVersion: networking.k8s.io/v1
+kind: Ingress
+metadata: {name: web}
+spec:
+  rules: []
+)"),
+            "5: spec.rules: leads nowhere");
+  EXPECT_EQ(k8s_error(R"(apiVersion: batch/v1
+kind: Job
+metadata: {name: pi}
+spec:
+  template:
+    spec:
+      restartPolicy: Never
+      terminationGracePeriodSeconds: 5
+      containers:
+      - {name: pi, image: perl}
+)"),
+            "8: spec.template.spec.terminationGracePeriodSeconds: is the cluster's for jobs "
+            "(kill_grace)");
+}
+
+TEST(K8sParse, AVariableInArgumentsIsExpanded) {
+  std::string text(kDeployment);
+  text += R"yaml(        env:
+        - {name: A, value: a}
+        - {name: B, value: "$(A)b $(LATER)"}
+        args: ["$(B)/$$(A)", "echo $(date) $x"]
+)yaml";
+  const ReplicaTemplate replica = k8s(text).services.at(0).replica;
+  EXPECT_EQ(replica.env.at(1).second, "ab $(LATER)");
+  EXPECT_EQ(replica.arguments, (std::vector<std::string>{"ab $(LATER)/$(A)", "echo $(date) $x"}));
+}
+
+TEST(ServiceParse, WhatTheModelRefusesHasItsLine) {
+  EXPECT_EQ(compose_error("services:\n  a: {image: x}\n  A_b:\n    image: x\n"),
+            "4: services.A_b: name A_b: 1 to 63 lower-case letters, digits and dashes are "
+            "possible, "
+            "as in names of hosts");
+  EXPECT_EQ(compose_error("services:\n  a:\n    image: x\n    deploy:\n      resources:\n"
+                          "        limits:\n          cpus: '1'\n          memory: zz\n"),
+            "8: services.a.deploy.resources.limits.memory: zz: as 512M");
+  EXPECT_EQ(compose_error("services:\n  a:\n    image: x\n    hostname: b\n"),
+            "4: services.a.hostname: a replica has the name of its node");
+  EXPECT_EQ(compose_error("services:\n  a:\n    image: x\n    stop_signal: SIGNONSENSE\n"),
+            "4: services.a.stop_signal: there is no signal SIGNONSENSE");
+  std::string text(kDeployment);
+  text.replace(text.find("data-processor"), 14, "Data");
+  EXPECT_TRUE(k8s_error(text).starts_with("6: spec: name Data: ")) << k8s_error(text);
+}
+
+TEST(ServiceParse, AKeyThatIsThereTwiceIsAnErrorWhereverItIs) {
+  EXPECT_EQ(compose_error("services:\n  a:\n    image: x\n    environment:\n      A: 1\n"
+                          "      A: 2\n"),
+            "6: services.a.environment.A: is there twice");
+  std::string text(kDeployment);
+  text.insert(text.find("  template"), "      app: data-processor\n");
+  EXPECT_TRUE(k8s_error(text).starts_with("10: spec.selector.matchLabels.app: is there twice"))
+      << k8s_error(text);
+  EXPECT_EQ(compose_error("x-a: &a {image: x}\nservices:\n  a:\n    <<: *a\n    image: y\n"),
+            "4: services.a.<<: merge keys are not read; write the fields where they count");
+}
+
+TEST(ServiceParse, NumbersThatMayBeOctalAreRefused) {
+  for (const char* const number : {"010", "0x10", "1_000", "00"}) {
+    std::string text(kDeployment);
+    text.replace(text.find("8080"), 4, number);
+    EXPECT_TRUE(k8s_error(text).starts_with("19: ")) << number;
+    EXPECT_NE(compose_error(cat("services: {a: {image: x, expose: [", number, "]}}\n")),
+              "accepted");
+  }
+}
+
+TEST(ComposeParse, VariablesStandWhereNumbersDo) {
+  const ServiceFile file = parse_compose(
+      "services:\n  a:\n    image: x\n    restart: ${R}\n    deploy: {replicas: '${N}'}\n", "/d",
+      {{"N", "4"}, {"R", "always"}});
+  ASSERT_EQ(first_error(file), "accepted");
+  EXPECT_EQ(file.services.at(0).replicas, 4);
+  EXPECT_EQ(file.services.at(0).restart, RestartPolicy::Always);
+  EXPECT_EQ(compose_error("services: {a: {image: '${A:-${B:-x}}'}}\n"),
+            "1: ${A:-${B:-x}}: a default holds no other variable");
+}
+
+TEST(ComposeParse, WhatIsExposedIsNotReachedFromOutside) {
+  ServiceFile file =
+      compose("services: {a: {image: x, ports: ['8080:80'], expose: [80, 90, 90]}}\n");
+  ASSERT_EQ(file.endpoints.size(), 2U);
+  EXPECT_EQ(file.endpoints[0].ports, (std::vector<Endpoint::Port>{{"", 8080, "80", 0}}));
+  EXPECT_EQ(file.endpoints[1].name, "a-inside");
+  EXPECT_EQ(file.endpoints[1].reach, Endpoint::Reach::Cluster);
+  EXPECT_EQ(file.endpoints[1].ports.size(), 2U);
+  file = compose("services: {a: {image: x, ports: ['80:80'], expose: [80]}}\n");
+  EXPECT_EQ(file.endpoints.size(), 1U);
+  file = compose("services: {a: {image: x, expose: [80]}}\n");
+  EXPECT_EQ(file.endpoints.at(0).name, "a");
+  EXPECT_EQ(file.endpoints.at(0).reach, Endpoint::Reach::Cluster);
+}
+
+TEST(ComposeParse, ATimeBeyondAllBoundsIsNone) {
+  const auto grace = [](const std::string& time) {
+    return compose_error(cat("services: {a: {image: x, stop_grace_period: ", time, "}}\n"));
+  };
+  EXPECT_EQ(grace("1m30s"), "accepted");
+  for (const char* const time : {"9999999h", "1000000h1000000h1000000h", "8785h", "9e9s"}) {
+    EXPECT_EQ(grace(time), "1: services.a.stop_grace_period: must be a time, as 30s") << time;
+  }
+}
+
+TEST(ServiceParse, AmountsAreThoseOfKubernetes) {
+  const std::pair<std::string, std::int64_t> memory[] = {
+      {"1048576", 1 << 20},
+      {"1.5Gi", 3LL << 29},
+      {"1e3", 1000},
+      {"1Ei", 1LL << 60},
+      {"1.5G", 1500000000},
+      {".5k", 500},
+      {"0.5Ki", 512},
+      {"1E", 1000000000000000000},
+      {"100k", 100000},
+      {"1.0001", 2},
+      {"12E0", 12},
+      {"-0.5", -1},
+      {"1K", -1},
+      {"1.5g", -1},
+      {"100m", -1},
+      {"", -1},
+      {".", -1},
+      {"1.2.3", -1},
+      {"9Ei", -1},
+      {"1ki", -1},
+      {"010", -1},
+      {"1e99", -1},
+      {"1Gib", -1},
+  };
+  for (const auto& [text, bytes] : memory) {
+    EXPECT_EQ(parse_quantity(text).value_or(Bytes{-1}).value, bytes) << text;
+  }
+  const std::pair<std::string, std::int64_t> cpu[] = {
+      {"100m", 100}, {"0.5", 500}, {".5", 500}, {"2", 2000},      {"1e1", 10000}, {"0.0001", 1},
+      {"-0.5", -1},  {"-1", -1},   {"1k", -1},  {"99999999", -1}, {"m", -1},      {"", -1},
+  };
+  for (const auto& [text, millis] : cpu) {
+    EXPECT_EQ(parse_cpu_millis(text).value_or(-1), millis) << text;
+  }
 }
 
 TEST(ServiceCorpus, FilesOfOthersAreUnderstoodOrRefusedByTheirField) {
