@@ -1,8 +1,10 @@
 #include "containers/blob_memory.hpp"
 
 #include <fcntl.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
+#include <chrono>
 #include <cstdlib>
 #include <filesystem>
 
@@ -11,6 +13,21 @@
 #include "queues/base/text.hpp"
 
 namespace gangway::containers {
+namespace {
+
+// What nobody has asked for so long is of a blob that has changed, or is gone.
+constexpr auto kKeptUnused = std::chrono::hours(24 * 90);
+
+void remove_unused(const std::string& directory) {
+  std::error_code ignored;
+  const auto now = std::filesystem::file_time_type::clock::now();
+  for (const auto& entry : std::filesystem::directory_iterator(directory, ignored)) {
+    if (now - entry.last_write_time(ignored) < kKeptUnused) continue;
+    std::filesystem::remove(entry.path(), ignored);
+  }
+}
+
+}  // namespace
 
 BlobMemory BlobMemory::of_this_user() {
   // NOLINTBEGIN(concurrency-mt-unsafe): one thread
@@ -24,7 +41,8 @@ BlobMemory BlobMemory::of_this_user() {
 
 bool BlobMemory::knows(const FileRange& range, const Digest& digest) const {
   const std::string path = path_of(range, digest);
-  return !path.empty() && access(path.c_str(), F_OK) == 0;
+  // Its time says when it was asked for last.
+  return !path.empty() && utimensat(AT_FDCWD, path.c_str(), nullptr, 0) == 0;
 }
 
 void BlobMemory::remember(const FileRange& range, const Digest& digest) const {
@@ -32,6 +50,7 @@ void BlobMemory::remember(const FileRange& range, const Digest& digest) const {
   if (path.empty()) return;
   std::error_code ignored;
   std::filesystem::create_directories(directory_, ignored);
+  remove_unused(directory_);
   const Fd made(open(path.c_str(), O_WRONLY | O_CREAT | O_CLOEXEC, 0600));
 }
 

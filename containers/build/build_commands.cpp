@@ -369,6 +369,8 @@ Result<void> tag(const std::string& source, const std::string& name) {
   if (const auto old = normalise_image_name(source)) {
     GANGWAY_ASSIGN(manifest, library.find(*old));
   }
+  // While it stands nothing is pruned: what is imported has no name yet.
+  GANGWAY_ASSIGN(const WorkDirectory work, library.make_work_directory());
   if (!manifest) {
     GANGWAY_ASSIGN(manifest, import_image(library, source));
   }

@@ -174,9 +174,10 @@ bool ImageLibrary::has_blob(const Digest& digest, std::int64_t size) const {
 }
 
 Result<ImageLibrary::NewBlob> ImageLibrary::make_blob() const {
+  GANGWAY_ASSIGN(const Fd held, lock());  // or it could be taken for dead before it is locked
   std::string path = path_ + "/build/work/blob.XXXXXX";
   Fd fd(mkostemp(path.data(), O_CLOEXEC));
-  if (!fd) return errno_error(cat("make ", path), errno);
+  if (!fd || flock(fd.get(), LOCK_EX | LOCK_NB) != 0) return errno_error(cat("make ", path), errno);
   return NewBlob{std::move(fd), std::move(path)};
 }
 
@@ -240,7 +241,7 @@ Result<ImageLibrary::Pruned> ImageLibrary::prune() const {
   GANGWAY_ASSIGN(const Fd held, lock());
   remove_dead_work();
   if (!names_in(path_ + "/build/work").empty()) {
-    return Error(ErrorKind::Conflict, "a build is under way");
+    return Error(ErrorKind::Conflict, "a build or an import is under way");
   }
   std::set<std::string> needed;
   GANGWAY_ASSIGN(const std::vector<NamedManifest> manifests, list());
@@ -293,13 +294,6 @@ void ImageLibrary::remove_dead_work() const {
   for (const std::string& name : names_in(work)) {
     const Fd fd(::open((work + name).c_str(), O_RDONLY | O_CLOEXEC | O_NOFOLLOW));
     if (!fd || flock(fd.get(), LOCK_EX | LOCK_NB) != 0) continue;
-    // A blob being written has no lock; it is left alone for a day.
-    struct stat status {};
-    constexpr std::int64_t kDay = 86400;
-    if (fstat(fd.get(), &status) != 0) continue;
-    const bool young =
-        SystemClock().now().wall < Time{(status.st_mtim.tv_sec + kDay) * 1'000'000'000};
-    if (S_ISREG(status.st_mode) && young) continue;
     static_cast<void>(remove_tree(work + name));
   }
 }

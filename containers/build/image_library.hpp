@@ -82,8 +82,8 @@ class ImageLibrary {
     std::int64_t blobs = 0;
     std::int64_t bytes = 0;
   };
-  // Removes what builds remember, and blobs that no name needs. Errors: Conflict (a build is under
-  // way).
+  // Removes what builds remember, and blobs that no name needs. Errors: Conflict (a build or import
+  // is under way).
   [[nodiscard]] Result<Pruned> prune() const;
 
   [[nodiscard]] std::optional<StepRecord> find_step(const std::string& key) const;

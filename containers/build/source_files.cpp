@@ -42,8 +42,10 @@ std::vector<std::string> clean(std::string_view path) {
 std::optional<SourceItem> item_of(const struct stat& status) {
   SourceItem item;
   item.mode = status.st_mode & 07777;
-  item.mtime_s = status.st_mtim.tv_sec;
-  item.mtime_ns = status.st_mtim.tv_nsec;
+  // Images know no time before 1970.
+  const bool known = status.st_mtim.tv_sec >= 0;
+  item.mtime_s = known ? status.st_mtim.tv_sec : 0;
+  item.mtime_ns = known ? status.st_mtim.tv_nsec : 0;
   switch (status.st_mode & S_IFMT) {
     case S_IFREG:
       item.size = status.st_size;

@@ -146,6 +146,7 @@ class ChangeWriter {
 
  private:
   void set_time(TarEntry& entry, std::int64_t mtime_ns) const {
+    mtime_ns = std::max<std::int64_t>(mtime_ns, 0);  // images know no time before 1970
     entry.mtime_s = mtime_ns / kSecond;
     entry.mtime_ns = static_cast<long>(mtime_ns % kSecond);
     const auto latest = rules_.latest_mtime_s;

@@ -7,6 +7,7 @@
 #include <sys/stat.h>
 #include <sys/wait.h>
 
+#include <chrono>
 #include <csignal>
 #include <filesystem>
 #include <fstream>
@@ -133,7 +134,13 @@ TEST_F(ImageEnsure, WholeImageHasEveryLayerThatItNames) {
   const std::string layout = place_ / "layout";
   write_oci_layout(layout, small_image());
   const BlobMemory memory(place_ / "memory");
+  std::filesystem::create_directory(place_ / "memory");
+  write_file(place_ / "memory/of-a-blob-long-gone", "");
+  std::filesystem::last_write_time(
+      place_ / "memory/of-a-blob-long-gone",
+      std::filesystem::file_time_type::clock::now() - std::chrono::hours(24 * 100));
   EXPECT_TRUE(resolve_whole_image(layout, memory));
+  EXPECT_FALSE(std::filesystem::exists(place_ / "memory/of-a-blob-long-gone"));
   EXPECT_TRUE(resolve_whole_image(layout, memory));  // remembered
   std::string blob;
   for (const auto& entry : std::filesystem::directory_iterator(layout + "/blobs/sha256")) {

@@ -349,6 +349,22 @@ TEST_F(ImageBuild, PruningKeepsWhatHasAName) {
   EXPECT_TRUE(load_image(*library_, (*kept)->digest));
 }
 
+TEST_F(ImageBuild, PruningRemovesWhatAKilledBuildLeftAndWaitsForOneUnderWay) {
+  {
+    const auto blob = library_->make_blob();
+    ASSERT_TRUE(blob);
+    EXPECT_EQ(library_->prune().error().kind(), ErrorKind::Conflict);
+  }  // its writer is gone, and had no time to remove it
+  EXPECT_TRUE(library_->prune());
+}
+
+TEST_F(ImageBuild, AFileOlderThanImagesKnowIsCopied) {
+  write("old", "x");
+  const timespec times[] = {{-86400, 5}, {-86400, 5}};
+  ASSERT_EQ(utimensat(AT_FDCWD, (context_ + "/old").c_str(), times, 0), 0);
+  EXPECT_THAT(build(base_ + "COPY old /\nRUN touch -d @-86400 /older\n"), HasSubstr("+"));
+}
+
 TEST(ImageNames, AreThoseOfDocker) {
   EXPECT_EQ(*normalise_image_name("node"), "node:latest");
   EXPECT_EQ(*normalise_image_name("docker.io/library/node:14-alpine"), "node:14-alpine");
