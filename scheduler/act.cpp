@@ -82,6 +82,7 @@ void Controller::Impl::on_act(io::PeerId from,
 }
 
 Result<void> Controller::Impl::act_on(JobKey key, const io::LocalUser& user, const wire::Act& act) {
+  begin_now(key);
   const Job* const job = state.find_job(key);
   if (job == nullptr && find_array_with(key) != nullptr) {
     return act_on_elements(key.job, IndexList{{{key.index, key.index, 1}}}, user, act);
@@ -160,6 +161,7 @@ Result<void> Controller::Impl::act_on_elements(JobId id,
                                                const io::LocalUser& user,
                                                const wire::Act& act) {
   const JobKey whole{id};
+  begin_now(whole);
   const Job* const array = state.find_job(whole);
   if (array == nullptr || !array->array) {
     return !state.is_given(id) ? Error(ErrorKind::NotFound, cat("there is no job ", to_string(id)))

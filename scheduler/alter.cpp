@@ -128,6 +128,7 @@ Result<void> Controller::Impl::alter(JobKey key,
                                      const io::LocalUser& user,
                                      const wire::Alter& request) {
   const std::string name = to_string(key);
+  begin_now(key);
   const Job* const in_record = find_array_with(key);
   const Job* const job = in_record != nullptr ? in_record : state.find_job(key);
   if (job == nullptr) {

@@ -12,13 +12,19 @@
 namespace gangway::scheduler {
 
 ClusterState::ClusterState(store::LiveState loaded)
-    : next_job_(loaded.next_job), next_workflow_(loaded.next_workflow), next_seq_(loaded.next_seq) {
-  for (Job& job : loaded.jobs) {
-    const JobKey key = job.key;
-    const std::size_t before = jobs_.size();
-    // They come in order, but for those that were found later.
-    const auto there = jobs_.try_emplace(jobs_.end(), key, std::move(job));
-    if (jobs_.size() > before) note_owner(there->second);
+    : jobs_(std::move(loaded.jobs)),
+      next_job_(loaded.next_job),
+      next_workflow_(loaded.next_workflow),
+      next_seq_(loaded.next_seq) {
+  const Job* last = nullptr;  // jobs in a row are often of one user
+  KeyList* of_user = nullptr;
+  for (const auto& [key, job] : jobs_) {
+    if (job.is_element()) continue;
+    if (last == nullptr || last->owner.user != job.owner.user) {
+      of_user = &of_user_[job.owner.user];
+    }
+    of_user->add(key);
+    last = &job;
   }
   for (Workflow& workflow : loaded.workflows) {
     const WorkflowId id = workflow.id;

@@ -31,6 +31,7 @@ Controller::Impl::Impl(ControllerConfig c,
       now(at),
       usage(config.usage.half_life) {
   CHECK(!config.queues.empty());
+  remembered.reserve(std::min(loaded.submissions.size(), kMaxRememberedKeys));
   for (const store::SubmissionRecord& record : loaded.submissions) remember(record);
   loaded.submissions.clear();
   state = ClusterState(std::move(loaded));
@@ -71,6 +72,9 @@ void Controller::Impl::on_timer(std::uint64_t token) {
       break;
     case kAgendaToken:
       work_off_agenda();
+      break;
+    case kSliceToken:
+      on_slice();
       break;
     default:
       break;
@@ -145,6 +149,7 @@ void Controller::Impl::want_pass() { pass_wanted = true; }
 // changes makes one pass. A long pass is followed by a pause in proportion, counted in jobs looked
 // at because that does not depend on the machine, so that requests are served in between.
 void Controller::Impl::run_pass() {
+  if (!beginning.keys.empty()) return;
   tell_planner_of_claims();
   // Not in the middle of a walk along the line, which would begin anew each time.
   if (!pass_cut_short || now.boot >= next_shares + minutes(1)) renew_fair_shares();
@@ -205,8 +210,10 @@ void Controller::Impl::start() {
            JobKey{workflow.members[member->second].job} == job.key;
   };
   std::vector<JobKey> waiting_keys;
+  const JobSpec* last_spec = nullptr;  // jobs in a row often share theirs
   for (const auto& [key, job] : state.jobs()) {
-    specs.try_emplace(job.spec_digest, job.spec);
+    if (last_spec != job.spec.get()) specs.try_emplace(job.spec_digest, job.spec);
+    last_spec = job.spec.get();
     if (job.is_finished()) {
       if (!is_member_now(job)) finished.push_back(key);
       continue;
@@ -229,7 +236,13 @@ void Controller::Impl::start() {
       await_preparation(key, gang);
     }
   }
-  for (const JobKey key : waiting_keys) begin_waiting(key, {});
+  if (waiting_keys.size() <= config.jobs_of_slice) {
+    for (const JobKey key : waiting_keys) begin_waiting(key, {});
+  } else {
+    OldJobs old;
+    for (const JobKey key : finished) old.emplace(key, state.get_job(key));
+    begin_later(std::move(waiting_keys), std::move(old));
+  }
   // Of one that is lost already nobody will say so again, whatever a job's end still waits for.
   for (const auto& [name, node] : state.nodes()) {
     if (node.contact == Contact::Lost) end_parts_on(name, "was lost", false);

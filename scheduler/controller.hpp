@@ -54,7 +54,8 @@ struct ControllerConfig {
   std::string version = GANGWAY_VERSION;
   std::size_t max_jobs = 2'000'000;
   std::size_t max_jobs_per_submission = 1'000'000;
-  int pass_work_budget = 10'000;  // jobs looked at in one pass
+  int pass_work_budget = 10'000;    // jobs looked at in one pass
+  std::size_t jobs_of_slice = 500;  // that waited before a restart, looked at in one turn
   PriorityRules priority;
   FairShareKind fair_share = FairShareKind::Tree;
   UsageRules usage;

@@ -1,6 +1,7 @@
 // The controller's inside: private to scheduler/*.cpp of the controller, which divide it by verbs:
 //
 //   controller.cpp     turns, timers, the pass, start and restart
+//   waiting_slices.cpp jobs that waited before a restart begin to wait again
 //   submit.cpp         submissions: parts, checks, acceptance
 //   eligibility.cpp    what keeps a waiting job besides resources; ends and what follows from them
 //   dag_order.cpp      workflows in the order of the line
@@ -88,7 +89,7 @@ struct Controller::Impl {
        Now at);
 
   // ---- controller.cpp ----
-  enum Token : std::uint64_t { kPassToken = 1, kWatchToken = 2, kAgendaToken = 3 };
+  enum Token : std::uint64_t { kPassToken = 1, kWatchToken = 2, kAgendaToken = 3, kSliceToken = 4 };
   enum class DueKind : std::uint8_t { Prepare, Eligible, Promise, Wait, Slice, Service };
   struct Due {
     BootTime at;
@@ -205,6 +206,17 @@ struct Controller::Impl {
   void remember(const store::SubmissionRecord& record);
   void sweep_specs();
 
+  // ---- waiting_slices.cpp ----
+  struct Beginning {
+    std::vector<JobKey> keys;  // in order; empty: there is nothing to do
+    std::size_t next = 0;
+    OldJobs old;
+  };
+  // In order. What they depend on and has finished may be forgotten meanwhile: it is in `old`.
+  void begin_later(std::vector<JobKey> keys, OldJobs old);
+  void on_slice();
+  void begin_now(JobKey key);  // if it, or its array, was to begin later
+
   // ---- eligibility.cpp ----
   struct Keeping {  // what keeps a waiting job
     PendingReason reason = PendingReason::None;
@@ -213,6 +225,7 @@ struct Controller::Impl {
     std::optional<BootTime> look_again;  // on the agenda
     std::optional<Time> turn;            // of a member that stands or stood in line
     bool in_plan = false;
+    bool begins_later = false;  // what keeps it has not been looked at yet
     // Of an array: which of its elements the planner has been told of, and the arrays whose
     // elements its own wait for one by one.
     struct Corresponding {
@@ -732,6 +745,7 @@ struct Controller::Impl {
   std::deque<Unmet> just_unmet;
   std::deque<JobKey> finished;  // oldest first; of no unfinished workflow
   std::size_t unfinished_jobs = 0;
+  Beginning beginning;  // until it is over nothing is planned
   std::map<WorkflowId, std::size_t> open_members;
   std::deque<WorkflowId> finished_workflows;
   // What can be had from the workflows again, and is only looked up.

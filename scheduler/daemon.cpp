@@ -26,16 +26,13 @@ std::size_t unsent_bytes_of(const effect::Reply& reply) {
 
 Result<store::LiveState> complete_live_state(store::LiveState loaded, store::JobStore& store) {
   std::set<JobKey> missing;
-  for (const Job& job : loaded.jobs) {
+  for (const auto& [key, job] : loaded.jobs) {
     if (!job.is_waiting()) continue;
     for (const Dependency& dependency : job.spec->dependencies) {
       if (dependency.kind != DependencyKind::Singleton) missing.insert({dependency.on});
     }
   }
-  for (const Job& job : loaded.jobs) {
-    if (missing.empty()) break;
-    missing.erase(job.key);
-  }
+  std::erase_if(missing, [&](JobKey key) { return loaded.jobs.contains(key); });
   // In slices, because a question has a bounded length.
   constexpr std::size_t kSlice = 500;
   for (auto at = missing.begin(); at != missing.end();) {
@@ -44,7 +41,10 @@ Result<store::LiveState> complete_live_state(store::LiveState loaded, store::Job
     query.limit = query.keys.size();
     query.only_whole = true;
     GANGWAY_ASSIGN(std::vector<Job> found, store.query_history(query));
-    for (Job& job : found) loaded.jobs.push_back(std::move(job));
+    for (Job& job : found) {
+      const JobKey key = job.key;
+      loaded.jobs.try_emplace(key, std::move(job));
+    }
   }
   return loaded;
 }

@@ -13,7 +13,7 @@ constexpr Duration kLongestSleep = minutes(10);
 // Requires: the job is Waiting and not noted as such yet.
 void Controller::Impl::begin_waiting(JobKey key, const OldJobs& old) {
   const Job& job = state.get_job(key);
-  waiting.try_emplace(key);
+  waiting.try_emplace(key).first->second.begins_later = false;
   if (const auto deadline = job.spec->deadline) {
     put_on_agenda({now.boot + std::max(Duration{}, *deadline - now.wall), DueKind::Eligible, key});
   }
@@ -201,6 +201,7 @@ void Controller::Impl::reconsider(JobKey key) {
   const auto entry = waiting.find(key);
   if (entry == waiting.end()) return;
   Keeping& keeping = entry->second;
+  if (keeping.begins_later) return;
   if (const Job& job = state.get_job(key); job.spec->deadline && *job.spec->deadline <= now.wall) {
     const Outcome late =
         make_outcome(OutcomeKind::Cancelled, 0, "its deadline came before it could start");

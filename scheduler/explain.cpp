@@ -97,6 +97,7 @@ void Controller::Impl::on_explain(io::PeerId from,
   wire::Response response;
   for (const wire::JobKey& message : request.keys()) {
     const JobKey key = wire::from_wire(message);
+    begin_now(key);
     const Job* job = state.find_job(key);
     if (job == nullptr) job = find_array_with(key);  // it waits as the others of its array do
     if (job == nullptr && !state.is_given(key.job)) {

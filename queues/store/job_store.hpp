@@ -11,6 +11,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <map>
 #include <optional>
 #include <string>
 #include <utility>
@@ -64,7 +65,9 @@ enum class CommitEnd {
 
 // What a restart needs: all that is not finished, and what unfinished things may refer to.
 struct LiveState {
-  std::vector<Job> jobs;            // unfinished jobs, and the members of unfinished workflows
+  // Unfinished jobs, and the members of unfinished workflows. As the scheduler keeps them: there
+  // may be a million, and to move each would take a good part of a restart.
+  std::map<JobKey, Job> jobs;
   std::vector<Workflow> workflows;  // unfinished
   std::vector<Node> nodes;
   std::vector<Association> associations;

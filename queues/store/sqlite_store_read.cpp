@@ -86,8 +86,6 @@ Result<LiveState> SqliteStore::load_live(Time now) {
     live.next_seq = from_sql(meta->integer(2)) + 1;
   }
 
-  GANGWAY_ASSIGN(const std::int64_t rows, impl.db.query_integer("SELECT count(*) FROM job_state"));
-  live.jobs.reserve(static_cast<std::size_t>(rows));
   GANGWAY_ASSIGN(Statement jobs,
                  impl.db.prepare("SELECT j.job, j.idx, j.state, s.id, s.digest, s.bytes "
                                  "FROM job_state j JOIN spec s ON s.id = j.spec "
@@ -96,7 +94,8 @@ Result<LiveState> SqliteStore::load_live(Time now) {
     GANGWAY_ASSIGN(const bool has_row, jobs.step());
     if (!has_row) break;
     GANGWAY_ASSIGN(Job job, impl.read_job(jobs));
-    live.jobs.push_back(std::move(job));
+    const JobKey key = job.key;
+    live.jobs.try_emplace(live.jobs.end(), key, std::move(job));
   }
 
   GANGWAY_ASSIGN(Statement workflows,
@@ -119,12 +118,10 @@ Result<LiveState> SqliteStore::load_live(Time now) {
       GANGWAY_ASSIGN(const bool has_job, finished->step());
       if (!has_job) break;
       GANGWAY_ASSIGN(Job job, impl.read_job(*finished));
-      live.jobs.push_back(std::move(job));
+      const JobKey key = job.key;
+      live.jobs.try_emplace(key, std::move(job));
     }
     live.workflows.push_back(*std::move(workflow));
-  }
-  if (!std::ranges::is_sorted(live.jobs, {}, &Job::key)) {
-    std::ranges::sort(live.jobs, {}, &Job::key);
   }
 
   GANGWAY_ASSIGN(Statement nodes, impl.db.prepare("SELECT name, state FROM node ORDER BY name"));
@@ -159,25 +156,29 @@ Result<LiveState> SqliteStore::load_live(Time now) {
     live.services.push_back(std::move(service));
   }
 
+  GANGWAY_ASSIGN(const std::int64_t answers,
+                 impl.db.query_integer("SELECT coalesce((SELECT max(id) FROM submission_log) - "
+                                       "(SELECT min(id) FROM submission_log) + 1, 0)"));
+  constexpr std::int64_t kMostReserved = 4'000'000;
+  live.submissions.reserve(static_cast<std::size_t>(std::min(answers, kMostReserved)));
   GANGWAY_ASSIGN(
       Statement submissions,
       impl.db.prepare(
           "SELECT key, at_ns, answer FROM submission_log WHERE at_ns >= ?1 ORDER BY id"));
   submissions.bind(1, (now - kSubmissionMemory).ns);
+  wire::Submitted answer;
   for (;;) {
     GANGWAY_ASSIGN(const bool has_row, submissions.step());
     if (!has_row) break;
-    SubmissionRecord record;
+    SubmissionRecord& record = live.submissions.emplace_back();
     record.key = submissions.text(0);
     record.at = Time{submissions.integer(1)};
-    wire::Submitted message;
-    if (!message.ParseFromString(std::string(submissions.blob(2)))) {
+    if (!answer.ParseFromString(std::string(submissions.blob(2)))) {
       return corrupt_row(cat("submission ", record.key),
                          {ErrorKind::Corrupt, "its answer cannot be parsed"});
     }
-    for (const std::uint64_t job : message.jobs()) record.jobs.push_back(JobId{job});
-    if (message.workflow() != 0) record.workflow = WorkflowId{message.workflow()};
-    live.submissions.push_back(std::move(record));
+    for (const std::uint64_t job : answer.jobs()) record.jobs.push_back(JobId{job});
+    if (answer.workflow() != 0) record.workflow = WorkflowId{answer.workflow()};
   }
   return live;
 }

@@ -69,6 +69,10 @@ TEST_F(Workflows, ALargeOneIsOneThing) {
   ASSERT_EQ(accepted.exit_code, 0) << accepted.err;
   const std::string id(trim(accepted.out));
   EXPECT_THAT(user({"jqueue", id}).out, HasSubstr(cat("0 of ", kJobs + 1, " completed")));
+  // After a restart as well, which looks at so many some at a time.
+  cluster().kill_daemon("jschedd");
+  cluster().bring_up_again();
+  EXPECT_THAT(user({"jqueue", id}).out, HasSubstr(cat("0 of ", kJobs + 1, " completed")));
   // One job that cannot be is enough for nothing to be taken.
   const Ran refused =
       submit_workflow(yaml + "  last: {needs: [gate], nodes: 99, command: [\"true\"]}\n", {});

@@ -35,12 +35,18 @@ World::World() {
 }
 
 World& World::start() {
+  boot();
+  settle();
+  return *this;
+}
+
+void World::boot() {
   ++epoch;
   store::LiveState loaded;
   for (const auto& [key, row] : rows) {
     const bool of_live_workflow =
         row.membership && !workflow_rows.at(row.membership->workflow).ended;
-    if (!row.is_finished() || of_live_workflow) loaded.jobs.push_back(row);
+    if (!row.is_finished() || of_live_workflow) loaded.jobs.emplace(key, row);
   }
   for (const auto& [id, row] : workflow_rows) {
     if (!row.ended) loaded.workflows.push_back(row);
@@ -60,8 +66,6 @@ World& World::start() {
       [](JobKey key, Attempt attempt) { return cat("secret of ", to_string(key), '.', attempt); },
       now);
   perform(controller->start(now));
-  settle();
-  return *this;
 }
 
 void World::perform(Turn turn) {

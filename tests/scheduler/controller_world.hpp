@@ -167,6 +167,7 @@ class World {
 
   // ---- the scheduler ----
   World& start();
+  void boot();  // its first turn alone
   // A crash: what was not committed is gone, and so are all connections.
   World& restart() { return start(); }
 

@@ -194,7 +194,8 @@ TEST_F(DaemonTest, WhatIsForgottenIsAskedOfTheStore) {
 
 TEST_F(DaemonTest, ALoadedStateIsCompletedByWhatWaitingJobsDependOn) {
   store::LiveState loaded;
-  loaded.jobs.push_back(
+  loaded.jobs.emplace(
+      JobKey{JobId{7}},
       make_job({JobId{7}}, {},
                std::make_shared<JobSpec>(job().after(DependencyKind::AfterOk, 3).spec()), Time{1}));
   Job old = make_job({JobId{3}}, {}, std::make_shared<JobSpec>(job().spec()), Time{1});

@@ -158,5 +158,57 @@ TEST(Restart, OrdersCarryTheNewEpoch) {
   EXPECT_EQ(world.last_sent("n1", wire::ToNode::kRegistered).epoch(), 2u);
 }
 
+// Two waiting jobs at a time are looked at again here.
+World world_of_slices() {
+  World world;
+  world.config.jobs_of_slice = 2;
+  world.start().node("n1", 8);
+  return world;
+}
+
+TEST(ManyWaitingJobs, AreAllKnownBeforeTheFirstOneStartsAfterARestart) {
+  World world = world_of_slices();
+  for (int i = 0; i < 5; ++i) world.submit(job().cores(8));
+  world.restart().node("n1", 8);
+  EXPECT_EQ(world.phase(1), "Starting");
+  EXPECT_EQ(world.reason(2), PendingReason::Resources);
+  EXPECT_EQ(world.reason(5), PendingReason::Priority);
+}
+
+TEST(ManyWaitingJobs, AreListedBeforeTheyHaveBeenLookedAt) {
+  World world = world_of_slices();
+  for (int i = 0; i < 5; ++i) world.submit(job().cores(8));
+  world.boot();
+  EXPECT_EQ(world.reason(5), PendingReason::None);
+  EXPECT_EQ(world.phase(5), "Waiting");
+  world.settle();
+  EXPECT_NE(world.reason(5), PendingReason::None);
+}
+
+TEST(ManyWaitingJobs, OneThatIsCancelledBeforeItsTurnIsOver) {
+  World world = world_of_slices();
+  for (int i = 0; i < 5; ++i) world.submit(job().cores(8));
+  world.submit(job().after(DependencyKind::AfterOk, 4));
+  world.boot();
+  EXPECT_EQ(world.cancel(4), "");
+  EXPECT_EQ(world.end(4), OutcomeKind::Cancelled);
+  EXPECT_EQ(world.reason(6), PendingReason::DependencyNeverSatisfied);
+  world.node("n1", 8);
+  EXPECT_EQ(world.phase(1), "Starting");
+  EXPECT_EQ(world.reason(2), PendingReason::Resources);
+}
+
+TEST(ManyWaitingJobs, WaitForWhatTheyDependOnAfterwardsAsBefore) {
+  World world = world_of_slices();
+  world.submit(job());
+  for (int i = 0; i < 4; ++i) world.submit(job().cores(8).after(DependencyKind::AfterOk, 1));
+  world.run(1);
+  world.restart().node("n1", 8, {{1, 1, wire::HeldAttempt::RUNNING}});
+  EXPECT_EQ(world.reason(5), PendingReason::Dependency);
+  world.finished("n1", 1);
+  EXPECT_EQ(world.phase(2), "Starting");
+  EXPECT_EQ(world.reason(5), PendingReason::Priority);
+}
+
 }  // namespace
 }  // namespace gangway::scheduler

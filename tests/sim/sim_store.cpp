@@ -71,7 +71,7 @@ Result<store::LiveState> SimStore::load_live() {
     const bool of_live_workflow = job.membership && !job.is_element() &&
                                   disk_.workflows.contains(job.membership->workflow) &&
                                   !disk_.workflows.at(job.membership->workflow).ended;
-    if (!job.is_finished() || of_live_workflow) live.jobs.push_back(read_job(disk_, job));
+    if (!job.is_finished() || of_live_workflow) live.jobs.emplace(key, read_job(disk_, job));
   }
   for (const auto& [id, workflow] : disk_.workflows) {
     if (!workflow.ended) live.workflows.push_back(workflow);

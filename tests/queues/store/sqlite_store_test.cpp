@@ -50,7 +50,8 @@ class SqliteStoreTest : public ::testing::Test {
   }
   std::vector<JobKey> loaded_keys() {
     std::vector<JobKey> keys;
-    for (const Job& job : load().jobs) keys.push_back(job.key);
+    const LiveState live = load();
+    for (const auto& [key, job] : live.jobs) keys.push_back(key);
     return keys;
   }
   // Past the store's back.
@@ -97,10 +98,10 @@ TEST_F(SqliteStoreTest, JobComesBackAsItWas) {
   open();
   const LiveState live = load();
   ASSERT_EQ(live.jobs.size(), 2u);
-  EXPECT_TRUE(same_state(live.jobs[0], ledger_.jobs[waiting]));
-  EXPECT_TRUE(same_state(live.jobs[1], ledger_.jobs[running]));
-  EXPECT_EQ(*live.jobs[0].spec, Ledger::spec("first"));
-  EXPECT_EQ(live.jobs[1].spec_digest, ledger_.jobs[running].spec_digest);
+  EXPECT_TRUE(same_state(live.jobs.at(waiting), ledger_.jobs[waiting]));
+  EXPECT_TRUE(same_state(live.jobs.at(running), ledger_.jobs[running]));
+  EXPECT_EQ(*live.jobs.at(waiting).spec, Ledger::spec("first"));
+  EXPECT_EQ(live.jobs.at(running).spec_digest, ledger_.jobs[running].spec_digest);
   EXPECT_EQ(live.next_job, JobId{3});
   EXPECT_EQ(live.next_seq, ledger_.next_seq);
 }
@@ -110,7 +111,7 @@ TEST_F(SqliteStoreTest, EqualSpecsAreStoredAndLoadedOnce) {
   for (int i = 0; i < 3; ++i) ledger_.submit(batch);
   ASSERT_EQ(commit(batch), CommitEnd::Durable);
   const LiveState live = load();
-  EXPECT_EQ(live.jobs[0].spec, live.jobs[2].spec);
+  EXPECT_EQ(live.jobs.at(key(1)).spec, live.jobs.at(key(3)).spec);
   EXPECT_EQ(store_->check()->specs, 1u);
 }
 
@@ -124,7 +125,8 @@ TEST_F(SqliteStoreTest, AnAlteredJobComesBackWithItsNewSpec) {
   ledger_.alter(second, job, "other");
   ASSERT_EQ(commit(second), CommitEnd::Durable);
   open();
-  for (const Job& loaded : load().jobs) EXPECT_EQ(loaded.spec->name, "other");
+  const LiveState live = load();
+  for (const auto& [key, loaded] : live.jobs) EXPECT_EQ(loaded.spec->name, "other");
   EXPECT_THAT(store_->check()->problems, IsEmpty());
   Batch end;
   ledger_.run(end, job);
