@@ -196,17 +196,19 @@ Result<void> send_packet(int socket,
 }
 
 Result<std::optional<Packet>> receive_packet(int socket, bool wait) {
-  Packet packet;
-  packet.bytes.resize(kMaxPacketBytes);
-  ReceivedWithFds received = receive_with_fds(socket, packet.bytes, wait ? 0 : MSG_DONTWAIT);
+  // On the stack and not cleared: most packets are short, and in a process that has just been
+  // forked each page that is touched is copied.
+  char block[kMaxPacketBytes];
+  ReceivedWithFds received = receive_with_fds(socket, block, wait ? 0 : MSG_DONTWAIT);
   if (received.bytes < 0) {
     if (errno == EAGAIN) return std::optional<Packet>{};
     if (errno != ECONNRESET) return errno_error("receive packet", errno);
     received.bytes = 0;
   }
   if (received.is_cut) return malformed("packet");
+  Packet packet;
   packet.fds = std::move(received.fds);
-  packet.bytes.resize(static_cast<std::size_t>(received.bytes));
+  packet.bytes.assign(block, static_cast<std::size_t>(received.bytes));
   return std::optional<Packet>(std::move(packet));
 }
 

@@ -80,12 +80,11 @@ ActAs::~ActAs() {
 Result<void> drop_bounding_capabilities(std::uint64_t keep) {
   for (int cap = 0; cap < 64; ++cap) {
     if ((keep >> cap & 1) != 0) continue;
-    const int present = prctl(PR_CAPBSET_READ, cap, 0, 0, 0);
-    if (present < 0) break;  // beyond this kernel's last capability
+    if (prctl(PR_CAPBSET_DROP, cap, 0, 0, 0) == 0) continue;
+    // EINVAL: beyond this kernel's last capability.
     // EPERM: without CAP_SETPCAP; then the process holds nothing that the set would guard.
-    if (present == 1 && prctl(PR_CAPBSET_DROP, cap, 0, 0, 0) != 0 && errno != EPERM) {
-      return errno_error("drop capability from the bounding set", errno);
-    }
+    if (errno == EINVAL || errno == EPERM) break;
+    return errno_error("drop capability from the bounding set", errno);
   }
   return {};
 }
