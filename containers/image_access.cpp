@@ -17,13 +17,21 @@ namespace {
 
 constexpr std::size_t kMaxManifestBytes = 4 << 20;
 
-Result<void> check(const Credentials& user, const std::string& path, const Digest& digest) {
+Result<void> check_as(const Credentials& user, const ImageSource& source) {
   GANGWAY_TRY(close_from(3));
   GANGWAY_TRY(become(user));
   GANGWAY_TRY(set_parent_death_signal());
   GANGWAY_TRY(set_no_new_privileges());
-  const Fd layout(open(path.c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC));
-  if (!layout) return errno_error(cat("open ", path), errno);
+  return check_access(source);
+}
+
+}  // namespace
+
+Result<void> check_access(const ImageSource& source) {
+  GANGWAY_ASSIGN(const Digest digest, Digest::parse(source.manifest_digest));
+  const Fd root(open("/", O_PATH | O_DIRECTORY | O_CLOEXEC));
+  if (!root) return errno_error("open /", errno);
+  GANGWAY_ASSIGN(const Fd layout, open_in_root(root.get(), source.path, O_PATH | O_DIRECTORY));
   GANGWAY_ASSIGN(const Fd blob, open_regular_beneath(layout.get(), "blobs/sha256/" + digest.hex()));
   Sha256 hash;
   char block[8192];  // manifests are small; not cleared, as every page that is touched costs
@@ -41,8 +49,6 @@ Result<void> check(const Credentials& user, const std::string& path, const Diges
   return {};
 }
 
-}  // namespace
-
 std::optional<ImageReport> find_stored_layout(const std::string& store,
                                               const ImageSource& source,
                                               uid_t user,
@@ -57,9 +63,7 @@ std::optional<ImageReport> find_stored_layout(const std::string& store,
 }
 
 Result<pid_t> spawn_access_check(const Credentials& user, const ImageSource& source) {
-  GANGWAY_ASSIGN(const Digest digest, Digest::parse(source.manifest_digest));
-  GANGWAY_ASSIGN(HeldChild child,
-                 spawn_held(0, [&] { return check(user, source.path, digest) ? 0 : 1; }));
+  GANGWAY_ASSIGN(HeldChild child, spawn_held(0, [&] { return check_as(user, source) ? 0 : 1; }));
   child.release();
   return child.pid();
 }

@@ -22,7 +22,12 @@ namespace gangway::containers {
                                                             uid_t user,
                                                             bool readable_by_all);
 
-// A child that ends with code 0 if `user` can read the manifest blob of the layout at source.path.
+// With the rights that the caller has: can it read the manifest blob of the layout at source.path?
+// No link into a process leads there (/proc/self/fd): it could be a descriptor that is not the
+// user's.
+[[nodiscard]] Result<void> check_access(const ImageSource& source);
+
+// A child that ends with code 0 if `user` can.
 // Requires: a process with one thread.
 [[nodiscard]] Result<pid_t> spawn_access_check(const Credentials& user, const ImageSource& source);
 

@@ -66,6 +66,8 @@ struct ImageGetter::Run : std::enable_shared_from_this<Run> {
   GcPolicy bounds;
   ImageSource source;
   Credentials user;
+  AccessCheck access_check = AccessCheck::ByChild;
+  bool access_checked = true;  // of what is about to be answered
   bool readable_by_all = false;
   std::function<void(Result<ReadyImage>)> done;
   bool given_up = false;
@@ -85,9 +87,15 @@ struct ImageGetter::Run : std::enable_shared_from_this<Run> {
   }
 
   void begin() {
+    if (access_check == AccessCheck::ByHelper) return begin_fetch();
     std::optional<ImageReport> stored =
         find_stored_layout(store, source, user.uid, readable_by_all);
     if (!stored) return begin_fetch();
+    if (access_check == AccessCheck::ByCaller) {
+      access_checked = false;
+      reactor.post([self = shared_from_this(), image = *std::move(stored)] { self->use(image); });
+      return;
+    }
     const Result<pid_t> check = spawn_access_check(user, source);
     if (!check) return begin_fetch();
     checking = *check;
@@ -102,7 +110,8 @@ struct ImageGetter::Run : std::enable_shared_from_this<Run> {
   }
 
   void begin_fetch() {
-    stop_watching();  // of one before, whose image was removed again
+    access_checked = true;  // by the helper
+    stop_watching();        // of one before, whose image was removed again
     stop_watching_errors();
     Result<ImageFetch> started = ImageFetch::start({.helper = helper,
                                                     .store = store,
@@ -180,7 +189,9 @@ struct ImageGetter::Run : std::enable_shared_from_this<Run> {
     }
     if (!pinned) return answer(pinned.error());
     Result<Fd> tree = open_tree_for(image, user, readable_by_all);
-    if (tree) return answer(ReadyImage{image, *std::move(tree), *std::move(pinned)});
+    if (tree) {
+      return answer(ReadyImage{image, access_checked, *std::move(tree), *std::move(pinned)});
+    }
     if (tree.error().kind() != ErrorKind::Unsupported || readable_by_all) {
       return answer(tree.error());
     }
@@ -217,10 +228,12 @@ ImageGetter::~ImageGetter() {
 
 void ImageGetter::start(ImageSource source,
                         Credentials user,
+                        AccessCheck check,
                         std::function<void(Result<ReadyImage>)> done) {
   CHECK(!run_->done);
   run_->source = std::move(source);
   run_->user = std::move(user);
+  run_->access_check = check;
   run_->done = std::move(done);
   run_->begin();
 }

@@ -21,8 +21,16 @@
 
 namespace gangway::containers {
 
+// Who finds out whether the user may read an image that is in the store already.
+enum class AccessCheck {
+  ByChild,   // a process that has the user's rights
+  ByCaller,  // the caller, with what it makes of the image: check_access() in image_access.hpp
+  ByHelper   // the image helper, which has the words for a refusal
+};
+
 struct ReadyImage {
   ImageReport report;
+  bool access_checked = true;  // else that is the caller's
   Fd tree;  // a mount that is not attached anywhere; none for a rootless executor
   Fd pin;   // as long as it is open the image stays in the store
 };
@@ -36,7 +44,10 @@ class ImageGetter {
 
   // `done` is called once, in a later turn. After give_up() it is called with an error when the
   // last process is gone. Requires: a process with one thread.
-  void start(ImageSource source, Credentials user, std::function<void(Result<ReadyImage>)> done);
+  void start(ImageSource source,
+             Credentials user,
+             AccessCheck check,
+             std::function<void(Result<ReadyImage>)> done);
   void give_up();
 
  private:

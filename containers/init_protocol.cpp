@@ -124,6 +124,7 @@ std::string encode_report(const InitReport& report) {
   std::visit(overloaded{[&](const SetUp& up) {
                           out.number(kSetUp);
                           out.texts(up.waived);
+                          out.number(up.access_checked ? 1 : 0);
                         },
                         [&](const SetUpFailed& failed) {
                           out.number(kSetUpFailed);
@@ -154,6 +155,7 @@ Result<InitReport> decode_report(std::string_view bytes) {
   const std::int64_t tag = in.number();
   if (tag == kSetUp) {
     SetUp up{in.texts()};
+    up.access_checked = in.number() != 0;
     if (in.done()) return InitReport{std::move(up)};
   } else if (tag == kSetUpFailed) {
     const std::int64_t kind = in.number();

@@ -58,8 +58,9 @@ struct PauseOrder {
 };
 using InitOrder = std::variant<StartOrder, SignalOrder, PauseOrder>;
 
-struct SetUp {  // the sandbox stands
+struct SetUp {  // the sandbox stands; the outputs come beside it, all or none
   std::vector<std::string> waived;
+  bool access_checked = false;  // the user may read the image
   friend bool operator==(const SetUp&, const SetUp&) = default;
 };
 struct SetUpFailed {

@@ -2,6 +2,7 @@
 
 #include <fcntl.h>
 #include <linux/sched.h>
+#include <sched.h>
 #include <sys/prctl.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
@@ -126,6 +127,29 @@ void HeldChild::abandon() {
   reap(pid_);
 }
 
+namespace {
+
+// Those that a process like ours ignores or blocks.
+void heed_signals() {
+  for (const int number : {SIGPIPE, SIGCHLD}) signal(number, SIG_DFL);
+  sigset_t none;
+  sigemptyset(&none);
+  sigprocmask(SIG_SETMASK, &none, nullptr);
+}
+
+// In our own memory, beside us: it does nothing but wait.
+int hold(void* gate) {
+  const auto* ends = static_cast<const int*>(gate);
+  close(ends[1]);
+  prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0);
+  char ignored = 0;
+  while (read(ends[0], &ignored, 1) < 0 && errno == EINTR) {
+  }
+  return 0;
+}
+
+}  // namespace
+
 Result<HeldChild> spawn_held(std::uint64_t flags, const std::function<int()>& body) {
   int gate[2];
   if (pipe2(gate, O_CLOEXEC) != 0) return errno_error("make pipe", errno);
@@ -135,7 +159,8 @@ Result<HeldChild> spawn_held(std::uint64_t flags, const std::function<int()>& bo
 
   int pidfd = -1;
   clone_args arguments{};
-  arguments.flags = flags | CLONE_PIDFD;
+  // Handlers are ours; who runs another program sees to what is ignored (exec_program()).
+  arguments.flags = flags | CLONE_PIDFD | CLONE_CLEAR_SIGHAND;
   arguments.pidfd = reinterpret_cast<std::uint64_t>(&pidfd);
   arguments.exit_signal = SIGCHLD;
   // Raw, because the C library has no wrapper; it keeps nothing about processes that would go stale
@@ -144,7 +169,7 @@ Result<HeldChild> spawn_held(std::uint64_t flags, const std::function<int()>& bo
   if (result < 0) return errno_error("make namespaces", errno);
   if (result == 0) {
     child.gate_.reset();
-    reset_signals();
+    heed_signals();
     prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0);
     char go = 0;
     ssize_t got = 0;
@@ -161,8 +186,23 @@ Result<HeldChild> spawn_held(std::uint64_t flags, const std::function<int()>& bo
   return child;
 }
 
+// A namespace is there as long as a process is in it, or a descriptor of it is open; it needs no
+// memory of its own, which would cost more than all else here.
 Result<Fd> make_user_namespace(const IdMaps& maps) {
-  GANGWAY_ASSIGN(HeldChild child, spawn_held(CLONE_NEWUSER, [] { return 0; }));
+  int gate[2];
+  if (pipe2(gate, O_CLOEXEC) != 0) return errno_error("make pipe", errno);
+  const Fd gate_in(gate[0]);
+  HeldChild child;
+  child.gate_ = Fd(gate[1]);
+  alignas(16) char stack[16 << 10];
+  sigset_t all;
+  sigset_t before;
+  sigfillset(&all);
+  sigprocmask(SIG_SETMASK, &all, &before);  // no handler of ours runs there
+  child.pid_ = clone(hold, stack + sizeof stack, CLONE_NEWUSER | CLONE_VM | SIGCHLD, gate);
+  const int error = errno;
+  sigprocmask(SIG_SETMASK, &before, nullptr);
+  if (child.pid_ < 0) return errno_error("make namespaces", error);
   Result<void> mapped = child.write_maps(maps);
   Result<Fd> fd = mapped ? child.open_namespace("user") : Result<Fd>(mapped.error());
   child.abandon();

@@ -59,6 +59,7 @@ class HeldChild {
 
  private:
   friend Result<HeldChild> spawn_held(std::uint64_t flags, const std::function<int()>& body);
+  friend Result<Fd> make_user_namespace(const IdMaps& maps);
   pid_t pid_ = -1;
   Fd pidfd_;
   Fd gate_;

@@ -27,11 +27,16 @@ int init_main(const SandboxPlan& plan, std::vector<Fd> slots, Fd socket, Fd null
   std::sort(keep.begin(), keep.end());
   null.reset();
   Result<void> closed = close_from(3, keep);
-  Result<std::vector<std::string>> done = closed ? perform_plan(plan, std::move(slots))
-                                                 : Result<std::vector<std::string>>(closed.error());
-  const InitReport report = done ? InitReport{SetUp{*done}}
+  Result<PerformedPlan> done =
+      closed ? perform_plan(plan, std::move(slots)) : Result<PerformedPlan>(closed.error());
+  const InitReport report = done ? InitReport{SetUp{done->waived, done->access_checked}}
                                  : InitReport{SetUpFailed{done.error().with_context("sandbox")}};
-  if (!send_packet(socket.get(), encode_report(report), {}, /*wait=*/true) || !done) return 1;
+  std::vector<int> outputs;
+  if (done) {
+    for (const Fd& fd : done->outputs) outputs.push_back(fd.get());
+  }
+  if (!send_packet(socket.get(), encode_report(report), outputs, /*wait=*/true) || !done) return 1;
+  done->outputs.clear();
   run_program_starter(std::move(socket), {.sweep = true, .before_exec = {}});
 }
 

@@ -6,6 +6,7 @@
 #include "containers/tree_walk.hpp"
 #include "queues/base/check.hpp"
 #include "queues/base/overloaded.hpp"
+#include "queues/base/pass_fds.hpp"
 #include "queues/base/text.hpp"
 
 namespace gangway::containers {
@@ -56,7 +57,15 @@ class Planner {
     } else {
       add(ActAsUser{who});
     }
+    // With the ids that the user has outside, and groups: what is named by path is the user's.
+    const bool is_user = node_.user_namespace && !node_.inside;
+    if (is_user && node_.check_access && request_.image) add(CheckAccess{*request_.image});
     open_sources();
+    if (is_user && request_.outputs.size() <= kMaxPassedFds) {
+      for (const ProgramOutput& output : request_.outputs) {
+        add(OpenOutput{output, request_.umask});
+      }
+    }
     if (!node_.user_namespace) add(ActAsSelf{});
     if (request_.image) {
       add_image_root();
@@ -364,6 +373,13 @@ std::string render_op(const SetupOp& op) {
           },
           [&](const ActAsUser& o) { return cat("act-as-user ", ids(o.who)); },
           [&](const ActAsSelf&) { return std::string("act-as-self"); },
+          [&](const CheckAccess& o) {
+            return cat("check-access ", o.image.manifest_digest, " ", o.image.path);
+          },
+          [&](const OpenOutput& o) {
+            return cat("open-output ", o.output.path, yes(o.output.truncate, " truncate"),
+                       " umask=", octal(o.umask));
+          },
           [&](const OpenSource& o) {
             return cat("open-source ", o.slot, " ", o.path, yes(o.recursive, " recursive"),
                        yes(o.if_present, " if-present"));

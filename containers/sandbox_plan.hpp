@@ -57,6 +57,17 @@ struct OpenSource {
   bool recursive = true;
   bool if_present = false;
 };
+// Whether the user may read the image where it comes from. It is noted and no failure: the image
+// helper knows more ways, and has the words for a refusal.
+struct CheckAccess {
+  ImageSource image;
+};
+// A file for the outputs of programs, opened here to save a process that would do it. One that
+// cannot be opened, or leads through a link into a process (/dev/stdout), is left to that process.
+struct OpenOutput {
+  ProgramOutput output;
+  mode_t umask = 022;
+};
 // No mount of ours goes out to the node; the node's new ones still come in (automounted homes,
 // CVMFS).
 struct IsolateMounts {};
@@ -169,6 +180,8 @@ struct LockDown {
 using SetupOp = std::variant<setup::BecomeUser,
                              setup::ActAsUser,
                              setup::ActAsSelf,
+                             setup::CheckAccess,
+                             setup::OpenOutput,
                              setup::OpenSource,
                              setup::IsolateMounts,
                              setup::Stage,
@@ -200,6 +213,7 @@ using SetupOp = std::variant<setup::BecomeUser,
 struct NodeFacts {
   bool user_namespace = true;        // else set up as root (a waiver)
   bool tree_by_slot = false;         // a privileged parent has opened the image's tree as slot 0
+  bool check_access = false;         // it did so before it knew whether the user may read the image
   std::string tree_path;             // else: where it is
   std::vector<std::string> devices;  // to be seen in images beside the minimal /dev, if present
   std::string hosts_text;            // of the node's /etc/hosts and resolv.conf

@@ -20,6 +20,7 @@
 #include <cstring>
 
 #include "containers/accounts.hpp"
+#include "containers/image_access.hpp"
 #include "containers/seccomp_filter.hpp"
 #include "containers/tree_walk.hpp"
 #include "queues/base/check.hpp"
@@ -144,14 +145,15 @@ class Performer {
  public:
   explicit Performer(std::vector<Fd> slots) : slots_(std::move(slots)) {}
 
-  Result<std::vector<std::string>> run(const SandboxPlan& plan) {
+  Result<PerformedPlan> run(const SandboxPlan& plan) {
     umask(0);
     slots_.resize(static_cast<std::size_t>(plan.slots));
     GANGWAY_ASSIGN(root_, open_path("/"));
     for (const SetupOp& op : plan.ops) {
       GANGWAY_TRY(std::visit([&](const auto& step) { return perform(step); }, op));
     }
-    return std::move(waived_);
+    truncate_outputs();
+    return PerformedPlan{std::move(waived_), access_checked_, std::move(outputs_)};
   }
 
  private:
@@ -165,6 +167,44 @@ class Performer {
   Result<void> perform(const ActAsSelf&) {
     acting_.reset();
     return {};
+  }
+
+  Result<void> perform(const CheckAccess& op) {
+    access_checked_ = static_cast<bool>(check_access(op.image));
+    return {};
+  }
+
+  // Not truncated before all else is done. As user_files.cpp does it otherwise.
+  Result<void> perform(const OpenOutput& op) {
+    if (outputs_failed_) return {};
+    umask(op.umask);
+    constexpr int kFlags = O_WRONLY | O_CREAT | O_APPEND | O_NOCTTY;
+    Result<Fd> fd = open_in_root(root_.get(), op.output.path, kFlags, 0666);
+    umask(0);
+    if (!fd || is_directory(fd->get())) {
+      fail_outputs();
+      return {};
+    }
+    if (op.output.truncate) to_truncate_.push_back(fd->get());
+    outputs_.push_back(*std::move(fd));
+    return {};
+  }
+
+  void fail_outputs() {
+    outputs_failed_ = true;
+    outputs_.clear();
+    to_truncate_.clear();
+  }
+
+  void truncate_outputs() {
+    for (const int fd : to_truncate_) {
+      struct stat status {};
+      if (fstat(fd, &status) == 0 && !S_ISREG(status.st_mode)) continue;
+      if (ftruncate(fd, 0) != 0) {
+        fail_outputs();
+        return;
+      }
+    }
   }
 
   Result<void> perform(const IsolateMounts&) {
@@ -537,6 +577,10 @@ class Performer {
 
   std::vector<Fd> slots_;
   std::vector<std::string> waived_;
+  bool access_checked_ = false;
+  std::vector<Fd> outputs_;
+  std::vector<int> to_truncate_;  // of these
+  bool outputs_failed_ = false;
   std::optional<ActAs> acting_;
   std::string stage_;
   Fd root_;
@@ -546,7 +590,7 @@ class Performer {
 
 }  // namespace
 
-Result<std::vector<std::string>> perform_plan(const SandboxPlan& plan, std::vector<Fd> slots) {
+Result<PerformedPlan> perform_plan(const SandboxPlan& plan, std::vector<Fd> slots) {
   return Performer(std::move(slots)).run(plan);
 }
 

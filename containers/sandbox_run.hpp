@@ -11,12 +11,19 @@
 
 namespace gangway::containers {
 
+struct PerformedPlan {
+  std::vector<std::string> waived;  // what was left out, as SandboxReady::waivers has it
+  bool access_checked = false;      // the user may read the image
+  // SandboxRequest::outputs in that order, those to be truncated empty; none if one of them could
+  // not be opened here.
+  std::vector<Fd> outputs;
+};
+
 // Requires: the caller is a fresh child in its own mount namespace (and the others of the plan),
 // and `slots` holds what a privileged parent has opened for it. Every path inside is resolved below
-// the new root without following links out of it. After an error the process must end. Value: what
-// was left out by waiver, as SandboxReady::waivers has it.
-[[nodiscard]] Result<std::vector<std::string>> perform_plan(const SandboxPlan& plan,
-                                                            std::vector<Fd> slots);
+// the new root without following links out of it. After an error the process must end, and no
+// output has been truncated.
+[[nodiscard]] Result<PerformedPlan> perform_plan(const SandboxPlan& plan, std::vector<Fd> slots);
 
 // A clone of the mount that `tree` (an O_PATH descriptor of a directory) lies on, at that
 // directory: read-only, nosuid, nodev, and with `map_owner` (a user namespace's descriptor, or -1)

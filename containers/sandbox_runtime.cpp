@@ -63,6 +63,7 @@ struct SandboxRuntime::Impl : std::enable_shared_from_this<Impl> {
     New,
     Fetching,
     SettingUp,
+    CheckingAccess,
     MakingOutputs,
     Up,
     Failing,
@@ -93,7 +94,9 @@ struct SandboxRuntime::Impl : std::enable_shared_from_this<Impl> {
 
   std::optional<ImageGetter> images;
   bool getting_image = false;
+  bool access_checked = true;  // the user may read the image, or there is none
   Fd image_pin;
+  std::map<std::string, Fd> outputs;  // opened by prepare, for the first programs
   std::optional<Cgroup> cgroup;
   std::optional<SandboxInit> init;
   Reactor::WatchId init_watch = 0;
@@ -141,9 +144,14 @@ struct SandboxRuntime::Impl : std::enable_shared_from_this<Impl> {
       return;
     }
     state = State::Fetching;
+    // The sandbox's init has the user's ids; where it has others, a process that has them looks.
+    get_image(request.inside == InsideUser::Self ? AccessCheck::ByCaller : AccessCheck::ByChild);
+  }
+
+  void get_image(AccessCheck check) {
     getting_image = true;
     images.emplace(reactor, settings.image_helper, settings.image_store, settings.image_bounds);
-    images->start(*request.image, credentials(),
+    images->start(*request.image, credentials(), check,
                   [weak = weak_from_this()](Result<ReadyImage> image) {
                     if (const auto self = weak.lock()) self->on_image(std::move(image));
                   });
@@ -151,8 +159,11 @@ struct SandboxRuntime::Impl : std::enable_shared_from_this<Impl> {
 
   void on_image(Result<ReadyImage> image) {
     getting_image = false;
-    if (state != State::Fetching) return child_gone(-1);
+    if (state != State::Fetching && state != State::CheckingAccess) return child_gone(-1);
     if (!image) return fail(image.error());
+    if (state == State::CheckingAccess)
+      return take_outputs();  // the tree is the same by its digest
+    access_checked = image->access_checked;
     ready.image_env = image->report.env;
     ready.image_entrypoint = image->report.entrypoint;
     ready.image_cmd = image->report.cmd;
@@ -188,6 +199,7 @@ struct SandboxRuntime::Impl : std::enable_shared_from_this<Impl> {
       if (auto chosen = choose_identity(*image, slots); !chosen) return fail(chosen.error());
     }
     facts.tree_by_slot = !slots.empty();
+    facts.check_access = !access_checked;
     facts.devices = settings.devices;
     facts.waivers = settings.waivers;
     if (image != nullptr) {
@@ -293,7 +305,7 @@ struct SandboxRuntime::Impl : std::enable_shared_from_this<Impl> {
       if (!packet || packet.value()->bytes.empty()) return stop_watching_init();
       const Result<InitReport> report = decode_report(packet.value()->bytes);
       if (!report) return fail(report.error());
-      std::visit(overloaded{[&](const SetUp& up) { on_set_up(up); },
+      std::visit(overloaded{[&](const SetUp& up) { on_set_up(up, std::move(packet.value()->fds)); },
                             [&](const SetUpFailed& failed) { fail(failed.error); },
                             [&](const ProgramOver& over) { on_program_over(over); },
                             [&](const PauseDone& done) { on_init_paused(done); }},
@@ -306,23 +318,44 @@ struct SandboxRuntime::Impl : std::enable_shared_from_this<Impl> {
     init_watch = 0;
   }
 
-  void on_set_up(const SetUp& up) {
+  void on_set_up(const SetUp& up, std::vector<Fd> opened) {
     if (state != State::SettingUp) return;
     ready.waivers.insert(ready.waivers.end(), up.waived.begin(), up.waived.end());
     if (has_files(request)) ready.files_directory = std::string(kFilesDirectory);
     request.socket.reset();  // the listener is ours alone now
+    if (opened.size() == request.outputs.size()) keep_outputs(std::move(opened));
+    access_checked = access_checked || up.access_checked;
+    if (access_checked) return take_outputs();
+    state = State::CheckingAccess;
+    get_image(AccessCheck::ByHelper);
+  }
+
+  void keep_outputs(std::vector<Fd> opened) {
+    for (std::size_t i = 0; i < opened.size(); ++i) {
+      outputs[request.outputs[i].path] = std::move(opened[i]);
+    }
+  }
+
+  // Init has opened them, or they are left to a process of their own.
+  void take_outputs() {
     state = State::MakingOutputs;
+    if (!outputs.empty() || request.outputs.empty()) return come_up();
     std::vector<UserFile> files;
     for (const ProgramOutput& output : request.outputs) {
       files.push_back(
           {output.path, output.truncate ? UserFile::Mode::Truncate : UserFile::Mode::Append});
     }
-    open_files(files, request.umask, [](Impl& self, const Result<std::vector<Fd>>& opened) {
+    open_files(files, request.umask, [](Impl& self, Result<std::vector<Fd>> opened) {
       if (self.state != State::MakingOutputs) return;
       if (!opened) return self.fail(opened.error());
-      self.state = State::Up;
-      self.answer_prepare(self.ready);
+      self.keep_outputs(*std::move(opened));
+      self.come_up();
     });
+  }
+
+  void come_up() {
+    state = State::Up;
+    answer_prepare(ready);
   }
 
   void answer_prepare(Result<SandboxReady> answer) {
@@ -386,7 +419,8 @@ struct SandboxRuntime::Impl : std::enable_shared_from_this<Impl> {
     // What it said last lies in the socket still.
     on_init_readable();
     stop_watching_init();
-    if (state == State::SettingUp || state == State::MakingOutputs) {
+    if (state == State::SettingUp || state == State::CheckingAccess ||
+        state == State::MakingOutputs) {
       fail(Error(ErrorKind::Internal,
                  cat("sandbox: its first process ended ", describe_end(status))));
     }
@@ -455,6 +489,7 @@ struct SandboxRuntime::Impl : std::enable_shared_from_this<Impl> {
     freezer.reset();
     held_back.clear();
     image_pin.reset();
+    outputs.clear();
     if (!request.directory.empty()) {
       if (auto removed = remove_tree(request.directory); !removed) {
         log_warning("directory_left_behind",
@@ -722,14 +757,31 @@ struct SandboxRuntime::Impl : std::enable_shared_from_this<Impl> {
   }
 
   // ---- files of the user ------------------------------------------------------------------------
+  // What prepare has opened is for the first programs, whose outputs they are, and for no others
+  // later: a file that has been moved away meanwhile is made anew for them.
+  std::vector<Fd> take_kept(const std::vector<UserFile>& files) {
+    const auto is_kept = [&](const UserFile& file) {
+      return file.mode == UserFile::Mode::Append && outputs.contains(file.path);
+    };
+    std::vector<Fd> taken;
+    if (files.empty() || !std::ranges::all_of(files, is_kept)) return taken;
+    for (const UserFile& file : files) {
+      taken.push_back(std::move(outputs.extract(file.path).mapped()));
+    }
+    outputs.clear();
+    return taken;
+  }
+
   void open_files(const std::vector<UserFile>& files,
                   mode_t mask,
                   std::function<void(Impl&, Result<std::vector<Fd>>)> then) {
-    Result<FileOpener> opener = files.empty() ? Result<FileOpener>(FileOpener{})
-                                              : spawn_file_opener(credentials(), files, mask);
-    if (files.empty() || !opener) {
+    std::vector<Fd> open_already = take_kept(files);
+    const bool is_complete = open_already.size() == files.size();
+    Result<FileOpener> opener = is_complete ? Result<FileOpener>(FileOpener{})
+                                            : spawn_file_opener(credentials(), files, mask);
+    if (is_complete || !opener) {
       Result<std::vector<Fd>> answer =
-          opener ? Result<std::vector<Fd>>(std::vector<Fd>{}) : opener.error();
+          opener ? Result<std::vector<Fd>>(std::move(open_already)) : opener.error();
       // std::function wants copyable captures; descriptors are not.
       auto shared = std::make_shared<Result<std::vector<Fd>>>(std::move(answer));
       reactor.post(

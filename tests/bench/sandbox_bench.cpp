@@ -83,6 +83,7 @@ SandboxRequest make_request(const Options& options, int round) {
   request.hostname = "node";
   request.workdir = "/";
   request.private_network = options.network;
+  request.outputs = {{.path = "/dev/null", .truncate = false}};  // as every job has
   return request;
 }
 
@@ -170,6 +171,7 @@ int run(const Options& options) {
                                 .gids = {{.inside = report.owner_gid, .outside = kUser}}}));
   NodeFacts facts;
   facts.tree_by_slot = true;
+  facts.check_access = true;
   facts.devices = SandboxSettings{}.devices;
   const SandboxPlan plan = need(make_sandbox_plan(make_request(options, 0), facts));
   std::fputs(render_plan(plan).c_str(), stdout);

@@ -36,7 +36,7 @@ TEST(InitProtocol, EveryMessageComesBackAsItWasSent) {
     ASSERT_TRUE(signal);
     EXPECT_EQ(std::get<SignalOrder>(*signal), order);
   }
-  const std::vector<InitReport> reports = {containers::SetUp{{"a: b", ""}},
+  const std::vector<InitReport> reports = {containers::SetUp{{"a: b", ""}, true},
                                            SetUpFailed{Error(ErrorKind::Denied, "no")},
                                            ProgramOver{.id = 1,
                                                        .started = false,

@@ -145,6 +145,60 @@ TEST_P(HostSandbox, OutputsAreMadeWithTheMaskOfTheRequest) {
       });
 }
 
+TEST_P(HostSandbox, NoOutputIsTruncatedOfASandboxThatCannotBeMade) {
+  for_executor([] {
+    TestSandbox sandbox;
+    write_test_file(sandbox.home / "log", "of the run before", 0644);
+    if (geteuid() == 0) {
+      ASSERT_EQ(chown((sandbox.home / "log").c_str(), kTestUid, kTestUid), 0);
+    }
+    sandbox.request.outputs = {{.path = sandbox.home / "log", .truncate = true}};
+    sandbox.request.binds = {{.source = sandbox.home.path(), .destination = "/no/such/directory"}};
+    ASSERT_FALSE(sandbox.prepare());
+    EXPECT_EQ(read_small_file(sandbox.home / "log").value_or(""), "of the run before");
+  });
+}
+
+TEST_P(HostSandbox, OutputsThatLeadIntoAProcessReachNothingOfInits) {
+  for (const char* name : {"/dev/stdout", "/proc/self/fd/1"}) {
+    each(
+        [&](TestSandbox& sandbox) {
+          ProgramRequest program = sandbox.shell("echo nowhere");
+          program.out = {.path = name, .truncate = false};
+          EXPECT_TRUE(sandbox.run(program).started);
+        },
+        [&](TestSandbox& sandbox) {
+          sandbox.request.outputs = {{.path = name, .truncate = true}};
+        });
+  }
+  for (int fd = 3; fd < 20; ++fd) {
+    for_executor([&] {
+      TestSandbox sandbox;
+      sandbox.request.outputs = {{.path = cat("/proc/self/fd/", fd), .truncate = true}};
+      EXPECT_FALSE(sandbox.prepare()) << fd;
+    });
+  }
+}
+
+TEST_P(HostSandbox, AnOutputThatIsMovedAwayIsMadeAnewForLaterPrograms) {
+  each(
+      [](TestSandbox& sandbox) {
+        const std::string path = sandbox.home / "log";
+        ProgramRequest program = sandbox.shell("echo first");
+        program.out = {.path = path, .truncate = false};
+        sandbox.run(program);
+        ASSERT_EQ(rename(path.c_str(), (path + ".old").c_str()), 0);
+        program.argv.back() = "echo second";
+        program.id = sandbox.next_id++;
+        sandbox.run(program);
+        EXPECT_EQ(read_small_file(path + ".old").value_or(""), "first\n");
+        EXPECT_EQ(read_small_file(path).value_or(""), "second\n");
+      },
+      [](TestSandbox& sandbox) {
+        sandbox.request.outputs = {{.path = sandbox.home / "log", .truncate = true}};
+      });
+}
+
 TEST_P(HostSandbox, OutputThatTheUserMayNotWriteFailsPrepare) {
   for_executor([] {
     TestSandbox sandbox;

@@ -50,6 +50,28 @@ TEST(SandboxPlan, WithoutAnImageIsTheNodesTreeWithOwnKernelInterfaces) {
             "lock-down\n");
 }
 
+// Anything later could be looked at with rights that are not the user's, or in a tree that is not.
+TEST(SandboxPlan, AccessIsCheckedAndOutputsAreOpenedAsTheUserBeforeAnythingIsCovered) {
+  SandboxRequest asked = request();
+  asked.image = ImageSource{ImageSourceKind::OciLayout, "/images/a", "sha256:1"};
+  asked.outputs = {{"/data/run/out", true}};
+  asked.umask = 077;
+  NodeFacts node;
+  node.tree_by_slot = true;
+  node.check_access = true;
+  const std::string text = rendered(asked, node);
+  const std::size_t user = text.find("become-user");
+  const std::size_t access = text.find("check-access sha256:1 /images/a\n");
+  const std::size_t output = text.find("open-output /data/run/out truncate umask=077\n");
+  ASSERT_LT(user, access);
+  ASSERT_LT(access, output);
+  EXPECT_LT(output, text.find("stage "));
+  // Who has other ids inside is looked after by a process that has the user's.
+  node.inside = UserIdentity{};
+  EXPECT_EQ(rendered(asked, node).find("check-access"), std::string::npos);
+  EXPECT_EQ(rendered(asked, node).find("open-output"), std::string::npos);
+}
+
 TEST(SandboxPlan, WithAnImageIsAnOverlayWithMountPointsLaidIntoIt) {
   SandboxRequest asked = request();
   asked.image = ImageSource{};
