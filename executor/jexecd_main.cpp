@@ -305,7 +305,7 @@ int run(int argc, char** argv) {
   if (options.node.empty()) options.node = host_name();
   set_log("jexecd", options.verbose ? LogLevel::Debug : LogLevel::Info);
   // First of all, while this process is small and has one thread.
-  Result<LauncherProcess> launcher = fork_launcher();
+  Result<LauncherProcess> launcher = fork_launcher(&find_user, Spares::Keep);
   if (!launcher) return fail(kOsError, launcher.error());
   const pid_t launcher_pid = launcher->pid;
   const int code = run(options, *std::move(launcher));

@@ -1,6 +1,7 @@
 // jshepherd: the process that owns one attempt of a job on one node. Wiring only.
 //
 //   jshepherd <attempt directory>            as jexecd's launcher starts it
+//   jshepherd --spare <room>                 the same, ahead of time (spare_shepherd.hpp)
 //   jshepherd --dry-run <attempt directory>  prints what it would ask the container runtime
 //                                            for, and the operations that set the sandbox up
 //
@@ -17,6 +18,7 @@
 #include <cstdio>
 #include <cstring>
 #include <exception>
+#include <optional>
 #include <string>
 #include <string_view>
 
@@ -28,6 +30,7 @@
 #include "executor/network_devices.hpp"
 #include "executor/shepherd.hpp"
 #include "executor/socket_ports.hpp"
+#include "executor/spare_shepherd.hpp"
 #include "executor/spool.hpp"
 #include "queues/base/digest.hpp"
 #include "queues/base/find_program.hpp"
@@ -143,6 +146,7 @@ int dry_run(const StepOrder& order,
   std::string out = render(request);
   containers::NodeFacts node;
   node.tree_path = "<the image's tree>";
+  node.check_access = true;
   node.devices = settings.devices;
   node.waivers = settings.waivers;
   const Result<containers::SandboxPlan> plan = containers::make_sandbox_plan(request, node);
@@ -209,17 +213,22 @@ int run(const std::string& path, bool only_print) {
 int main(int argc, char** argv) {
   using namespace gangway;
   set_log("jshepherd", LogLevel::Info);
+  const bool is_spare = argc == 3 && std::string_view(argv[1]) == executor::kSpareWord;
   const bool only_print = argc == 3 && std::string_view(argv[1]) == "--dry-run";
   if (argc == 2 && std::string_view(argv[1]) == "--version") {
     std::puts("jshepherd " GANGWAY_VERSION);
     return 0;
   }
-  if (argc != 2 && !only_print) {
+  if (argc != 2 && !only_print && !is_spare) {
     std::fputs("usage: jshepherd [--dry-run] <attempt directory>\n", stderr);
     return executor::kUsage;
   }
   try {
     if (!only_print) executor::make_own_process();
+    if (is_spare) {
+      const std::optional<std::string> directory = executor::wait_for_attempt(argc, argv);
+      return directory ? executor::run(*directory, false) : 0;
+    }
     return executor::run(argv[argc - 1], only_print);
   } catch (const std::exception& e) {
     log_error("shepherd_failed", {{"why", e.what()}});

@@ -8,19 +8,21 @@
 #include <sys/prctl.h>
 #include <sys/signalfd.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include <algorithm>
-#include <array>
 #include <cerrno>
 #include <csignal>
 #include <cstring>
 #include <map>
+#include <optional>
 #include <set>
 #include <utility>
 #include <vector>
 
+#include "executor/spare_shepherd.hpp"
 #include "executor/spool.hpp"
 #include "queues/base/log.hpp"
 #include "queues/base/pipe.hpp"
@@ -37,6 +39,8 @@ constexpr std::size_t kMaxPacket = 128 << 10;  // below the kernel's default bou
 constexpr int kMaxGroups = 16 << 10;
 constexpr std::ptrdiff_t kMaxLookUps = 16;  // at once; more wait
 constexpr unsigned kLookUpSeconds = 60;     // then it is over, without an answer
+constexpr int kQuietMs = 10;                // nobody has asked for anything: time for chores
+constexpr std::size_t kMaxToRemove = 64;    // more do not wait for quiet
 
 // 0 or an errno.
 int send_packet(int socket, const std::string& bytes, int flags) {
@@ -48,12 +52,17 @@ int send_packet(int socket, const std::string& bytes, int flags) {
 
 // ---- in the launcher's process -----------------------------------------------------------------
 
-Result<pid_t> spawn_shepherd(const wire::SpawnShepherd& what) {
+// With `orders` it waits there for its attempt (spare_shepherd.hpp).
+Result<pid_t> start_program(std::string program, std::vector<std::string> arguments, int orders) {
   posix_spawn_file_actions_t actions;
   posix_spawnattr_t attributes;
   ::posix_spawn_file_actions_init(&actions);
   ::posix_spawnattr_init(&attributes);
-  ::posix_spawn_file_actions_addopen(&actions, 0, "/dev/null", O_RDONLY, 0);
+  if (orders >= 0) {
+    ::posix_spawn_file_actions_adddup2(&actions, orders, 0);
+  } else {
+    ::posix_spawn_file_actions_addopen(&actions, 0, "/dev/null", O_RDONLY, 0);
+  }
   ::posix_spawn_file_actions_addopen(&actions, 1, "/dev/null", O_WRONLY, 0);
   // Descriptor 2 stays: the shepherd's log goes where jexecd's does.
   ::posix_spawn_file_actions_addchdir_np(&actions, "/");
@@ -66,35 +75,35 @@ Result<pid_t> spawn_shepherd(const wire::SpawnShepherd& what) {
   ::posix_spawnattr_setsigdefault(&attributes, &all);
   ::posix_spawnattr_setflags(&attributes,
                              POSIX_SPAWN_SETSID | POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF);
-  std::string program = what.program();
-  std::string directory = what.directory();
-  std::array<char*, 3> argv{program.data(), directory.data(), nullptr};
+  std::vector<char*> argv{program.data()};
+  for (std::string& argument : arguments) argv.push_back(argument.data());
+  argv.push_back(nullptr);
   pid_t pid = 0;
   const int failed =
       ::posix_spawn(&pid, program.c_str(), &actions, &attributes, argv.data(), environ);
   ::posix_spawn_file_actions_destroy(&actions);
   ::posix_spawnattr_destroy(&attributes);
-  if (failed != 0) return errno_error(cat("start ", what.program()), failed);
+  if (failed != 0) return errno_error(cat("start ", program), failed);
   return pid;
 }
 
-wire::FromLauncher answer(const wire::ToLauncher& request) {
-  wire::FromLauncher reply;
-  reply.set_id(request.id());
-  if (request.has_spawn()) {
-    const Result<pid_t> pid = spawn_shepherd(request.spawn());
-    if (pid) {
-      reply.set_spawned(*pid);
-    } else {
-      wire::to_wire(pid.error(), reply.mutable_error());
-    }
-  }
-  return reply;
+// Which file a path leads to: an update in place is another program.
+struct FileIdentity {
+  dev_t device = 0;
+  ino_t inode = 0;
+  std::int64_t changed_s = 0;
+  friend bool operator==(const FileIdentity&, const FileIdentity&) = default;
+};
+FileIdentity identify(const std::string& path) {
+  struct stat status {};
+  if (::stat(path.c_str(), &status) != 0) return {};
+  return {status.st_dev, status.st_ino, status.st_ctim.tv_sec};
 }
 
 class Launcher {
  public:
-  Launcher(int socket, FindUser find) : socket_(socket), find_(find), packet_(kMaxPacket) {}
+  Launcher(int socket, FindUser find, Spares spares)
+      : socket_(socket), find_(find), spares_(spares), packet_(kMaxPacket) {}
   [[noreturn]] void run();
 
  private:
@@ -107,19 +116,38 @@ class Launcher {
     std::vector<std::uint64_t> asked;
   };
 
+  // A shepherd that has begun and waits to be told what for. It has seen no job.
+  struct Spare {
+    pid_t pid = 0;
+    std::string program;
+    FileIdentity file;
+    Fd orders;
+  };
+
+  [[noreturn]] void end();
   void reap();
   void take_request();
+  wire::FromLauncher spawn(const wire::ToLauncher& request);
+  std::optional<pid_t> use_spare(const wire::SpawnShepherd& what);
+  void start_spare();
+  [[nodiscard]] bool has_chores() const {
+    return !spare_for_.empty() || (remover_ == 0 && !to_remove_.empty());
+  }
+  void do_chores();
   void start_remover();
   void look_up(std::uint32_t uid, std::uint64_t id);
   void begin_look_up(std::uint32_t uid);
   void take_answer(std::uint32_t uid);
   void end_look_up(std::uint32_t uid, wire::FromLauncher reply);
   void say(const wire::FromLauncher& message) {
-    if (send_packet(socket_, message.SerializeAsString(), 0) != 0) ::_exit(0);  // jexecd is gone
+    if (send_packet(socket_, message.SerializeAsString(), 0) != 0) end();  // jexecd is gone
   }
 
   int socket_;
   FindUser find_;
+  Spares spares_;
+  std::optional<Spare> spare_;
+  std::string spare_for_;  // the program that one is to be started of; "": of none
   std::vector<char> packet_;
   std::map<std::uint32_t, LookUp> look_ups_;  // by uid; one without a process waits for its turn
   std::set<pid_t> lookers_;                   // until they are reaped
@@ -141,10 +169,12 @@ void Launcher::run() {
       ready.push_back({one.answer.get(), POLLIN, 0});
       asked_for.push_back(uid);
     }
-    if (::poll(ready.data(), ready.size(), -1) < 0) {
+    const int polled = ::poll(ready.data(), ready.size(), has_chores() ? kQuietMs : -1);
+    if (polled < 0) {
       if (errno == EINTR) continue;
       ::_exit(71);
     }
+    if (polled == 0) do_chores();
     if (ready[1].revents != 0) {
       signalfd_siginfo ignored{};
       while (::read(signals, &ignored, sizeof ignored) > 0) {
@@ -159,6 +189,67 @@ void Launcher::run() {
   }
 }
 
+// What is to be removed is, by a process that outlives us; the spare has never begun.
+void Launcher::end() {
+  start_remover();
+  if (spare_) {
+    ::kill(spare_->pid, SIGKILL);
+    ::waitpid(spare_->pid, nullptr, 0);
+  }
+  ::_exit(0);
+}
+
+// Who asks for a shepherd, or has one's directory removed, often asks for the next at once: these
+// do not stand in its way.
+void Launcher::do_chores() {
+  start_remover();
+  if (!spare_for_.empty()) start_spare();
+}
+
+void Launcher::start_spare() {
+  const std::string program = std::exchange(spare_for_, {});
+  if (spare_) return;
+  Result<Pipe> pipe = make_pipe();
+  if (!pipe) return;  // the next shepherd begins when it is asked for
+  const FileIdentity file = identify(program);
+  const Result<pid_t> pid = start_program(
+      program, {std::string(kSpareWord), std::string(kMaxSpareDirectory, ' ')}, pipe->read.get());
+  if (pid) spare_ = Spare{*pid, program, file, std::move(pipe->write)};
+}
+
+std::optional<pid_t> Launcher::use_spare(const wire::SpawnShepherd& what) {
+  if (!spare_) return std::nullopt;
+  const Spare spare = *std::exchange(spare_, std::nullopt);
+  const std::string line = what.directory() + "\n";
+  const bool fits = spare.program == what.program() && spare.file == identify(what.program()) &&
+                    what.directory().size() < kMaxSpareDirectory;
+  if (fits &&
+      ::write(spare.orders.get(), line.data(), line.size()) == static_cast<ssize_t>(line.size())) {
+    return spare.pid;
+  }
+  lookers_.insert(spare.pid);  // it ends with its pipe, and nobody is told
+  return std::nullopt;
+}
+
+wire::FromLauncher Launcher::spawn(const wire::ToLauncher& request) {
+  wire::FromLauncher reply;
+  reply.set_id(request.id());
+  const wire::SpawnShepherd& what = request.spawn();
+  Result<pid_t> pid = Error(ErrorKind::Internal, "");
+  if (const std::optional<pid_t> spare = use_spare(what)) {
+    pid = *spare;
+  } else {
+    pid = start_program(what.program(), {what.directory()}, /*orders=*/-1);
+  }
+  if (pid) {
+    reply.set_spawned(*pid);
+    if (spares_ == Spares::Keep) spare_for_ = what.program();
+  } else {
+    wire::to_wire(pid.error(), reply.mutable_error());
+  }
+  return reply;
+}
+
 void Launcher::reap() {
   for (;;) {
     int status = 0;
@@ -166,10 +257,13 @@ void Launcher::reap() {
     if (pid <= 0) return;
     if (pid == remover_) {
       remover_ = 0;
-      start_remover();
       continue;
     }
     if (lookers_.erase(pid) > 0) continue;  // its answer has come, or its silence
+    if (spare_ && pid == spare_->pid) {
+      spare_.reset();
+      continue;
+    }
     wire::FromLauncher notice;
     notice.mutable_ended()->set_pid(pid);
     notice.mutable_ended()->set_wait_status(status);
@@ -180,16 +274,20 @@ void Launcher::reap() {
 void Launcher::take_request() {
   const ssize_t got = ::recv(socket_, packet_.data(), packet_.size(), 0);
   if (got < 0 && errno == EINTR) return;
-  if (got <= 0) ::_exit(0);
+  if (got <= 0) end();
   wire::ToLauncher request;
   if (!request.ParseFromArray(packet_.data(), static_cast<int>(got))) ::_exit(70);
   if (request.has_remove()) {
     to_remove_.push_back(request.remove().path());
-    start_remover();
+    if (to_remove_.size() >= kMaxToRemove) start_remover();
   } else if (request.has_find_user()) {
     look_up(request.find_user().uid(), request.id());
+  } else if (request.has_spawn()) {
+    say(spawn(request));
   } else {
-    say(answer(request));
+    wire::FromLauncher reply;
+    reply.set_id(request.id());
+    say(reply);
   }
 }
 
@@ -282,13 +380,13 @@ void Launcher::start_remover() {
   to_remove_.clear();
 }
 
-[[noreturn]] void run_launcher(int socket, FindUser find) {
+[[noreturn]] void run_launcher(int socket, FindUser find, Spares spares) {
   ::prctl(PR_SET_NAME, "jexecd-launch");
   // jexecd's end is our end, not a key press in its terminal or a signal to its group.
   sigset_t blocked;
   ::sigfillset(&blocked);
   ::sigprocmask(SIG_SETMASK, &blocked, nullptr);
-  Launcher(socket, find).run();
+  Launcher(socket, find, spares).run();
 }
 
 }  // namespace
@@ -327,7 +425,7 @@ Result<wire::UserRecord> find_user(std::uint32_t uid) {
   return user;
 }
 
-Result<LauncherProcess> fork_launcher(FindUser find) {
+Result<LauncherProcess> fork_launcher(FindUser find, Spares spares) {
   int pair[2] = {-1, -1};
   if (::socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) != 0) {
     return errno_error("make the launcher's socket pair", errno);
@@ -339,7 +437,7 @@ Result<LauncherProcess> fork_launcher(FindUser find) {
   if (launcher.pid < 0) return errno_error("fork the launcher", errno);
   if (launcher.pid == 0) {
     launcher.socket.reset();
-    run_launcher(theirs.get(), find);
+    run_launcher(theirs.get(), find, spares);
   }
   return launcher;
 }

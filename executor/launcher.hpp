@@ -30,9 +30,14 @@ struct LauncherProcess {
 [[nodiscard]] Result<wire::UserRecord> find_user(std::uint32_t uid);
 using FindUser = Result<wire::UserRecord> (*)(std::uint32_t uid);
 
+// Whether the launcher keeps a shepherd ready that has begun and waits to be told for which attempt
+// (spare_shepherd.hpp): what a job waits for is then less by an exec. The program must know how.
+enum class Spares { None, Keep };
+
 // Forks. Requires: one thread. The child never returns from here. It calls `find` in children of
 // its own, one for each uid that is asked for.
-[[nodiscard]] Result<LauncherProcess> fork_launcher(FindUser find = &find_user);
+[[nodiscard]] Result<LauncherProcess> fork_launcher(FindUser find = &find_user,
+                                                    Spares spares = Spares::None);
 
 // jexecd's end.
 class LauncherLink {

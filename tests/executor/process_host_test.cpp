@@ -11,6 +11,7 @@
 #include <filesystem>
 #include <fstream>
 #include <functional>
+#include <iterator>
 
 #include "executor/inventory.hpp"
 #include "queues/base/process.hpp"
@@ -43,7 +44,7 @@ class ProcessHostTest : public ::testing::Test {
     fs::remove_all(directory_);
   }
   // A shepherd whose body is `script`; $1 is its attempt directory.
-  void make_host(const std::string& script) {
+  void make_host(const std::string& script, Spares spares = Spares::None) {
     const std::string program = directory_ + "/shepherd";
     std::ofstream(program) << "#!/bin/sh\n" << script;
     ::chmod(program.c_str(), 0755);
@@ -54,7 +55,7 @@ class ProcessHostTest : public ::testing::Test {
     }
     host_.reset();
     if (launcher_pid_ > 0) ::waitpid(launcher_pid_, nullptr, 0);
-    Result<LauncherProcess> launcher = fork_launcher();
+    Result<LauncherProcess> launcher = fork_launcher(&find_user, spares);
     ASSERT_TRUE(launcher);
     launcher_pid_ = launcher->pid;
     host_.emplace(loop_, *spool_,
@@ -142,6 +143,57 @@ echo $$ > "$1/pid")");
   };
   EXPECT_EQ(word("sid"), word("pid"));
   EXPECT_EQ(word("fds"), "4");  // 0, 1, 2 and the one that lists them
+}
+TEST_F(ProcessHostTest, TheSecondShepherdHasBegunBeforeItIsAskedFor) {
+  make_host("spares=" + directory_ + R"(/spares
+if [ "$1" = --spare ]; then
+  echo $$ >> "$spares"
+  read directory || { echo unused >> "$spares"; exit 0; }
+else
+  directory=$1
+fi
+echo $$ > "$directory/pid"
+exit 7)",
+            Spares::Keep);
+  const auto words = [](const std::string& path) {
+    std::ifstream in(path);
+    return std::vector<std::string>(std::istream_iterator<std::string>(in), {});
+  };
+  spawn();
+  run();
+  until([&] { return words(directory_ + "/spares").size() == 1; });
+  const std::vector<std::string> first = words(directory_ + "/spares");
+  EXPECT_NE(words(attempt() + "/pid"), first);
+  spawn();
+  run();
+  ASSERT_EQ(gone_.size(), 2U);
+  EXPECT_EQ(gone_[1].why, "exit code 7");
+  EXPECT_EQ(words(attempt() + "/pid"), first);
+  until([&] { return words(directory_ + "/spares").size() == 2; });
+  // An update in place is not passed over for one that has begun before it.
+  fs::copy_file(directory_ + "/shepherd", directory_ + "/new");
+  fs::rename(directory_ + "/new", directory_ + "/shepherd");
+  spawn();
+  run();
+  const std::vector<std::string> spares = words(directory_ + "/spares");
+  ASSERT_GE(spares.size(), 2U);
+  EXPECT_NE(words(attempt() + "/pid"), std::vector<std::string>{spares[1]});
+}
+TEST_F(ProcessHostTest, AShepherdThatIsNotNeededEndsWithTheLauncher) {
+  make_host("echo $$ >> " + directory_ + R"(/pids; [ "$1" != --spare ] || read nothing)",
+            Spares::Keep);
+  spawn();
+  run();
+  std::vector<pid_t> pids;
+  until([&] {
+    std::ifstream in(directory_ + "/pids");
+    pids.assign(std::istream_iterator<pid_t>(in), {});
+    return pids.size() == 2;
+  });
+  host_.reset();
+  ::waitpid(launcher_pid_, nullptr, 0);
+  launcher_pid_ = 0;
+  EXPECT_NE(::kill(pids[1], 0), 0);
 }
 TEST_F(ProcessHostTest, TheRecordOfTheEndIsHandedOn) {
   make_host("exit 0");
