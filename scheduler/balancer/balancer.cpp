@@ -20,10 +20,12 @@ namespace gangway::balancer {
 
 namespace {
 
+constexpr Duration kTogether = milliseconds(5);
 constexpr Duration kSettleEvery = milliseconds(20);
 constexpr Duration kSettleLimit = seconds(10);
 constexpr Duration kLookEvery = milliseconds(50);
 constexpr Duration kLookSeldom = seconds(1);
+constexpr Duration kReloadEvery = seconds(1);
 constexpr Duration kRetryEvery = seconds(10);
 constexpr Duration kFirstPause = milliseconds(100);
 constexpr Duration kLongestPause = seconds(10);
@@ -58,29 +60,51 @@ Balancer::Balancer(io::EventLoop& loop,
       pause_(kFirstPause) {}
 
 Balancer::~Balancer() {
-  for (const auto& timer : {start_timer_, settle_timer_, look_timer_, retry_timer_}) {
+  for (const auto& timer : {start_timer_, settle_timer_, look_timer_, retry_timer_, apply_timer_}) {
     if (timer) loop_.cancel(*timer);
   }
   if (master_watch_) loop_.unwatch(*master_watch_);
 }
 
 void Balancer::start() {
+  settle_until_ = loop_.now().boot + kSettleLimit;
+  take_over();
+}
+
+// One that lives is waited for, even if it answers late: two would share the ports, and the one
+// that nobody tells anything would serve what was yesterday.
+void Balancer::take_over() {
   if (const auto running = haproxy_.processes(); running && running->worker) {
     worker_ = running->worker;
     watch(running->master);
     if (!master_) return launch();
     log_info("haproxy_taken_over", {{"pid", cat(running->master)}});
     state_ = State::Serving;
+    if (wanted_) advance();
     return;
+  } else if (running || running.error().kind() != ErrorKind::NotFound) {
+    state_ = State::Settling;
+    if (loop_.now().boot < settle_until_) {
+      return arm(settle_timer_, kSettleEvery, &Balancer::take_over);
+    }
+    log_error("haproxy_does_not_answer",
+              {{"why", running ? "it has no worker" : running.error().message()}});
+    haproxy_.end_master();
   }
-  if (::access(haproxy_.config_file().c_str(), R_OK) == 0) launch();
+  state_ = State::Down;
+  if (::access(haproxy_.config_file().c_str(), R_OK) == 0) {
+    launch();
+  } else {
+    advance();
+  }
 }
 
 void Balancer::set_routes(std::uint64_t version, std::vector<Route> routes) {
   const std::uint64_t serial = wanted_ ? wanted_->number.serial + 1 : 1;
   wanted_ = Wanted{{version, serial}, std::move(routes)};
   note_drains();
-  advance();
+  // Those that come together are one change: only the newest counts.
+  if (!apply_timer_) arm(apply_timer_, kTogether, &Balancer::advance);
 }
 
 void Balancer::confirm_all() {
@@ -102,14 +126,60 @@ void Balancer::advance() {
   now_in_force(table);
 }
 
-// The table of what is wanted, as far as this machine allows.
-Table Balancer::make() {
+Machine Balancer::machine() {
   Machine machine;
   machine.can_listen = [this](const ListenAddress& where) { return can_listen(where); };
   machine.is_certificate = [this](const std::string& file) {
     return haproxy_.is_certificate(file);
   };
-  MadeTable made = make_table(wanted_->routes, settings_, machine);
+  return machine;
+}
+
+// Of whom HAProxy takes the routes. Whoever changes theirs is tried again.
+std::vector<Route> Balancer::served() {
+  std::erase_if(broken_, [this](const auto& one) { return shape_of(one.first) != one.second; });
+  std::vector<Route> routes = wanted_->routes;
+  std::erase_if(routes, [this](const Route& route) { return broken_.contains(route.uid); });
+  return routes;
+}
+
+// A user's routes without what comes and goes.
+std::vector<Route> Balancer::shape_of(std::uint32_t uid) const {
+  std::vector<Route> routes;
+  for (const Route& route : wanted_->routes) {
+    if (route.uid == uid) routes.emplace_back(route).backends.clear();
+  }
+  return routes;
+}
+
+// The file, without those whose routes HAProxy refuses: nobody else is to miss a change for them.
+Result<void> Balancer::write(Table& table) {
+  Result<void> written = haproxy_.write_config(render_haproxy(table, for_file_));
+  if (written || written.error().kind() != ErrorKind::Invalid) return written;
+  std::set<std::uint32_t> users;
+  for (const Route& route : served()) users.insert(route.uid);
+  bool found = false;
+  for (const std::uint32_t uid : users) {
+    std::vector<Route> own = shape_of(uid);
+    const auto alone = haproxy_.check_config(
+        render_haproxy(make_table(own, settings_, machine()).table, for_file_));
+    if (alone || alone.error().kind() != ErrorKind::Invalid) continue;
+    log_error("routes_left_out", {{"user", own.front().user}, {"why", alone.error().message()}});
+    broken_.emplace(uid, std::move(own));
+    found = true;
+  }
+  if (!found) return written;
+  table = make();
+  return haproxy_.write_config(render_haproxy(table, for_file_));
+}
+
+// The table of what is wanted, as far as this machine allows.
+Table Balancer::make() {
+  MadeTable made = make_table(served(), settings_, machine());
+  for (const auto& [uid, routes] : broken_) {
+    made.refused.push_back(
+        cat("endpoints of ", routes.front().user, ": HAProxy does not take a file with them"));
+  }
   if (made.refused != refused_) {
     for (const std::string& line : made.refused) log_warning("not_served", {{"what", line}});
     refused_ = std::move(made.refused);
@@ -172,15 +242,22 @@ bool Balancer::obey(const Table& table) {
   return true;
 }
 
-void Balancer::reload(const Table& table) {
+void Balancer::reload(Table table) {
+  // Each leaves a worker behind: what changes faster is taken together.
+  const BootTime soonest = reloaded_ + kReloadEvery;
+  if (loop_.now().boot < soonest) {
+    if (!apply_timer_) arm(apply_timer_, soonest - loop_.now().boot, &Balancer::advance);
+    return;
+  }
+  reloaded_ = loop_.now().boot;
   live_.reset();
-  const auto written = haproxy_.write_config(render_haproxy(table, for_file_));
+  const auto written = write(table);
   const auto told = written ? haproxy_.reload() : written;
   if (!told) {
     log_error("haproxy_reload_failed", {{"why", told.error().message()}});
     return arm(retry_timer_, kRetryEvery, &Balancer::advance);
   }
-  in_file_ = table;
+  in_file_ = std::move(table);
   settling_ = wanted_->number;
   state_ = State::Settling;
   settle_until_ = loop_.now().boot + kSettleLimit;
@@ -191,9 +268,9 @@ void Balancer::launch() {
   live_.reset();
   worker_.reset();
   if (wanted_) {
-    const Table table = make();
-    if (const auto written = haproxy_.write_config(render_haproxy(table, for_file_)); written) {
-      in_file_ = table;
+    Table table = make();
+    if (const auto written = write(table); written) {
+      in_file_ = std::move(table);
       settling_ = wanted_->number;
     } else {
       log_error("haproxy_config_refused", {{"why", written.error().message()}});

@@ -8,6 +8,9 @@
 // Routes that come while it settles wait; only the newest count. What is refused by the machine (a
 // port that is taken, no certificate) is tried again every ten seconds.
 //
+// A file that HAProxy refuses is written again without the users whose routes it refuses, until
+// they change them.
+//
 // Drained: a replica that gets nothing new and was found without a request twice in a row, in all
 // workers, or whose time for that is over.
 //
@@ -79,8 +82,12 @@ class Balancer {
   void advance();
   void apply();
   bool obey(const Table& table);
-  void reload(const Table& table);
+  void reload(Table table);
+  [[nodiscard]] Result<void> write(Table& table);
+  [[nodiscard]] std::vector<Route> served();
+  [[nodiscard]] std::vector<Route> shape_of(std::uint32_t uid) const;
   void launch();
+  void take_over();
   void watch(pid_t master);
   void on_end();
   void settle();
@@ -93,6 +100,7 @@ class Balancer {
   void remove_leaving();
   void arm(std::optional<io::TimerId>& timer, Duration after, void (Balancer::*then)());
   [[nodiscard]] Table make();
+  [[nodiscard]] Machine machine();
   [[nodiscard]] bool can_listen(const ListenAddress& where) const;
 
   io::EventLoop& loop_;
@@ -113,8 +121,11 @@ class Balancer {
   std::optional<io::WatchId> master_watch_;
   Duration pause_;  // before the next start
   BootTime launched_;
+  BootTime reloaded_;
   std::map<std::uint64_t, Drain> drains_;
   std::vector<std::string> refused_;
+  std::map<std::uint32_t, std::vector<Route>> broken_;  // by user: what HAProxy does not take
+  std::optional<io::TimerId> apply_timer_;
   std::optional<io::TimerId> start_timer_;
   std::optional<io::TimerId> settle_timer_;
   std::optional<io::TimerId> look_timer_;

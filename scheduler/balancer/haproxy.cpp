@@ -5,6 +5,7 @@
 #include <spawn.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/time.h>
 #include <sys/un.h>
 #include <sys/wait.h>
@@ -18,6 +19,7 @@
 
 #include "queues/base/fd.hpp"
 #include "queues/base/pipe.hpp"
+#include "queues/base/process.hpp"
 #include "queues/base/small_file.hpp"
 #include "queues/base/text.hpp"
 
@@ -75,7 +77,7 @@ std::string complaint_of(std::string_view output) {
 
 Result<void> Haproxy::check(const std::string& file) {
   GANGWAY_ASSIGN(Pipe pipe, make_pipe());
-  GANGWAY_ASSIGN(const pid_t pid, spawn({program_, "-c", "-q", "-f", file}, pipe.write.get()));
+  GANGWAY_ASSIGN(const pid_t pid, spawn({program_, "-c", "-f", file}, pipe.write.get()));
   pipe.write.reset();
   std::string output;
   char buffer[4096];
@@ -93,17 +95,44 @@ Result<void> Haproxy::check(const std::string& file) {
   return Error(ErrorKind::Invalid, cat("haproxy does not take ", file, ": ", complaint_of(output)));
 }
 
-Result<void> Haproxy::write_config(std::string_view text) {
+Result<void> Haproxy::check_config(std::string_view text) {
   const std::string candidate = config_file() + ".new";
   GANGWAY_TRY(replace_file(candidate, text, 0600, Durability::UntilReboot));
   Result<void> good = check(candidate);
   ::unlink(candidate.c_str());
-  if (!good) return good;
+  return good;
+}
+
+Result<void> Haproxy::write_config(std::string_view text) {
+  GANGWAY_TRY(check_config(text));
   return replace_file(config_file(), text, 0600, Durability::OnDisk);
 }
 
 Result<pid_t> Haproxy::start() {
-  return spawn({program_, "-W", "-S", cat(socket(), ",mode,600"), "-f", config_file()}, -1);
+  GANGWAY_ASSIGN(
+      const pid_t pid,
+      spawn({program_, "-W", "-S", cat(socket(), ",mode,600"), "-f", config_file()}, -1));
+  // Without it one that hangs could only be found by hand.
+  const auto began = find_start_time(pid);
+  if (began) {
+    static_cast<void>(
+        replace_file(pid_file(), cat(pid, " ", *began, "\n"), 0600, Durability::UntilReboot));
+  }
+  return pid;
+}
+
+void Haproxy::end_master() {
+  constexpr std::size_t kMaxPidFile = 64;
+  const Result<std::string> text = read_small_file(pid_file(), kMaxPidFile);
+  if (!text) return;
+  const std::vector<std::string_view> words = split(trim(*text), ' ');
+  const auto pid = words.size() == 2 ? parse_integer<pid_t>(words[0]) : std::nullopt;
+  const auto began = words.size() == 2 ? parse_integer<std::uint64_t>(words[1]) : std::nullopt;
+  if (!pid || !began || *pid <= 1) return;
+  const Result<Fd> process = open_process(*pid);
+  // The number may be another's by now; what is opened stays the same.
+  if (!process || find_start_time(*pid) != began) return;
+  ::syscall(SYS_pidfd_send_signal, process->get(), SIGKILL, nullptr, 0);
 }
 
 Result<void> Haproxy::reload() {
@@ -131,7 +160,9 @@ Result<std::string> Haproxy::converse(std::string_view command) {
   }
   std::memcpy(address.sun_path, path.data(), path.size());
   const auto failed = [&] {
-    return Error(ErrorKind::Unavailable, cat(path, ": ", std::strerror(errno)));
+    const bool nobody = errno == ENOENT || errno == ECONNREFUSED;
+    return Error(nobody ? ErrorKind::NotFound : ErrorKind::Unavailable,
+                 cat(path, ": ", std::strerror(errno)));
   };
   const Fd fd(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
   if (!fd) return failed();

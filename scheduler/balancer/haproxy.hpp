@@ -2,14 +2,15 @@
 //
 //   <directory>/haproxy.cfg    what it has read, or reads next; written whole, never half
 //              /haproxy.sock   its master's socket, for us alone
+//              /haproxy.pid   its master, with the time it began
 //              /idle.sock      where it listens if there is nothing to serve
 //
 // It runs in a session of its own and outlives us: whoever comes next on the same directory finds
 // it by its socket. Conversations block, for at most two seconds each: HAProxy answers from memory,
 // and nothing else is to be done here.
 //
-// Errors: those of the system, with the path; Unavailable (nobody answers); Invalid (HAProxy does
-// not take the configuration, with its words).
+// Errors: those of the system, with the path; NotFound (there is none that listens); Unavailable
+// (it does not answer in time); Invalid (HAProxy does not take the configuration, with its words).
 #pragma once
 
 #include <sys/types.h>
@@ -31,13 +32,17 @@ class Haproxy {
       : program_(std::move(program)), directory_(std::move(directory)) {}
 
   [[nodiscard]] std::string config_file() const { return directory_ + "/haproxy.cfg"; }
+  [[nodiscard]] std::string pid_file() const { return directory_ + "/haproxy.pid"; }
   [[nodiscard]] std::string socket() const { return directory_ + "/haproxy.sock"; }
   [[nodiscard]] std::string idle_socket() const { return directory_ + "/idle.sock"; }
 
+  [[nodiscard]] Result<void> check_config(std::string_view text);
   // Takes the place of the file once HAProxy itself has found it good.
   [[nodiscard]] Result<void> write_config(std::string_view text);
   // A child, which reads the file.
   [[nodiscard]] Result<pid_t> start();
+  // Kills the one that start() made last on this directory, ours or not, with its workers.
+  void end_master();
   // Reads the file again: a new worker takes the listening sockets over, the old one finishes what
   // it has. Returns before that is done: processes() then names another worker.
   [[nodiscard]] Result<void> reload();

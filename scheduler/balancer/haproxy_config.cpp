@@ -27,9 +27,9 @@ std::string host_condition(const std::string& host) {
   if (host.empty()) return "";
   std::string pattern;
   const bool any_name = host.starts_with("*.");
-  if (!any_name) return cat(" { req.hdr(host),field(1,:),lower -m str ", host, " }");
+  if (!any_name) return cat(" { req.hdr(host),field(1,:),lower -m str -- ", host, " }");
   for (const char c : host.substr(1)) pattern += c == '.' ? std::string("\\.") : std::string(1, c);
-  return cat(" { req.hdr(host),field(1,:),lower -m reg ^[^.]+", pattern, "$ }");
+  return cat(" { req.hdr(host),field(1,:),lower -m reg -- ^[^.]+", pattern, "$ }");
 }
 
 void write_rule(const HostRule& rule, std::string& out) {
@@ -38,13 +38,13 @@ void write_rule(const HostRule& rule, std::string& out) {
     out += cat("  use_backend ", rule.pool, host.empty() && path.empty() ? "" : " if", host, path,
                "\n");
   };
-  if (rule.exact) return use(cat(" { path -m str ", rule.path, " }"));
+  if (rule.exact) return use(cat(" { path -m str -- ", rule.path, " }"));
   // By whole components: /api takes /api and /api/users, but not /apis.
   std::string prefix = rule.path;
   while (prefix.ends_with('/')) prefix.pop_back();
   if (prefix.empty()) return use("");
-  use(cat(" { path -m str ", prefix, " }"));
-  use(cat(" { path -m beg ", prefix, "/ }"));
+  use(cat(" { path -m str -- ", prefix, " }"));
+  use(cat(" { path -m beg -- ", prefix, "/ }"));
 }
 
 void write_listener(const ListenAddress& where, const Listener& listener, std::string& out) {
@@ -83,7 +83,10 @@ std::string render_haproxy(const Table& table, const HaproxySettings& settings) 
   if (!settings.user.empty()) {
     out += cat("  user ", settings.user, "\n  group ", settings.user, "\n");
   }
-  out += "  hard-stop-after 1h\n  ssl-default-bind-options ssl-min-ver TLSv1.2\n";
+  // Each time the file is read again an old worker stays until its last connection is over.
+  out +=
+      "  mworker-max-reloads 20\n  hard-stop-after 1h\n  ssl-default-bind-options ssl-min-ver "
+      "TLSv1.2\n";
   out += kDefaults;
   if (table.listeners.empty()) {
     out += cat("\nfrontend nobody\n  bind unix@", settings.idle_socket, " mode 600\n");

@@ -1,10 +1,13 @@
 #include "scheduler/balancer/routes.hpp"
 
+#include <arpa/inet.h>
+
 #include <algorithm>
 #include <optional>
 #include <tuple>
 
 #include "queues/base/text.hpp"
+#include "queues/model/ingress_rule.hpp"
 
 namespace gangway::balancer {
 
@@ -19,18 +22,11 @@ bool consists_of(std::string_view text, std::string_view more) {
   });
 }
 bool is_name(std::string_view text) { return !text.empty() && consists_of(text, "-_."); }
-bool is_address(std::string_view text) { return !text.empty() && consists_of(text, ".:"); }
-bool is_host(std::string_view text) {
-  if (text.starts_with("*.")) text.remove_prefix(2);
-  return text.size() <= 253 && (text.empty() || is_name(text));
-}
-bool is_path(std::string_view text) {
-  return text.starts_with('/') && text.size() <= 1024 && consists_of(text, "/-_.~%:@+=,");
-}
-
-std::string lower(std::string text) {
-  for (char& c : text) c = c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
-  return text;
+// A name would have to be found while the file is read, and one that is not found costs all.
+bool is_address(const std::string& text) {
+  in6_addr parsed{};
+  return ::inet_pton(AF_INET, text.c_str(), &parsed) == 1 ||
+         ::inet_pton(AF_INET6, text.c_str(), &parsed) == 1;
 }
 
 // As Kubernetes' Ingress has it: a named host before any, then the longest path, and of equal ones
@@ -46,12 +42,13 @@ class TableMaker {
       : settings_(settings), machine_(machine) {}
 
   MadeTable make(const std::vector<Route>& routes) {
-    for (const Route& route : routes) listen(route);
+    // Rules are of many users, a port is of one: they listen first.
     for (const Route& route : routes) {
       for (const IngressRule& rule : route.rules) take_rule(route, rule);
     }
     listen_for_rules(settings_.ingress, plain_, {});
     listen_for_rules(settings_.ingress_tls, secure_, {certificates_.begin(), certificates_.end()});
+    for (const Route& route : routes) listen(route);
     return std::move(made_);
   }
 
@@ -98,8 +95,11 @@ class TableMaker {
     const bool inside = route.reach == Endpoint::Reach::Cluster;
     const ListenAddress where = inside ? ListenAddress{settings_.inside, mapped(route.listen_port)}
                                        : outside(route.listen_port);
-    if (made_.table.listeners.contains(where)) {
-      return refuse(route, cat("port ", where.port, " is another endpoint's"));
+    if (const auto other = made_.table.listeners.find(where);
+        other != made_.table.listeners.end()) {
+      return refuse(route, cat("port ", where.port, " is ",
+                               other->second.rules.empty() ? "another endpoint's"
+                                                           : "that of rules of Ingress"));
     }
     if (!can_listen(where)) {
       return refuse(route, cat("port ", where.port, " of ", where.address,
@@ -111,10 +111,11 @@ class TableMaker {
     made_.table.listeners[where] = {.http = http, .pool = pool, .rules = {}, .certificates = {}};
   }
 
-  void take_rule(const Route& route, const IngressRule& rule) {
-    HostRule taken{lower(rule.host), rule.path, rule.exact, ""};
-    const std::string called = cat("rule ", rule.host, rule.path);
-    if (!is_host(taken.host) || !is_path(taken.path)) {
+  void take_rule(const Route& route, const IngressRule& written) {
+    const IngressRule rule = in_normal_form(written);
+    HostRule taken{rule.host, rule.path, rule.exact, ""};
+    const std::string called = cat("rule ", written.host, written.path);
+    if (!check_place(rule)) {
       return refuse(route, cat(called, ": host or path cannot be used"));
     }
     std::optional<std::string> certificate;

@@ -10,6 +10,7 @@
 #include <memory>
 #include <thread>
 
+#include "queues/base/rng.hpp"
 #include "queues/base/system_program.hpp"
 #include "queues/base/text.hpp"
 #include "queues/io/asio_loop.hpp"
@@ -254,6 +255,106 @@ TEST_F(BalancerBeforeServers, RulesWithASecretAreServedByItsCertificate) {
   };
   EXPECT_EQ(fetch("a.org"), 0);
   EXPECT_NE(fetch("b.org"), 0);
+}
+
+TEST_F(BalancerBeforeServers, WhateverMakesATableIsAFileThatHaproxyTakes) {
+  Rng rng(20);
+  const auto below = [&](std::size_t most) {
+    return static_cast<std::size_t>(rng.between(0, static_cast<std::int64_t>(most) - 1));
+  };
+  constexpr std::string_view kLetters = "abz09-_./*:{}()#\"'\\$%@!<>|=,;~+ \t\n";
+  const auto word = [&](std::size_t most) {
+    std::string text;
+    for (std::size_t size = below(most + 1); text.size() < size;) {
+      text += kLetters[below(kLetters.size())];
+    }
+    return text;
+  };
+  const auto one_of = [&](std::vector<std::string> known) {
+    return below(3) == 0 ? word(8) : known[below(known.size())];
+  };
+  std::vector<Route> routes;
+  for (int i = 0; i < 400; ++i) {
+    Route& made = routes.emplace_back(route({{below(9) + 1, one_of({"10.0.0.1"}), 80, false}}));
+    made.endpoint = one_of({cat("e", i), "web", "-m"});
+    made.port_name = one_of({"http", "http-", "-"});
+    made.listen_port = static_cast<std::int32_t>(10000 + i);
+    for (int r = 0; r < 8; ++r) {
+      made.rules.push_back({one_of({"-f", "-m", "-i", "--", "a.org", "*.b.org", "", "if", "or"}),
+                            one_of({"/", "/-f", "/a", "//", "/a/"}), below(2) == 0, "e", "80", ""});
+    }
+  }
+  const MadeTable made = make_table(routes, settings_);
+  EXPECT_GT(made.table.listeners.size(), 100U);
+  const auto good = haproxy_->check_config(render_haproxy(made.table, {}));
+  EXPECT_TRUE(good) << good.error().message();
+}
+
+TEST_F(BalancerBeforeServers, WhatHaproxyDoesNotTakeIsSaidInItsWords) {
+  const auto refused = haproxy_->check_config("global\n  nonsense\n");
+  ASSERT_FALSE(refused);
+  EXPECT_THAT(refused.error().message(), testing::HasSubstr("unknown keyword 'nonsense'"));
+}
+
+TEST_F(BalancerBeforeServers, AUserWhoseRoutesHaproxyRefusesCostsTheOthersNothing) {
+  TinyServer a("a");
+  Route breaking = route({backend(1, a)});
+  breaking.uid = 2;
+  breaking.user = "eve";
+  breaking.endpoint = std::string(3000, 'e');  // a line that is too long
+  breaking.listen_port = test::free_port();
+  set({breaking, route({backend(1, a)})});
+  EXPECT_EQ(ask(port_), "a");
+  Route other = route({backend(1, a)});
+  other.endpoint = "other";
+  other.listen_port = test::free_port();
+  set({breaking, route({backend(1, a)}), other});
+  EXPECT_EQ(ask(static_cast<std::uint16_t>(other.listen_port)), "a");
+  // Once it is mended it is served.
+  breaking.endpoint = "good";
+  set({breaking, route({backend(1, a)}), other});
+  EXPECT_EQ(ask(static_cast<std::uint16_t>(breaking.listen_port)), "a");
+}
+
+TEST_F(BalancerBeforeServers, AHaproxyThatAnswersLateIsNotDoubled) {
+  TinyServer a("a");
+  set({route({backend(1, a)})});
+  const auto before = haproxy_->processes();
+  ASSERT_TRUE(before);
+  ::kill(before->master, SIGSTOP);
+  begin();
+  EXPECT_FALSE(balancer_->serving());
+  ::kill(before->master, SIGCONT);
+  run_until([&] { return balancer_->serving(); }, "it is taken over");
+  EXPECT_EQ(haproxy_->processes()->master, before->master);
+  set({route({backend(1, a)})});
+  EXPECT_EQ(ask(port_), "a");
+}
+
+TEST_F(BalancerBeforeServers, OneThatNeverAnswersIsEndedBeforeAnotherBegins) {
+  TinyServer a("a");
+  set({route({backend(1, a)})});
+  const pid_t master = haproxy_->processes()->master;
+  ::kill(master, SIGSTOP);
+  haproxy_->end_master();
+  ::waitpid(master, nullptr, 0);
+  begin();
+  run_until([&] { return balancer_->serving(); }, "another serves");
+  EXPECT_NE(haproxy_->processes()->master, master);
+}
+
+TEST_F(BalancerBeforeServers, OfTablesThatCameTogetherOnlyTheNewestIsApplied) {
+  TinyServer a("a");
+  std::vector<std::uint64_t> in_force;
+  on_confirm_ = [&] { in_force.push_back(version_); };
+  for (int i = 0; i < 3; ++i) {
+    Route other = route({backend(1, a)});
+    other.endpoint = cat("other", i);
+    other.listen_port = test::free_port();
+    balancer_->set_routes(++given_, {other});
+  }
+  set({route({backend(1, a)})});
+  EXPECT_THAT(in_force, ElementsAre(given_));
 }
 
 TEST_F(BalancerBeforeServers, WithoutAnythingToServeItRunsOnAndServesAgain) {

@@ -34,18 +34,18 @@ TEST(HaproxyConfig, RulesAreByHostAndByWholeComponentsOfThePath) {
                                                   {"", "/", false, "p4"}},
                                         .certificates = {"/c/x.pem"}};
   const std::string text = render_haproxy(table, {});
-  const std::string host = "{ req.hdr(host),field(1,:),lower -m str a.org }";
+  const std::string host = "{ req.hdr(host),field(1,:),lower -m str -- a.org }";
   EXPECT_THAT(text, HasSubstr("  bind 10.0.0.1:443 ssl alpn h2,http/1.1 crt /c/x.pem\n"));
   EXPECT_THAT(text, HasSubstr("  use_backend p1 if " + host +
-                              " { path -m str /api }\n"
+                              " { path -m str -- /api }\n"
                               "  use_backend p2 if " +
                               host +
-                              " { path -m str /api }\n"
+                              " { path -m str -- /api }\n"
                               "  use_backend p2 if " +
                               host +
-                              " { path -m beg /api/ }\n"
+                              " { path -m beg -- /api/ }\n"
                               "  use_backend p3 if { req.hdr(host),field(1,:),lower -m reg "
-                              "^[^.]+\\.a\\.org$ }\n"
+                              "-- ^[^.]+\\.a\\.org$ }\n"
                               "  use_backend p4\n"));
 }
 

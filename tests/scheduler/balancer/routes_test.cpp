@@ -108,8 +108,29 @@ TEST(Routes, NobodyTakesAPortOrAHostThatIsAnothers) {
   const MadeTable made = make_table({first, second}, {.ingress = 8000});
   EXPECT_EQ(made.table.listeners.at({"0.0.0.0", 80}).pool, "tcp.7.web.80");
   EXPECT_EQ(made.table.listeners.at({"0.0.0.0", 8000}).rules.at(0).pool, "http.7.web.80");
-  EXPECT_THAT(made.refused, ElementsAre(HasSubstr("port 80 is another endpoint's"),
-                                        HasSubstr("rule a.org/: is another endpoint's already")));
+  EXPECT_THAT(made.refused, ElementsAre(HasSubstr("rule a.org/: is another endpoint's already"),
+                                        HasSubstr("port 80 is another endpoint's")));
+}
+
+TEST(Routes, APortOfAnEndpointDoesNotTakeTheRulesAway) {
+  Route web = route("web", 8000);
+  web.rules = {rule("a.org", "/")};
+  const MadeTable made = make_table({route("greedy", 80), web}, {.ingress = 80});
+  EXPECT_THAT(made.table.listeners.at({"0.0.0.0", 80}).rules, SizeIs(1));
+  EXPECT_THAT(made.refused, ElementsAre("endpoint greedy of ada: port 80 is that of rules of "
+                                        "Ingress"));
+}
+
+TEST(Routes, AHostThatHaproxyWouldTakeForAFlagIsRefused) {
+  for (const char* const host :
+       {"-f", "-m", "-i", "--", "a.-f", "a-.org", ".", "a..org", "*.", "*.*.org", "*", "a_b.org"}) {
+    Route web = route("web", 80);
+    web.rules = {rule(host, "/")};
+    EXPECT_THAT(make_table({web}, {.ingress = 8000}).refused, SizeIs(1)) << host;
+  }
+  Route web = route("web", 80);
+  web.rules = {rule("a-1.b--c.org", "/")};
+  EXPECT_THAT(make_table({web}, {.ingress = 8000}).refused, SizeIs(0));
 }
 
 TEST(Routes, WordsThatWouldBeMoreThanWordsAreRefused) {
