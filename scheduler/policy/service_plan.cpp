@@ -11,6 +11,7 @@ namespace {
 constexpr Duration kFirstPause = seconds(10);
 constexpr Duration kLongestPause = seconds(300);
 constexpr Duration kHealthy = minutes(10);
+constexpr Duration kPlacePatience = seconds(5);  // until an old one makes room for a new one
 
 using Kind = ServiceStep::Kind;
 
@@ -135,10 +136,23 @@ class Planner {
     }
   }
 
-  // Rounding must not make an update impossible: Kubernetes' rule.
-  [[nodiscard]] std::int32_t may_miss() const {
-    const std::int32_t bound = spec_.update.max_unavailable.of(spec_.replicas, false);
-    return bound == 0 && spec_.update.max_surge.of(spec_.replicas, true) == 0 ? 1 : bound;
+  // Rounding must not make an update impossible: Kubernetes' rule; nor must it where there is no
+  // place for one more, which Kubernetes need not know: a node has a fixed port once.
+  [[nodiscard]] std::int32_t may_miss() {
+    const ReplicaShare& share = spec_.update.max_unavailable;
+    const std::int32_t bound = share.of(spec_.replicas, false);
+    if (bound > 0) return bound;
+    if (spec_.update.max_surge.of(spec_.replicas, true) == 0) return 1;
+    return share.value > 0 && finds_no_place() ? 1 : 0;
+  }
+  // One that is to replace another waits in the queue.
+  [[nodiscard]] bool finds_no_place() {
+    for (const Replica& r : replicas_) {
+      if (!is_lasting(r) || r.phase != ReplicaPhase::Waiting) continue;
+      if (r.since + kPlacePatience <= now_) return true;
+      look_again(r.since + kPlacePatience);
+    }
+    return false;
   }
 
   void drain_what_is_too_much() {
@@ -191,9 +205,11 @@ class Planner {
     std::int32_t current = 0;
     std::int32_t there = 0;
     bool old_is_there = false;
+    bool replaces = false;
     for (const Replica& r : replicas_) {
       ++there;
       old_is_there |= !is_new(r);
+      replaces |= !is_lasting(r);
       current += is_lasting(r) && !is_going(r) ? 1 : 0;
     }
     if (spec_.update.recreate && old_is_there) return;
@@ -215,6 +231,7 @@ class Planner {
                            .phase = ReplicaPhase::Waiting,
                            .since = now_});
     }
+    if (replaces) look_again(now_ + kPlacePatience);
   }
 
   const ServiceSpec& spec_;

@@ -34,7 +34,7 @@ class World {
     ++now_s;
     for (Replica& r : replicas) {
       if (r.phase == ReplicaPhase::Waiting) {
-        become(r, ReplicaPhase::Starting);
+        if (holding() < places) become(r, ReplicaPhase::Starting);
       } else if (r.phase == ReplicaPhase::Starting && is_healthy(r.revision)) {
         become(r, ReplicaPhase::Ready);
       } else if (r.phase == ReplicaPhase::Draining) {
@@ -91,12 +91,18 @@ class World {
   std::int64_t now_s = 1000;
   std::int32_t least_ready = 0;
   std::int32_t most_there = 0;
+  std::int32_t places = 1000;  // on nodes
   std::function<bool(std::int64_t)> is_healthy = [](std::int64_t) { return true; };
 
  private:
   void become(Replica& r, ReplicaPhase phase) const {
     r.phase = phase;
     r.since = at_s(now_s);
+  }
+  [[nodiscard]] std::int32_t holding() const {
+    return static_cast<std::int32_t>(std::ranges::count_if(replicas, [](const Replica& r) {
+      return r.phase != ReplicaPhase::Waiting && r.phase != ReplicaPhase::Ended;
+    }));
   }
   void carry_out(const ServiceStep& step) {
     const auto found = std::ranges::find(replicas, step.replica, &Replica::number);
@@ -129,6 +135,56 @@ TEST(ServicePlan, WantedReplicasAreStartedAtOnceAndThenNothingIsDone) {
   world.tick();
   EXPECT_TRUE(world.last.steps.empty());
   EXPECT_EQ(world.progress.whole, 1);
+}
+
+TEST(ServicePlan, WithoutAPlaceForOneMoreAnUpdateReplacesOneAtATime) {
+  World world(service(3));
+  world.places = 3;
+  ASSERT_TRUE(world.run_until_settled());
+  world.progress = want_revision(world.progress, 2, at_s(world.now_s));
+  world.watch();
+  world.ask();
+  // Nothing else would say that a place was not found.
+  EXPECT_EQ(world.last.look_again, at_s(world.now_s + 5));
+  ASSERT_TRUE(world.run_until_settled(100));
+  EXPECT_EQ(world.revisions(), (std::set<std::int64_t>{2}));
+  EXPECT_EQ(world.least_ready, 2);
+  EXPECT_EQ(world.most_there, 4);
+}
+
+TEST(ServicePlan, WithAPlaceForOneMoreNoneIsMissedDuringAnUpdate) {
+  World world(service(3));
+  world.places = 4;
+  ASSERT_TRUE(world.run_until_settled());
+  world.progress = want_revision(world.progress, 2, at_s(world.now_s));
+  world.watch();
+  ASSERT_TRUE(world.run_until_settled(100));
+  EXPECT_EQ(world.least_ready, 3);
+}
+
+TEST(ServicePlan, WhereNoneMayBeMissedAnUpdateWithoutAPlaceWaitsAndIsTurnedBack) {
+  ServiceSpec spec = service(3);
+  spec.update.max_unavailable = {0, false};
+  World world(spec);
+  world.places = 3;
+  ASSERT_TRUE(world.run_until_settled());
+  world.progress = want_revision(world.progress, 2, at_s(world.now_s));
+  world.watch();
+  ASSERT_TRUE(world.run_until_settled());
+  EXPECT_EQ(world.revisions(), (std::set<std::int64_t>{1}));
+  EXPECT_EQ(world.progress.given_up, 2);
+  EXPECT_EQ(world.least_ready, 3);
+}
+
+TEST(ServicePlan, ADrainedNodeIsEmptiedThoughItsReplicaFindsNoOtherPlace) {
+  World world(service(3));
+  world.places = 3;
+  ASSERT_TRUE(world.run_until_settled());
+  world.replicas.front().must_move = true;
+  world.places = 2;
+  for (int i = 0; i < 20; ++i) world.tick();
+  EXPECT_EQ(world.ready(), 2);
+  EXPECT_TRUE(std::ranges::none_of(world.replicas, &Replica::must_move));
 }
 
 TEST(ServicePlan, ScalingNeverTakesMoreThanWasAskedFor) {
