@@ -2,9 +2,6 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include <cstdlib>
-#include <filesystem>
-
 #include "queues/base/text.hpp"
 #include "tests/e2e/harness/cluster.hpp"
 
@@ -70,37 +67,6 @@ TEST_F(Builds, ASlipInADockerfileIsRefusedWithItsLineAndWhatWasMeant) {
   write("typo", "FROM node:14-alpine\nCOPY..\n");
   EXPECT_THAT(user({"jimage", "build", "-f", "typo", "."}).err,
               HasSubstr("typo:2: no instruction is called COPY..; did you mean 'COPY . .'?"));
-}
-
-// Debian's Node as node:14-alpine, express from npm, and an answer of the program.
-TEST_F(Builds, TheNodeExampleIsBuiltAndAnswers) {
-  if (std::getenv("GANGWAY_LONG_TESTS") == nullptr) GTEST_SKIP() << "only with tests/run.sh --all";
-  if (::geteuid() != 0) GTEST_SKIP() << "mmdebstrap needs root here";
-  if (std::system("npm ping >/dev/null 2>&1") != 0)
-    GTEST_SKIP() << "npm's registry does not answer";
-  const std::string base = directory() + "/base";
-  const std::string bootstrap = cat("GANGWAY_IMAGE_LIBRARY=", base, " ", GANGWAY_BINARY_DIR "/bin",
-                                    "/jimage bootstrap debian:bookworm -q --include nodejs,npm "
-                                    "--tag node:14-alpine && chmod -R a+rX ",
-                                    base);
-  ASSERT_EQ(std::system(bootstrap.c_str()), 0);
-  ASSERT_EQ(user({"jimage", "tag", base + ":node:14-alpine", "node:14-alpine"}).exit_code, 0);
-  std::vector<std::string> build = {"jimage", "build", "-t", "data-processor"};
-  for (const char* lent : {"/etc/npmrc", "/etc/ssl/certs"}) {
-    if (std::filesystem::exists(lent))
-      build.insert(build.end(), {"-v", cat(lent, ":", lent, ":ro")});
-  }
-  build.emplace_back(GANGWAY_SOURCE_DIR "/examples/data-processor");
-  const Ran built = user(build);
-  ASSERT_EQ(built.exit_code, 0) << built.err;
-  const Ran ran =
-      user({"jsubmit", "--wait", "--image", "data-processor", "-o", "out", "--", "sh", "-c",
-            "cd /app; PORT=18080 node server.js & until node -e \"fetch('http://127.0.0.1:"
-            "18080/stats', {method: 'POST', body: '[1, 2, 6]', headers: {'content-type': "
-            "'application/json'}}).then(r => r.text()).then(console.log)\"; do :; done; "
-            "kill $!; wait"});
-  EXPECT_EQ(ran.exit_code, 0) << ran.err << file("out");
-  EXPECT_THAT(file("out"), HasSubstr(R"({"count":3,"mean":3,"min":1,"max":6})"));
 }
 
 }  // namespace
