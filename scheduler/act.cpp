@@ -6,6 +6,7 @@
 #include "queues/base/text.hpp"
 #include "queues/wire/convert.hpp"
 #include "scheduler/controller_impl.hpp"
+#include "scheduler/never_had.hpp"
 
 namespace gangway::scheduler {
 
@@ -88,6 +89,7 @@ Result<void> Controller::Impl::act_on(JobKey key, const io::LocalUser& user, con
     return act_on_elements(key.job, IndexList{{{key.index, key.index, 1}}}, user, act);
   }
   if (job == nullptr) {
+    if (auto error = never_had(state.find_job({key.job}), key)) return *std::move(error);
     return state.is_given(key.job)
                ? conflict(cat("job ", to_string(key), " has ended already"))
                : Error(ErrorKind::NotFound, cat("there is no job ", to_string(key)));

@@ -7,6 +7,7 @@
 #include "queues/base/text.hpp"
 #include "queues/wire/convert.hpp"
 #include "scheduler/controller_impl.hpp"
+#include "scheduler/never_had.hpp"
 
 namespace gangway::scheduler {
 
@@ -48,6 +49,7 @@ Result<void> alter_component(Component& c, const wire::Alter& request) {
   if (c.cores_per_node > 0) c.cores_per_node = std::max(c.cores_per_node, c.cpus_per_task);
   if (request.has_memory_per_node_bytes()) {
     c.memory_per_node = Bytes{request.memory_per_node_bytes()};
+    if (request.memory_per_node_bytes() == 0) c.exclusive = true;  // all of it, as with --mem=0
   }
   if (request.has_constraint()) c.constraint = request.constraint();
   return {};
@@ -132,6 +134,7 @@ Result<void> Controller::Impl::alter(JobKey key,
   const Job* const in_record = find_array_with(key);
   const Job* const job = in_record != nullptr ? in_record : state.find_job(key);
   if (job == nullptr) {
+    if (auto error = never_had(state.find_job({key.job}), key)) return *std::move(error);
     return state.is_given(key.job)
                ? Error(ErrorKind::Conflict, cat("job ", name, " has ended already"))
                : Error(ErrorKind::NotFound, cat("there is no job ", name));

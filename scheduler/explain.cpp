@@ -7,6 +7,7 @@
 #include "queues/model/idset.hpp"
 #include "queues/wire/convert.hpp"
 #include "scheduler/controller_impl.hpp"
+#include "scheduler/never_had.hpp"
 
 namespace gangway::scheduler {
 
@@ -105,6 +106,9 @@ void Controller::Impl::on_explain(io::PeerId from,
                          Error(ErrorKind::NotFound, cat("there is no job ", to_string(key))));
     }
     if (job == nullptr) {
+      if (const auto error = never_had(state.find_job({key.job}), key)) {
+        return reply_error(from, stream, *error);
+      }
       lines.push_back(cat("job ", to_string(key), " has ended; jhist tells how"));
       continue;
     }

@@ -220,6 +220,20 @@ int run(int argc, char** argv) {
     if (row.finished || filter.targets.jobs.empty()) continue;
     complain(kVerb.program, cat("job ", id_of(row, 40), " has not ended yet: ", row.state));
   }
+  // Options that narrow the list may be why a job is not in it.
+  const bool is_narrowed = !filter.users.empty() || filter.mine || !filter.names.empty() ||
+                           !filter.queues.empty() || !filter.accounts.empty() ||
+                           !filter.nodes.empty() || !filter.states.empty();
+  bool any_missing = false;
+  for (const JobKey key : filter.targets.jobs) {
+    const auto is_of = [&](const JobRow& row) {
+      return row.key == key || (key.index == JobKey::kNoIndex && row.key.job == key.job);
+    };
+    if (is_narrowed || list->truncated || std::ranges::any_of(rows, is_of)) continue;
+    complain(kVerb.program, cat("there is no job ", to_string(key)));
+    any_missing = true;
+  }
+  const int code = any_missing ? kExitNoInput : kExitOk;
   std::erase_if(rows, [&](const JobRow& row) {
     const Time ended = row.ended.value_or(Time{});
     return !row.finished || (from && ended < *from) || (until && ended >= *until);
@@ -228,14 +242,14 @@ int run(int argc, char** argv) {
                            [](const JobRow& row) { return row.ended.value_or(Time{}); });
   if (rows.size() > limit) rows.resize(limit);
   sort_rows(order, rows);
-  if (invocation.has("json")) finish(kExitOk, render_json(rows));
+  if (invocation.has("json")) finish(code, render_json(rows));
   if (invocation.has("format")) {
-    finish(kExitOk, render_rows(format, rows, !invocation.has("noheader")));
+    finish(code, render_rows(format, rows, !invocation.has("noheader")));
   }
   if (invocation.has("usage")) {
-    finish(kExitOk, render_usage(rows, !invocation.has("noheader")));
+    finish(code, render_usage(rows, !invocation.has("noheader")));
   }
-  finish(kExitOk, render_history(rows, !invocation.has("noheader")));
+  finish(code, render_history(rows, !invocation.has("noheader")));
 }
 
 }  // namespace

@@ -114,6 +114,12 @@ JobRow make_row(const wire::JobView& view, Time now) {
     if (Result<Outcome> outcome = wire::from_wire(state.outcome()))
       row.outcome = *std::move(outcome);
   }
+  // Beside elements with rows of their own a finished array stands for those that never started.
+  if (row.array && row.finished && row.array->dropped_count() > 0 &&
+      state.array().has_dropped_as()) {
+    if (Result<Outcome> outcome = wire::from_wire(state.array().dropped_as()))
+      row.outcome = *std::move(outcome);
+  }
   const StateName& phase = kPhases[std::min(state.phase(), kFinished)];
   row.letters = phase.letters;
   row.state = phase.name;

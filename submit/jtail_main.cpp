@@ -24,7 +24,8 @@ constexpr Verb kVerb{"jtail",
                      R"(usage: jtail [options] ID     of a job (42, 42_7)
 
 Shows what a job has written to its output file, as it lies on the job's node, with your rights. A job
-that waits is waited for; of one that has ended the file is read from here.
+that waits is waited for; of one that has ended the output file is read from here, but not a file of
+errors: the scheduler does not know its name.
 
   -f, --follow       go on until the job ends
   -n, --lines N      only the last N lines; default 10, with 0 what comes from now on, "all" for all
@@ -58,9 +59,10 @@ int show_ended(
                                                       "it was submitted with")));
   }
   const std::string path = output_file_of(job, task);
-  const Result<std::string> text = read_file(path, std::size_t{1} << 30);
-  if (!text) invocation.fail(text.error());
-  finish(kExitOk, last_lines(*text, lines));
+  constexpr std::int64_t kMostShown = 1 << 30;
+  const Result<FileEnd> end = read_end(path, lines, kMostShown);
+  if (!end) invocation.fail(end.error());
+  finish(kExitOk, end->text);
 }
 
 int run(int argc, char** argv) {

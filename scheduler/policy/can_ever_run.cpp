@@ -45,6 +45,9 @@ class Feasibility {
         return refuse("no node of queue ", queue_.name.value, " has the features ", part.features,
                       "; there are: ", features_there());
       }
+      if (able == 0 && part.features.empty() && count_able(place_of(part)) == 0) {
+        return refuse("--nodelist and --exclude leave no node of queue ", queue_.name.value);
+      }
       const std::string most = able > 0 ? "" : cat("; ", most_on_a_node());
       return refuse(describe(Request{queue_.name, std::nullopt, {part}, {}}, profile_.kinds()),
                     " asked, queue ", queue_.name.value, " has ", able == 0 ? "no" : cat(able),
@@ -73,6 +76,13 @@ class Feasibility {
     RequestPart only_features;
     only_features.filter = part.filter;
     return only_features;
+  }
+
+  static RequestPart place_of(const RequestPart& part) {
+    RequestPart only_place;
+    only_place.only = part.only;
+    only_place.never = part.never;
+    return only_place;
   }
 
   // "a node has at most 4 cores, 12G": of the nodes of the queue.

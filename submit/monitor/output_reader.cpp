@@ -1,13 +1,7 @@
 #include "submit/monitor/output_reader.hpp"
 
-#include <fcntl.h>
-#include <sys/stat.h>
-#include <unistd.h>
+#include <limits>
 
-#include <algorithm>
-#include <cerrno>
-
-#include "queues/base/fd.hpp"
 #include "queues/base/text.hpp"
 #include "submit/output_file.hpp"
 
@@ -15,7 +9,7 @@ namespace gangway::monitor {
 
 namespace {
 constexpr std::int64_t kLinesAtFirst = 1'000;
-constexpr off_t kBytesOfFile = 256 << 10;
+constexpr std::int64_t kBytesOfFile = 256 << 10;
 }  // namespace
 
 OutputReader::OutputReader(
@@ -92,20 +86,11 @@ void OutputReader::read_file(const submit::JobRow& row) {
         "the job has ended; its errors are in the file it was submitted with");
   }
   const std::string path = submit::output_file_of(row, 0);
-  const Fd file(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK));
-  struct stat status {};
-  if (!file || ::fstat(file.get(), &status) != 0) {
-    return listener_.on_state(errno_error(cat("cannot read ", path), errno).message());
-  }
-  if (!S_ISREG(status.st_mode)) {
-    return listener_.on_state(cat("the job has ended; ", path, " keeps nothing to read"));
-  }
-  const off_t from = std::max<off_t>(0, status.st_size - kBytesOfFile);
-  std::string text(static_cast<std::size_t>(status.st_size - from), '\0');
-  const ssize_t got = ::pread(file.get(), text.data(), text.size(), from);
-  text.resize(static_cast<std::size_t>(std::max<ssize_t>(got, 0)));
-  listener_.on_bytes(text);
-  listener_.on_state(from > 0 ? "the job has ended; the end of its file" : "the job has ended");
+  constexpr std::int64_t kEveryLine = std::numeric_limits<std::int64_t>::max();
+  const Result<submit::FileEnd> end = submit::read_end(path, kEveryLine, kBytesOfFile);
+  if (!end) return listener_.on_state(cat("the job has ended; ", end.error().message()));
+  listener_.on_bytes(end->text);
+  listener_.on_state(end->is_cut ? "the job has ended; the end of its file" : "the job has ended");
 }
 
 }  // namespace gangway::monitor

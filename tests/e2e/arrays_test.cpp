@@ -71,6 +71,19 @@ TEST_F(Arrays, WaitingElementsAreOneLineAndManyAreOneRecord) {
   EXPECT_THAT(user({"jhist", "--noheader", id}).out, HasSubstr(cat(id, "_[0-99999]")));
 }
 
+TEST_F(Arrays, AnElementIsToldAsItEndedAndOneThatNeverWasIsNotThere) {
+  const std::string id = submit({"--hold", "--array=1-3", "--wrap", "exit 1"});
+  EXPECT_EQ(user({"jcancel", cat(id, "_3")}).exit_code, 0);
+  EXPECT_EQ(user({"jrelease", id}).exit_code, 0);
+  EXPECT_EQ(user({"jwait", "-Q", id}).exit_code, 1);
+  EXPECT_EQ(user({"jhist", "--noheader", "-t", "CA", "-o", "%i %T", id}).out,
+            cat(id, "_[3] CANCELLED\n"));
+  for (const char* const program : {"jcancel", "jwhy", "jhist", "jwait"}) {
+    const Ran ran = user({program, cat(id, "_77")});
+    EXPECT_EQ(ran.exit_code, 66) << program << ": " << ran.err;
+  }
+}
+
 TEST_F(Arrays, OneElementIsHeldAndTheSchedulerMayDieMeanwhile) {
   const std::string id =
       submit({"--array=0-3", "--wrap", "echo $JOB_ARRAY_TASK_ID >> ran", "--hold"});

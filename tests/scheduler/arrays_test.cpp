@@ -70,6 +70,27 @@ TEST(Arrays, ElementsGetARowWhenTheyStart) {
   EXPECT_EQ(world.rows.size(), 5U);
 }
 
+TEST(Arrays, AnIndexThatTheArrayNeverHadDoesNotExistForAnyProgram) {
+  World world = cluster(2);
+  world.submit(job().array("1-2"));
+  const auto expect_none = [&](const char* when) {
+    wire::Request act, alter, explain;
+    act.mutable_act()->set_verb(wire::Act::CANCEL);
+    wire::to_wire(World::key(1, 77), act.mutable_act()->add_keys());
+    alter.mutable_alter()->set_comment("x");
+    wire::to_wire(World::key(1, 77), alter.mutable_alter()->add_keys());
+    wire::to_wire(World::key(1, 77), explain.mutable_explain()->add_keys());
+    const std::string none = "there is no job 1_77: array 1 has 1-2";
+    EXPECT_EQ(world.ask(kAlice, act).acted().results(0).error().message(), none) << when;
+    EXPECT_EQ(world.ask(kAlice, alter).acted().results(0).error().message(), none) << when;
+    EXPECT_EQ(world.ask(kAlice, explain).error().message(), none) << when;
+  };
+  expect_none("while it runs");
+  run_element(world, 1, 1);
+  run_element(world, 1, 2);
+  expect_none("when it has ended");
+}
+
 TEST(Arrays, TheNextElementStartsWhenOneEnds) {
   World world = cluster(2);
   world.submit(job().array("1-4"));

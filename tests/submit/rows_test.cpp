@@ -1,10 +1,17 @@
 // What people are shown about jobs and nodes.
 #include <gtest/gtest.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
+#include <cstdlib>
+
+#include "queues/base/fd.hpp"
+#include "queues/base/text.hpp"
 #include "queues/wire/convert.hpp"
 #include "submit/job_list.hpp"
 #include "submit/job_row.hpp"
 #include "submit/node_row.hpp"
+#include "submit/output_file.hpp"
 #include "submit/progress.hpp"
 
 namespace gangway::submit {
@@ -46,6 +53,20 @@ TEST(JobRow, AnEndedJobTellsWhereItRan) {
   EXPECT_EQ(place_or_reason(row), "n02 (failed with exit code 3)");
 }
 
+TEST(JobRow, AnElementThatWasCancelledBeforeItStartedIsSoWhateverBecameOfTheOthers) {
+  wire::JobView view =
+      ended(39, {.kind = OutcomeKind::Failed, .exit_code = 1, .signal = 0, .detail = ""});
+  view.mutable_array()->set_dropped("3");
+  view.mutable_array()->set_dropped_count(1);
+  wire::to_wire(Outcome{.kind = OutcomeKind::Cancelled, .exit_code = 0, .signal = 0, .detail = ""},
+                view.mutable_state()->mutable_array()->mutable_dropped_as());
+  const JobRow row = make_row(view, {});
+  EXPECT_EQ(id_of(row, 40), "39_[3]");
+  EXPECT_EQ(row.letters, "CA");
+  EXPECT_EQ(exit_pair(row), "0:0");
+  EXPECT_EQ(expand_array(row, 10).front().state, "CANCELLED");
+}
+
 TEST(JobRow, UnknownPhaseOfANewerSchedulerIsNoHarm) {
   EXPECT_EQ(make_row(view_of(1, 77), {}).state, "FINISHED");
 }
@@ -65,6 +86,33 @@ TEST(JobRow, StatesAreFoundByLettersAndNames) {
   EXPECT_EQ(parse_state("gone"), std::nullopt);
   EXPECT_TRUE(is_live_state("CG"));
   EXPECT_FALSE(is_live_state("CD"));
+}
+
+TEST(OutputFile, TheLastLinesOfALongFileAreReadFromItsEnd) {
+  std::string path = "/tmp/gangway-output-XXXXXX";
+  const Fd file(::mkstemp(path.data()));
+  ASSERT_TRUE(file);
+  constexpr off_t kHole = off_t{2} << 30;
+  std::string lines;
+  for (int i = 0; i < 20; ++i) lines += cat("line ", i, "\n");
+  const ssize_t written = ::pwrite(file.get(), lines.data(), lines.size(), kHole);
+  ASSERT_EQ(written, static_cast<ssize_t>(lines.size()));
+  const Result<FileEnd> end = read_end(path, 2, 1 << 20);
+  const Result<FileEnd> all = read_end(path, -1, 1 << 20);
+  ::unlink(path.c_str());
+  ASSERT_TRUE(end);
+  EXPECT_EQ(end->text, "line 18\nline 19\n");
+  ASSERT_FALSE(all);
+  EXPECT_EQ(all.error().kind(), ErrorKind::Exhausted);
+}
+
+TEST(OutputFile, WhatKeepsNothingIsNotWaitedFor) {
+  const std::string path = cat("/tmp/gangway-fifo-", ::getpid());
+  ASSERT_EQ(::mkfifo(path.c_str(), 0600), 0);
+  const Result<FileEnd> end = read_end(path, 10, 1 << 20);
+  ::unlink(path.c_str());
+  ASSERT_FALSE(end);
+  EXPECT_EQ(end.error().kind(), ErrorKind::Unsupported);
 }
 
 TEST(JobFilter, ChoosesByUserIdNameAndState) {
