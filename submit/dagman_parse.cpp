@@ -52,6 +52,62 @@ std::vector<std::string> words_of(std::string_view line) {
   return words;
 }
 
+// Stands for $(Cluster), which is known only when the job is there.
+constexpr char kIdMark = '\x01';
+
+bool has_mark(std::string_view text) { return text.find(kIdMark) != text.npos; }
+
+// As a shell reads it in the job.
+std::string word_with_id(std::string_view word) {
+  std::string out;
+  for (;;) {
+    const std::size_t at = word.find(kIdMark);
+    if (const std::string_view before = word.substr(0, at); !before.empty() || at == word.npos) {
+      out += before.empty() && !out.empty() ? std::string() : quoted_word(before);
+    }
+    if (at == word.npos) return out;
+    out += "\"$JOB_ID\"";
+    word.remove_prefix(at + 1);
+  }
+}
+
+// As a pattern of ours; HTCondor's names have none.
+std::string file_with_id(std::string_view name) {
+  std::string out;
+  for (const char c : name) {
+    if (c == kIdMark) {
+      out += "%j";
+    } else {
+      out += c == '%' ? "%%" : std::string(1, c);
+    }
+  }
+  return out;
+}
+
+bool is_variable_name(std::string_view name) {
+  constexpr std::string_view kLetters =
+      "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ_0123456789";
+  return !name.empty() && name.find_first_not_of(kLetters) == name.npos &&
+         (name.front() < '0' || name.front() > '9');
+}
+
+// A program whose words or variables have the job's id in them, as a script that puts it in.
+void put_id_in(ProgramText& program, std::vector<std::string>& env) {
+  if (std::ranges::none_of(program.argv, has_mark) && std::ranges::none_of(env, has_mark)) return;
+  std::string script = "#!/bin/sh\n";
+  for (const std::string& variable : env) {
+    const std::size_t equals = variable.find('=');
+    if (!has_mark(variable) || equals == variable.npos) continue;
+    script += cat("export ", variable.substr(0, equals), "=",
+                  word_with_id(std::string_view(variable).substr(equals + 1)), "\n");
+  }
+  std::erase_if(env, has_mark);
+  script += "exec";
+  for (const std::string& word : program.argv) script += cat(" ", word_with_id(word));
+  program.script = cat(script, "\n");
+  program.argv.clear();
+}
+
 using Macros = std::map<std::string, std::string>;  // by lower-case name
 
 // "$(name)" becomes its value, also within values; unknown ones become nothing, as with HTCondor.
@@ -106,6 +162,17 @@ std::vector<std::string> split_arguments(std::string_view text) {
   return words;
 }
 
+// The environment, in double quotes the new way; else the old one, parted by semicolons.
+std::vector<std::string> split_environment(std::string_view text) {
+  text = trim(text);
+  if (text.starts_with('"')) return split_arguments(text);
+  std::vector<std::string> variables;
+  for (const std::string_view one : split(text, ';')) {
+    if (!trim(one).empty()) variables.emplace_back(trim(one));
+  }
+  return variables;
+}
+
 struct DagNode {
   std::string name;
   std::string submit_file;
@@ -133,6 +200,10 @@ class DagReader {
     file_.name = std::string(name);
     Scope top{.prefix = "", .file = "", .directory = input_.directory};
     read_text(input_.text, top, 0);
+    for (const DagNode& node : nodes_) {
+      has_priorities_ = has_priorities_ || node.priority != 0;
+      highest_priority_ = std::max(highest_priority_, node.priority);
+    }
     for (DagNode& node : nodes_) make_job(node);
     put_needs();
     if (!refused_.empty()) {
@@ -494,15 +565,31 @@ class DagReader {
       return;
     }
     draft.retries = node.retries;
-    // Higher is earlier with DAGMan, and later here.
-    if (node.priority != 0) draft.nice = std::max(0, 1000 - node.priority);
-    const bool done = node.done;
-    if (!done && (!node.pre.empty() || !node.post.empty())) {
-      program.script = wrap_program(node.pre, program, node.post);
-      program.argv.clear();
+    // Higher is earlier with DAGMan, and later here; a node that has none has 0.
+    if (has_priorities_) {
+      const std::int64_t below = std::int64_t{highest_priority_} - node.priority;
+      draft.nice = static_cast<std::int32_t>(std::min<std::int64_t>(below, 1'000'000));
     }
     draft.source = OptionSource::CommandLine;
     if (!apply_options(draft, input_.command_line)) return;
+    const bool has_scripts = !node.done && (!node.pre.empty() || !node.post.empty());
+    ProgramText with_id = program;
+    put_id_in(with_id, draft.env);
+    if (has_scripts || !with_id.script.empty()) {
+      JobDraft trial = draft;
+      const Result<JobSpec> alone = make_spec(trial, program, around);
+      if (alone && alone->total_tasks() > 1) {
+        return fail(node.line, cat("node ", node.name,
+                                   ": SCRIPT and $(Cluster) are for a program "
+                                   "that is started once, and this one has ",
+                                   alone->total_tasks(), " tasks"));
+      }
+    }
+    program = std::move(with_id);
+    if (has_scripts) {
+      program.script = wrap_program(node.pre, program, node.post);
+      program.argv.clear();
+    }
     Result<JobSpec> spec = make_spec(draft, program, around);
     if (!spec) return fail(node.line, cat("node ", node.name, ": ", spec.error().message()));
     job.spec = *std::move(spec);
@@ -535,7 +622,7 @@ class DagReader {
       value = expand(value, job);
     }
     macros["job"] = macros["node"] = node.name;
-    macros["cluster"] = macros["clusterid"] = "$JOB_ID";
+    macros["cluster"] = macros["clusterid"] = std::string(1, kIdMark);
     macros["process"] = macros["procid"] = "0";
     Macros commands;
     for (const std::string_view raw : split(text, '\n')) {
@@ -555,11 +642,18 @@ class DagReader {
       commands[key] = std::string(trim(line.substr(equals + 1)));
       if (!node.vars.contains(key)) macros[key] = commands[key];
     }
-    const auto take = [&](const char* key) -> std::optional<std::string> {
+    const auto take_with_id = [&](const char* key) -> std::optional<std::string> {
       const auto found = commands.find(key);
       if (found == commands.end()) return std::nullopt;
       std::string value = expand(found->second, macros);
       commands.erase(found);
+      return value;
+    };
+    const auto take = [&](const char* key) {
+      std::optional<std::string> value = take_with_id(key);
+      if (value && has_mark(*value)) {
+        fail(node.line, cat(name, ": ", key, ": $(Cluster) is known only when the job is there"));
+      }
       return value;
     };
     const auto executable = take("executable");
@@ -570,23 +664,24 @@ class DagReader {
     if (const auto directory = take("initialdir")) {
       around.directory = absolute_path(*directory, node.directory);
     }
-    program.argv = {executable->find('/') == std::string::npos
-                        ? absolute_path(*executable, around.directory)
-                        : *executable};
-    if (const auto arguments = take("arguments")) {
+    // Seen from where the DAG is, whatever initialdir is for the files.
+    program.argv = {absolute_path(*executable, node.directory)};
+    if (const auto arguments = take_with_id("arguments")) {
       for (std::string& word : split_arguments(*arguments)) program.argv.push_back(std::move(word));
     }
     const auto option = [&](const char* key, const char* as, auto translate) {
-      const auto value = take(key);
+      const bool is_file = std::string_view(as) == key;
+      const auto value = is_file ? take_with_id(key) : take(key);
       if (!value || value->empty()) return;
       const Result<void> applied =
           apply_named(draft, as, translate(*value), cat(name, ": ", key), Place{});
       if (!applied) fail(node.line, std::string(applied.error().message()));
     };
     const auto same = [](const std::string& value) { return value; };
-    option("output", "output", same);
-    option("error", "error", same);
-    option("input", "input", same);
+    const auto file = [](const std::string& value) { return file_with_id(value); };
+    option("output", "output", file);
+    option("error", "error", file);
+    option("input", "input", file);
     option("request_cpus", "cpus-per-task", same);
     option("request_gpus", "gpus", same);
     option("request_memory", "mem", [](std::string value) {
@@ -596,8 +691,14 @@ class DagReader {
       }
       return value;
     });
-    if (const auto environment = take("environment")) {
-      for (const std::string& one : split_arguments(*environment)) draft.env.push_back(one);
+    if (const auto environment = take_with_id("environment")) {
+      for (const std::string& one : split_environment(*environment)) {
+        if (has_mark(one) && !is_variable_name(one.substr(0, one.find('=')))) {
+          fail(node.line, cat(name, ": environment: \"", one.substr(0, one.find('=')),
+                              "\" is no name of a variable"));
+        }
+        draft.env.push_back(one);
+      }
     }
     draft.export_list = "NONE";
     if (const auto getenv = take("getenv")) {
@@ -665,6 +766,8 @@ class DagReader {
   std::vector<std::string> ignored_, refused_;
   int refused_line_ = 0;
   int splice_line_ = 0;
+  bool has_priorities_ = false;
+  int highest_priority_ = 0;
 };
 
 }  // namespace

@@ -395,6 +395,7 @@ class Reader {
            cat(prefix_of({.file = input.file, .line = error.line}), error.message));
     }
     for (const std::string& warning : sub.warnings) add_warning(warning);
+    file_.nodes_are_open = file_.nodes_are_open || sub.nodes_are_open;
     for (const CategoryLimit& limit : sub.limits) {
       if (std::ranges::find(file_.limits, limit.category, &CategoryLimit::category) ==
           file_.limits.end()) {
@@ -671,13 +672,19 @@ class Reader {
     const std::string& pre = keys.pre.empty() ? defaults_.pre : keys.pre;
     const std::string& post = keys.post.empty() ? defaults_.post : keys.post;
     if (!pre.empty() || !post.empty()) {
-      if (program.script.empty() && draft.tasks.value_or(1) > 1) {
+      JobDraft trial = draft;
+      const Result<JobSpec> alone = make_spec(trial, program, around_);
+      if (alone && program.script.empty() && alone->total_tasks() > 1) {
         return fail(job.line, cat(what,
                                   ": \"pre\" and \"post\" are for a script or a command of "
-                                  "one task; write them as jobs of their own"));
+                                  "one task, and this one has ",
+                                  alone->total_tasks(), "; write them as jobs of their own"));
       }
       program.script = wrap_program(pre, program, post);
       if (keys.script.empty()) program.argv.clear();
+    }
+    if (!draft.choices.other_queues.empty()) {
+      return fail(job.line, cat(what, ": a job of a workflow waits in one queue; name one"));
     }
     // Its jobs go where the workflow goes.
     if (!draft.choices.clusters.empty()) draft.ignored.emplace_back("--clusters");
@@ -690,6 +697,7 @@ class Reader {
     job.spec.name = job.name;
     if (draft.image) job.image = absolute_path(*draft.image, input_.directory);
     file_.choices = draft.choices;
+    file_.nodes_are_open = file_.nodes_are_open || draft.nodes_are_open;
     for (const std::string& warning : draft.warnings) add_warning(warning);
     if (const std::string line = ignored_warning(draft.ignored); !line.empty()) add_warning(line);
   }
@@ -722,6 +730,9 @@ class Reader {
         return false;
       }
       program.script = *std::move(text);
+      if (repair_line_ends(program.script)) {
+        add_warning(cat(name, ":1: the lines end with a carriage return (DOS); submitted without"));
+      }
       if (const Result<void> ok = check_script(program.script, name); !ok) {
         fail(keys.script_line, cat("script: ", ok.error().message()));
         return false;

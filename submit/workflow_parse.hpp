@@ -53,6 +53,7 @@ struct WorkflowFile {
   std::vector<WorkflowError> errors;  // in the order of their lines; empty: the rest may be used
   std::vector<std::string> warnings;
   SubmitChoices choices;
+  bool nodes_are_open = false;  // of some job, see ParsedJob
 };
 
 struct WorkflowInput {

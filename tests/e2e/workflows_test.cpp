@@ -158,9 +158,9 @@ jobs:
 }
 
 TEST_F(Workflows, ADagmanFileRunsWithItsSubmitFiles) {
-  write_as_user(
-      cluster(), directory() + "/node.cmd",
-      "executable = /bin/sh\narguments = \"-c 'echo $(name) >> order; $(what)'\"\nqueue\n");
+  write_as_user(cluster(), directory() + "/node.cmd",
+                "executable = /bin/sh\narguments = \"-c 'echo $(name) >> order; $(what)'\"\n"
+                "output = out.$(ClusterId)\nqueue\n");
   write_as_user(cluster(), directory() + "/flow.dag",
                 R"dag(JOB A node.cmd
 JOB B node.cmd
@@ -178,6 +178,7 @@ DOT flow.dot
   EXPECT_EQ(ran.exit_code, 0) << ran.err;
   EXPECT_EQ(file("order"), "A\nb\nb\nc\n");
   EXPECT_THAT(ran.err, HasSubstr("without effect here: DOT"));
+  EXPECT_EQ(user({"sh", "-c", "ls out.[0-9]* | wc -l"}).out, "3\n") << "of ids of their own";
   write_as_user(cluster(), directory() + "/bad.dag", "JOB A node.cmd\nABORT-DAG-ON A 3\n");
   const Ran refused = user({"jsubmit", "--format=dagman", "bad.dag"});
   EXPECT_EQ(refused.exit_code, 65);

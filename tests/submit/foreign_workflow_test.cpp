@@ -52,6 +52,61 @@ TEST(Dagman, NodesEdgesVariablesRetriesAndCategories) {
   EXPECT_EQ(file.limits, (std::vector<CategoryLimit>{{"io", 2}}));
 }
 
+TEST(Dagman, NodesOfOneSubmitFileWriteFilesOfTheirOwnIds) {
+  const WorkflowFile file = parse_dagman(input_of(
+      "JOB A a.sub\nJOB B a.sub\n",
+      {{"/home/ann/a.sub",
+        "executable = /bin/echo\noutput = 5%.$(ClusterId).$(Process)\nerror = $(Cluster).err\n"
+        "arguments = \"one 'it''s $(Cluster)'\"\nenvironment = \"ID=c$(ClusterId) B=2\"\n"}}));
+  ASSERT_EQ(errors_of(file), "");
+  for (const WorkflowJob& job : file.jobs) {
+    EXPECT_EQ(job.spec.stdio.out, "5%%.%j.0");
+    EXPECT_EQ(job.spec.stdio.err, "%j.err");
+    EXPECT_EQ(job.spec.script,
+              "#!/bin/sh\nexport ID='c'\"$JOB_ID\"\n"
+              "exec '/bin/echo' 'one' 'it'\\''s '\"$JOB_ID\"\n");
+    EXPECT_TRUE(job.spec.argv.empty());
+    EXPECT_EQ(job.spec.env, (std::vector<std::string>{"B=2"}));
+  }
+}
+
+TEST(Dagman, TheIdIsNotKnownWhereItChoosesTheProgram) {
+  const WorkflowFile file = parse_dagman(
+      input_of("JOB A a.sub\n", {{"/home/ann/a.sub", "executable = run.$(Cluster)\n"}}));
+  EXPECT_NE(errors_of(file).find("executable: $(Cluster) is known only when the job is there"),
+            std::string::npos)
+      << errors_of(file);
+}
+
+TEST(Dagman, ANodeWithAPriorityGoesBeforeOneWithout) {
+  const WorkflowFile file =
+      parse_dagman(input_of("JOB A a.sub\nJOB B a.sub\nJOB C a.sub\nPRIORITY B 10\nPRIORITY C -5\n",
+                            {{"/home/ann/a.sub", kSubmit}}));
+  ASSERT_EQ(errors_of(file), "");
+  EXPECT_EQ(file.jobs[0].spec.nice, 10);
+  EXPECT_EQ(file.jobs[1].spec.nice, 0);
+  EXPECT_EQ(file.jobs[2].spec.nice, 15);
+}
+
+TEST(Dagman, VariablesOfTheOldFormArePartedBySemicolons) {
+  const WorkflowFile file = parse_dagman(
+      input_of("JOB A a.sub\n",
+               {{"/home/ann/a.sub", "executable = /bin/env\nenvironment = A=1;B=two words;\n"}}));
+  ASSERT_EQ(errors_of(file), "");
+  EXPECT_EQ(file.jobs[0].spec.env, (std::vector<std::string>{"A=1", "B=two words"}));
+}
+
+TEST(Dagman, InitialdirDoesNotMoveTheExecutable) {
+  for (const char* const name : {"solve", "bin/solve"}) {
+    const WorkflowFile file = parse_dagman(input_of(
+        "JOB A a.sub\n",
+        {{"/home/ann/a.sub", cat("executable = ", name, "\ninitialdir = run1\noutput = out\n")}}));
+    ASSERT_EQ(errors_of(file), "");
+    EXPECT_EQ(file.jobs[0].spec.argv.front(), cat("/home/ann/", name));
+    EXPECT_EQ(file.jobs[0].spec.workdir, "/home/ann/run1");
+  }
+}
+
 TEST(Dagman, SplicesArePutInAndConnectedByTheirEnds) {
   const WorkflowFile file = parse_dagman(
       input_of("JOB A a.sub\nSPLICE S s.dag\nJOB Z a.sub\nPARENT A CHILD S\nPARENT S CHILD Z\n",

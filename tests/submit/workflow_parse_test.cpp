@@ -361,5 +361,27 @@ TEST(Workflow, AnyTextHasAnAnswer) {
   }
 }
 
+TEST(Workflow, PostWithTwoNodesIsAnError) {
+  const auto errors = [](const std::string& keys) {
+    return errors_of(parse("version: 1\njobs:\n  a: {command: [x], post: done, " + keys + "}\n"));
+  };
+  for (const char* const keys :
+       {"nodes: 2", "tasks: 2", "tasks_per_node: 2", "nodelist: 'n[1-2]'"}) {
+    EXPECT_NE(errors(keys).find("a command of one task, and this one has 2"), std::string::npos)
+        << keys << ": " << errors(keys);
+  }
+  EXPECT_EQ(errors("nodes: 1"), "");
+}
+
+TEST(Workflow, AScriptMeansTheSameAsForJsubmit) {
+  const std::string text = "version: 1\njobs:\n  a: {script: a.sh}\n";
+  const WorkflowFile file =
+      parse(text, {}, {}, {{"/home/ann/heat/a.sh", "#!/bin/sh\r\n#SBATCH -n1\r\ntrue\r\n"}});
+  ASSERT_EQ(errors_of(file), "");
+  EXPECT_EQ(file.jobs[0].spec.script, "#!/bin/sh\n#SBATCH -n1\ntrue\n");
+  ASSERT_EQ(file.warnings.size(), 1U);
+  EXPECT_NE(file.warnings[0].find("/home/ann/heat/a.sh:1: the lines end with"), std::string::npos);
+}
+
 }  // namespace
 }  // namespace gangway::submit
