@@ -203,6 +203,9 @@ void set_job_variables(Environment& env, const StepOrder& order, const LaunchFac
   env.set("JOB_NAME", order.spec.name);
   env.set("SLURM_JOB_NAME", order.spec.name);
   env.set("SLURM_JOB_USER", facts.user.name);
+  env.set("SLURM_JOB_UID", number(facts.user.uid));
+  env.set("SLURM_JOB_GID", number(facts.user.gid));
+  if (!order.spec.qos.empty()) env.set("SLURM_JOB_QOS", order.spec.qos);
   env.set("JOB_NODELIST", node_list);
   env.set("SLURM_JOB_NODELIST", node_list);
   env.set("SLURM_NODELIST", node_list);

@@ -96,8 +96,7 @@ void set_time(const Invocation& invocation, std::string_view name, Time now, Set
 void set_limit(const Invocation& invocation, wire::Alter& alter) {
   const GivenOption* const given = invocation.find("time");
   if (given == nullptr) return;
-  const std::optional<Duration> limit =
-      given->text() == "0" ? std::optional(Duration{}) : parse_time_limit(given->text());
+  const std::optional<Duration> limit = parse_job_limit(given->text());
   if (!limit) refuse(invocation, *given, "a time limit; it is written 30, 1:30:00 or 90s");
   alter.set_time_limit_ns(limit->ns);
 }

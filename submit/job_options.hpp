@@ -41,7 +41,8 @@ struct SubmitChoices {
   std::vector<std::string> parameters;  // of a workflow, "NAME=VALUE"
   double time_scale = 1;                // of recorded run times
   Duration retry = seconds(60);
-  std::vector<std::string> clusters;  // one of which has to be ours; empty: any
+  std::vector<std::string> clusters;      // one of which has to be ours; empty: any
+  std::vector<std::string> other_queues;  // that will do as well, in their order
 };
 
 enum class MemoryPer { Node, Cpu, Gpu };
@@ -62,6 +63,9 @@ struct JobDraft {
       image, entrypoint, workdir;
   std::optional<std::string> export_list;
   std::optional<std::int32_t> nodes, tasks, tasks_per_node, cpus_per_task, nice;
+  std::optional<std::int32_t> most_nodes;  // of --nodes=2-4
+  // How many nodes it gets was left to the cluster, and one may be too few.
+  bool nodes_are_open = false;
   std::optional<std::int32_t> cpus_per_gpu, min_cores, tasks_per_socket;
   std::optional<NamedAmounts> gpus, gpus_per_node, gpus_per_task;
   NamedAmounts named;  // --gres, per node
@@ -109,6 +113,12 @@ struct JobDraft {
     std::string value;
   };
   std::vector<OfWholeJob> of_whole_job;  // what was given so far
+  struct Said {
+    std::size_t option = 0;  // its index
+    OptionSource source = OptionSource::Default;
+    Place place;
+  };
+  std::vector<Said> said;  // the last word on each option: where contradictions come from
 
   SubmitChoices choices;
   std::vector<std::string> ignored;   // known options without effect here, as spelled
@@ -135,6 +145,9 @@ inline constexpr std::size_t kMaxComponents = 128;
 // "NAME=value" strings.
 [[nodiscard]] Result<void> apply_environment(JobDraft& draft,
                                              std::span<const std::string> environment);
+
+// The names behind SBATCH_ and GANGWAY_ that are known, sorted.
+[[nodiscard]] std::vector<std::string_view> option_variables();
 
 // `name` (without dashes) with a value, as if given at `place`. Requires: the option exists.
 [[nodiscard]] Result<void> apply_named(JobDraft& draft,

@@ -42,14 +42,22 @@ bool parse_clock(std::string_view text, std::tm& out) {
   return true;
 }
 
+// Requires: a month from 1 to 12.
+std::int64_t days_in(std::int64_t year, std::int64_t month) {
+  constexpr std::int64_t kDays[] = {31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31};
+  const bool is_leap = (year % 4 == 0 && year % 100 != 0) || year % 400 == 0;
+  return month == 2 && is_leap ? 29 : kDays[month - 1];
+}
+
 // "2026-11-24" into `out`.
 bool parse_date(std::string_view text, std::tm& out) {
   const std::vector<std::string_view> parts = split(text, '-');
   if (parts.size() != 3) return false;
   const auto year = parse_count(parts[0], 1970, 9999);
   const auto month = parse_count(parts[1], 1, 12);
-  const auto day = parse_count(parts[2], 1, 31);
-  if (!year || !month || !day) return false;
+  if (!year || !month) return false;
+  const auto day = parse_count(parts[2], 1, days_in(*year, *month));
+  if (!day) return false;
   out.tm_year = static_cast<int>(*year) - 1900;
   out.tm_mon = static_cast<int>(*month) - 1;
   out.tm_mday = static_cast<int>(*day);
@@ -98,8 +106,10 @@ std::optional<std::int64_t> parse_count(std::string_view text,
   std::int64_t factor = 1;
   if (text.size() > 1) {
     const char last = text.back();
-    if (last == 'k' || last == 'K') factor = 1024;
-    if (last == 'm' || last == 'M') factor = 1 << 20;
+    constexpr std::string_view kUnits = "kKmMgGtTpP";
+    if (const std::size_t unit = kUnits.find(last); unit != kUnits.npos) {
+      factor = std::int64_t{1} << (10 * (unit / 2 + 1));
+    }
     if (factor > 1) text.remove_suffix(1);
   }
   const std::optional<std::int64_t> number = parse_integer<std::int64_t>(text);
@@ -128,7 +138,7 @@ Result<NamedAmounts> parse_named(std::string_view text) {
         parts.size() == 3 || (parts.size() == 2 && parts[1].find_first_not_of("0123456789") == 0);
     if (second_is_type) type = parts[1];
     if (parts.size() == 3 || (parts.size() == 2 && type.empty())) {
-      const auto given = parse_count(parts.back(), 0, 1'000'000'000'000);
+      const auto given = parse_count(parts.back(), 0, std::int64_t{1} << 44);
       if (!given) return invalid(cat("\"", parts.back(), "\" in \"", item, "\" is not a count"));
       count = *given;
     }
@@ -161,7 +171,12 @@ Result<DependencyList> parse_dependencies(std::string_view text) {
   for (const std::string_view item : split(text, list.any ? '?' : ',')) {
     const std::vector<std::string_view> parts = split(item, ':');
     const std::string kind = parts.empty() ? std::string() : lower(parts[0]);
-    if (kind == "singleton" && parts.size() == 1) {
+    if (kind == "singleton" && parts.size() > 1) {
+      return invalid(cat("\"", item,
+                         "\": singleton takes no job; it waits for all of the same name "
+                         "and user"));
+    }
+    if (kind == "singleton") {
       found.push_back({.kind = DependencyKind::Singleton, .on = {}, .delay = {}});
       continue;
     }
@@ -340,6 +355,63 @@ bool is_signal_request(std::string_view text) {
 std::optional<Duration> parse_window(std::string_view text) {
   const bool bare = text.find_first_not_of("0123456789") == std::string_view::npos;
   return parse_time_limit(bare && !text.empty() ? cat(text, "s") : std::string(text));
+}
+
+std::optional<Duration> parse_job_limit(std::string_view text) {
+  const std::string word = lower(text);
+  if (word == "unlimited" || word == "infinite" || word == "0") return Duration{};
+  return parse_time_limit(text);
+}
+
+std::optional<Time> parse_pbs_date(std::string_view text, Time now) {
+  std::tm at{};
+  const std::time_t now_s = now.ns / 1'000'000'000;
+  if (::localtime_r(&now_s, &at) == nullptr) return std::nullopt;
+  const std::size_t dot = text.find('.');
+  std::string_view digits = text.substr(0, dot);
+  const std::string_view seconds_part = dot == text.npos ? "00" : text.substr(dot + 1);
+  const auto pair = [](std::string_view two, std::int64_t low, std::int64_t high) {
+    const bool right = two.size() == 2 && two.find_first_not_of("0123456789") == two.npos;
+    return right ? parse_count(two, low, high) : std::nullopt;
+  };
+  // From behind: minutes, hours, day, month, year of the century, century.
+  std::vector<std::string_view> pairs;
+  for (; digits.size() >= 2; digits.remove_suffix(2)) {
+    pairs.push_back(digits.substr(digits.size() - 2));
+  }
+  if (!digits.empty() || pairs.size() < 2 || pairs.size() > 6) return std::nullopt;
+  const auto second = pair(seconds_part, 0, 59);
+  const auto minute = pair(pairs[0], 0, 59);
+  const auto hour = pair(pairs[1], 0, 23);
+  if (!second || !minute || !hour) return std::nullopt;
+  at.tm_sec = static_cast<int>(*second);
+  at.tm_min = static_cast<int>(*minute);
+  at.tm_hour = static_cast<int>(*hour);
+  std::int64_t year = at.tm_year + 1900;
+  if (pairs.size() > 4) {
+    const auto of_century = pair(pairs[4], 0, 99);
+    const auto century = pairs.size() > 5 ? pair(pairs[5], 19, 99) : year / 100;
+    if (!of_century || !century) return std::nullopt;
+    year = *century * 100 + *of_century;
+  }
+  at.tm_year = static_cast<int>(year - 1900);
+  if (pairs.size() > 3) {
+    const auto month = pair(pairs[3], 1, 12);
+    if (!month) return std::nullopt;
+    at.tm_mon = static_cast<int>(*month - 1);
+  }
+  if (pairs.size() > 2) {
+    const auto day = pair(pairs[2], 1, 31);
+    if (!day) return std::nullopt;
+    at.tm_mday = static_cast<int>(*day);
+  }
+  std::optional<Time> start = local_time(at);
+  if (start && *start < now && pairs.size() < 5) {
+    ++(pairs.size() == 2 ? at.tm_mday : pairs.size() == 3 ? at.tm_mon : at.tm_year);
+    start = local_time(at);
+  }
+  const bool exists = pairs.size() < 4 || at.tm_mday <= days_in(at.tm_year + 1900, at.tm_mon + 1);
+  return exists ? start : std::nullopt;
 }
 
 std::optional<bool> parse_yes_no(std::string_view text) {

@@ -17,7 +17,7 @@
 
 namespace gangway::submit {
 
-// A whole number from `low` up to `high`; "k" and "m" multiply by 1024 and 1024².
+// A whole number from `low` up to `high`; "k", "m", "g", "t" and "p" multiply by powers of 1024.
 [[nodiscard]] std::optional<std::int64_t> parse_count(std::string_view text,
                                                       std::int64_t low,
                                                       std::int64_t high);
@@ -61,6 +61,14 @@ struct DependencyList {
 
 // A stretch of time: seconds if there is no unit (minutes, as in --time, would surprise).
 [[nodiscard]] std::optional<Duration> parse_window(std::string_view text);
+
+// A job's limit of the run time: as parse_time_limit(), and "UNLIMITED" and its kin, which are 0 as
+// "0" is: what the queue gives.
+[[nodiscard]] std::optional<Duration> parse_job_limit(std::string_view text);
+
+// PBS' "[[[[CC]YY]MM]DD]hhmm[.SS]" in local time. What is left out is chosen so that it is the
+// next.
+[[nodiscard]] std::optional<Time> parse_pbs_date(std::string_view text, Time now);
 
 // "yes", "no" and their kin.
 [[nodiscard]] std::optional<bool> parse_yes_no(std::string_view text);

@@ -19,7 +19,12 @@ struct Counts {
   std::int32_t tasks = 1;
 };
 
-Result<Counts> count_tasks(JobDraft& draft) {
+std::int64_t most_nodes(const JobDraft& draft) {
+  return draft.most_nodes && draft.nodes ? *draft.most_nodes : kMaxNodesPerJob;
+}
+
+// `at_least`: so many nodes, if their number is left to us.
+Result<Counts> count_tasks(JobDraft& draft, std::int64_t at_least) {
   const std::int64_t listed = static_cast<std::int64_t>(draft.only_nodes.size());
   // Two nodes with a and one with b are three.
   std::int64_t counted = 0;
@@ -27,11 +32,21 @@ Result<Counts> count_tasks(JobDraft& draft) {
     GANGWAY_ASSIGN(const Constraint constraint, parse_constraint(*draft.constraint));
     counted = constraint.counted_nodes();
   }
+  if (draft.nodes && listed > 0 && *draft.nodes > listed) {
+    return invalid(cat("--nodes=", *draft.nodes, " with --nodelist of ", listed,
+                       ": a job runs on the listed nodes and no others; list as many as it needs"));
+  }
   std::int64_t nodes = draft.nodes.value_or(0);
   std::int64_t tasks = draft.tasks.value_or(0);
   const std::int64_t per_node = draft.tasks_per_node.value_or(0);
   if (nodes == 0 && tasks > 0 && per_node > 0) nodes = (tasks + per_node - 1) / per_node;
+  const bool has_range = draft.most_nodes.value_or(0) > nodes;
+  draft.nodes_are_open = (nodes == 0 || has_range) && tasks > std::max<std::int64_t>(nodes, 1) &&
+                         per_node == 0 && std::max(counted, listed) == 0;
   if (nodes == 0) nodes = std::max({counted, listed, std::int64_t{1}});
+  if (draft.nodes_are_open) {
+    nodes = std::clamp(at_least, nodes, std::min(tasks, most_nodes(draft)));
+  }
   if (tasks == 0) tasks = nodes * std::max<std::int64_t>(per_node, 1);
   if (per_node > 0 && tasks > nodes * per_node) {
     return invalid(cat("--ntasks=", tasks, " does not fit: --nodes=", nodes,
@@ -139,8 +154,9 @@ Exported exported(const JobDraft& draft, const std::vector<std::string>& environ
                                 : into_image      ? "NONE"
                                                   : "ALL";
   bool everything = list.empty();
+  const std::vector<std::string> items = split_quoted(list);
   std::vector<std::string_view> names;
-  for (const std::string_view item : split(list, ',')) {
+  for (const std::string_view item : items) {
     if (item == "ALL" || item == "all") {
       everything = true;
     } else if (item != "NONE" && item != "none" && item != "NIL" && item != "nil" &&
@@ -222,9 +238,9 @@ void set_submit_directory(std::vector<std::string>& env,
   if (workdir != directory) env.push_back(cat("JOB_SUBMIT_DIR=", directory));
 }
 
-Result<Component> make_component(JobDraft& draft) {
+Result<Component> make_component_on(JobDraft& draft, std::int64_t at_least) {
   Component component;
-  GANGWAY_ASSIGN(const Counts counts, count_tasks(draft));
+  GANGWAY_ASSIGN(const Counts counts, count_tasks(draft, at_least));
   component.nodes = counts.nodes;
   component.tasks = counts.tasks;
   component.cpus_per_task = draft.cpus_per_task.value_or(1);
@@ -244,7 +260,52 @@ Result<Component> make_component(JobDraft& draft) {
   return component;
 }
 
+bool has_room(const Component& component, const std::vector<Resources>& nodes) {
+  const Resources share = component.per_node();
+  const auto able =
+      std::ranges::count_if(nodes, [&](const Resources& r) { return fits_in(share, r); });
+  return able >= component.nodes;
+}
+
+// Where their number is left to us: as few nodes as there ever are with room for the tasks. If
+// there are none, what was asked for, and the scheduler says what is missing.
+Result<Component> make_component(JobDraft& draft, const std::vector<Resources>& nodes) {
+  // In a cluster of unlike nodes the fewest are not far behind what the largest could hold.
+  constexpr std::int64_t kMostTries = 1'000;
+  GANGWAY_ASSIGN(Component asked, make_component_on(draft, 1));
+  if (!draft.nodes_are_open || nodes.empty() || has_room(asked, nodes)) return asked;
+  const std::int64_t most_cores = std::ranges::max(nodes, {}, &Resources::cores).cores;
+  const std::int64_t first = std::max<std::int64_t>(
+      asked.nodes + 1, asked.total_cores() / std::max<std::int64_t>(most_cores, 1));
+  const std::int64_t last = std::min({first + kMostTries, std::int64_t{asked.tasks},
+                                      most_nodes(draft), static_cast<std::int64_t>(nodes.size())});
+  for (std::int64_t count = first; count <= last; ++count) {
+    JobDraft trial = draft;
+    GANGWAY_ASSIGN(Component component, make_component_on(trial, count));
+    if (has_room(component, nodes)) return component;
+  }
+  return asked;
+}
+
 }  // namespace
+
+// A quote that is never closed is an apostrophe.
+std::vector<std::string> split_quoted(std::string_view list) {
+  std::vector<std::string> items(1);
+  for (std::size_t i = 0; i < list.size(); ++i) {
+    const char c = list[i];
+    const std::size_t close = c == '"' || c == '\'' ? list.find(c, i + 1) : list.npos;
+    if (close != list.npos) {
+      items.back() += list.substr(i + 1, close - i - 1);
+      i = close;
+    } else if (c == ',') {
+      items.emplace_back();
+    } else {
+      items.back() += c;
+    }
+  }
+  return items;
+}
 
 std::string absolute_path(std::string_view path, std::string_view directory) {
   if (path.starts_with('/')) return std::string(path);
@@ -276,6 +337,12 @@ bool repair_line_ends(std::string& script) {
 
 Result<void> check_script(std::string_view script, std::string_view name) {
   if (trim(script).empty()) return invalid(cat(name, ": the script is empty"));
+  if (script.starts_with("\xEF\xBB\xBF")) {
+    return invalid(cat(name,
+                       ":1: the file begins with a byte order mark (UTF-8), which the kernel does "
+                       "not pass over; repair it with: sed -i '1s/^\\xEF\\xBB\\xBF//' ",
+                       name));
+  }
   if (!script.starts_with("#!")) {
     return invalid(cat(name,
                        ":1: a job script begins with \"#!\" and the path of its interpreter, "
@@ -330,7 +397,40 @@ Result<void> apply_script(JobDraft& draft, std::string_view script, const std::s
   return {};
 }
 
-Result<JobSpec> make_spec(JobDraft& draft, const ProgramText& program, const Surroundings& around) {
+namespace {
+
+// Whether a message names the option: "--ntasks", and not "--ntasks-per-node".
+bool names_option(std::string_view message, std::string_view name) {
+  const std::string word = cat("--", name);
+  for (std::size_t at = message.find(word); at != message.npos; at = message.find(word, at + 1)) {
+    const std::size_t end = at + word.size();
+    const bool ends = end == message.size() || (message[end] != '-' && message[end] != '_' &&
+                                                (message[end] < 'a' || message[end] > 'z'));
+    if (ends) return true;
+  }
+  return false;
+}
+
+// An error about options that contradict each other is of the script's last line with one of them,
+// if nothing stronger has said any.
+Error placed(const JobDraft& draft, const Error& error) {
+  const Place* last = nullptr;
+  const auto look_at = [&](const JobDraft& one) {
+    for (const JobDraft::Said& said : one.said) {
+      if (!names_option(error.message(), job_option_names()[said.option].name)) continue;
+      if (said.source != OptionSource::Script) return false;
+      if (last == nullptr || said.place.line > last->line) last = &said.place;
+    }
+    return true;
+  };
+  const bool of_script = look_at(draft) && std::ranges::all_of(draft.others, look_at);
+  if (!of_script || last == nullptr) return error;
+  return Error(error.kind(), cat(prefix_of(*last), error.message()));
+}
+
+Result<JobSpec> put_together(JobDraft& draft,
+                             const ProgramText& program,
+                             const Surroundings& around) {
   JobSpec spec;
   spec.name = draft.name.value_or(program.default_name);
   spec.queue = QueueName(draft.queue.value_or(""));
@@ -342,14 +442,15 @@ Result<JobSpec> make_spec(JobDraft& draft, const ProgramText& program, const Sur
   spec.requeue = draft.requeue;
   spec.not_before = draft.begin;
   if (draft.time_limit && draft.time_limit->ns > 0) spec.time_limit = draft.time_limit;
-  GANGWAY_ASSIGN(Component first, make_component(draft));
+  GANGWAY_ASSIGN(Component first, make_component(draft, around.nodes));
   spec.components.push_back(std::move(first));
   for (JobDraft& other : draft.others) {
-    Result<Component> component = make_component(other);
+    Result<Component> component = make_component(other, around.nodes);
     if (!component) {
       return component.error().with_context(cat("component ", spec.components.size()));
     }
     spec.components.push_back(*std::move(component));
+    draft.nodes_are_open = draft.nodes_are_open || other.nodes_are_open;
     std::ranges::move(other.warnings, std::back_inserter(draft.warnings));
     std::ranges::move(other.ignored, std::back_inserter(draft.ignored));
     other.warnings.clear();
@@ -389,6 +490,17 @@ Result<JobSpec> make_spec(JobDraft& draft, const ProgramText& program, const Sur
   if (spec.launch == LaunchMode::Tasks && draft.deals_tasks_otherwise) {
     draft.ignored.emplace_back("--distribution");
   }
+  // Of this job, whatever one around the submission had.
+  std::erase_if(spec.env, [](std::string_view variable) {
+    return variable.starts_with("SLURM_MEM_PER_") || variable.starts_with("SLURM_NTASKS_PER_NODE=");
+  });
+  if (draft.tasks_per_node) {
+    draft.step_env.push_back(cat("SLURM_NTASKS_PER_NODE=", *draft.tasks_per_node));
+  }
+  if (draft.memory && draft.memory->per == MemoryPer::Cpu) {
+    draft.step_env.push_back(cat("SLURM_MEM_PER_CPU=", draft.memory->amount.value >> 20));
+  }
+  if (!around.host.empty()) draft.step_env.push_back(cat("SLURM_SUBMIT_HOST=", around.host));
   for (const std::string& variable : draft.step_env) set_variable(spec.env, variable);
   set_pbs_variables(spec.env, draft.from_pbs, around.directory);
   const std::optional<std::string>& directory =
@@ -396,9 +508,21 @@ Result<JobSpec> make_spec(JobDraft& draft, const ProgramText& program, const Sur
   spec.workdir = absolute_path(directory.value_or(""), around.directory);
   set_submit_directory(spec.env, spec.workdir, around.directory);
   spec.umask = draft.umask.value_or(around.umask);
-  spec.stdio.out = draft.output.value_or("");
+  // Scripts for Slurm, and what reads after them, look for its names.
+  const std::string_view by_default = !draft.from_sbatch ? ""
+                                      : draft.array      ? "slurm-%A_%a.out"
+                                                         : "slurm-%j.out";
+  spec.stdio.out = draft.output.value_or(std::string(by_default));
   spec.stdio.err = draft.join_output ? std::string() : draft.error.value_or("");
   spec.stdio.in = draft.input.value_or("");
+  // A subjob of PBS has an id of its own.
+  if (draft.from_pbs && draft.array) {
+    for (std::string* const path : {&spec.stdio.out, &spec.stdio.err}) {
+      for (std::size_t at = 0; (at = path->find("%j", at)) != path->npos; at += 5) {
+        path->replace(at, 2, "%A_%a");
+      }
+    }
+  }
   spec.stdio.append = draft.append;
   spec.warning = draft.warning;
   spec.report_usage = draft.report_usage;
@@ -416,6 +540,14 @@ Result<JobSpec> make_spec(JobDraft& draft, const ProgramText& program, const Sur
   spec.retry_backoff = draft.retry_backoff;
   spec.kill_on_invalid_dependency = draft.kill_on_invalid_dependency;
   GANGWAY_TRY(validate(spec));
+  return spec;
+}
+
+}  // namespace
+
+Result<JobSpec> make_spec(JobDraft& draft, const ProgramText& program, const Surroundings& around) {
+  Result<JobSpec> spec = put_together(draft, program, around);
+  if (!spec) return placed(draft, spec.error());
   return spec;
 }
 
@@ -441,6 +573,7 @@ Result<ParsedJob> parse_job(std::span<const GivenOption> command_line,
   GANGWAY_ASSIGN(job.spec, make_spec(draft, program, around));
   job.image = draft.image;
   job.choices = std::move(draft.choices);
+  job.nodes_are_open = draft.nodes_are_open;
   job.warnings = std::move(draft.warnings);
   if (std::string line = ignored_warning(std::move(draft.ignored)); !line.empty()) {
     job.warnings.push_back(std::move(line));

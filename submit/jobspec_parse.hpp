@@ -4,8 +4,8 @@
 // Counts, as with Slurm: --ntasks defaults to one for each node (or --ntasks-per-node), --nodes to
 // what --ntasks and --ntasks-per-node need, else to the counts of --constraint or the length of
 // --nodelist, else to 1. Fewer
-// tasks than nodes make fewer nodes, with a warning. One deviation: --ntasks alone stays on one
-// node.
+// tasks than nodes make fewer nodes, with a warning. --ntasks alone stays on one node, unless the
+// cluster's nodes are known and none has room: then it takes as few as have.
 //
 // Pure but for --begin, which reads the time zone.
 #pragma once
@@ -32,18 +32,22 @@ struct ProgramText {
 
 // Where and by whom.
 struct Surroundings {
+  std::string host{};                    // the name of this machine; empty: not told
   std::string directory;                 // absolute; relative paths are resolved against it
   std::vector<std::string> environment;  // "NAME=value"
   std::uint32_t umask = 022;
   Now now;
   // For --get-user-env: "NAME=value" as the user's login shell leaves them; null: nothing.
   Result<std::vector<std::string>> (*login_environment)() = nullptr;
+  // What the cluster's nodes have; asked for only when tasks were refused that stay on one.
+  std::vector<Resources> nodes{};
 };
 
 struct ParsedJob {
   JobSpec spec;                      // without its image
   std::optional<std::string> image;  // as given: still to be resolved by `jimage`
   SubmitChoices choices;
+  bool nodes_are_open = false;  // with Surroundings::nodes it may get more of them
   std::vector<std::string> warnings;
 };
 
@@ -74,6 +78,9 @@ bool repair_line_ends(std::string& script);
 
 // The one line that names all options without effect; "" if there are none.
 [[nodiscard]] std::string ignored_warning(std::vector<std::string> ignored);
+
+// Parts a list at its commas, but for those between quotes, which are taken away.
+[[nodiscard]] std::vector<std::string> split_quoted(std::string_view list);
 
 // The absolute path of `path` seen from `directory`.
 [[nodiscard]] std::string absolute_path(std::string_view path, std::string_view directory);

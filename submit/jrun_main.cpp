@@ -382,6 +382,10 @@ int run_outside(StepRequest request) {
     complain(kProgram, job.error().message());
     return kExitUsage;
   }
+  if (!job->choices.other_queues.empty()) {
+    complain(kProgram, "option --partition: a run waits in one queue; name one of the list");
+    return kExitUsage;
+  }
   if (!request.quiet) {
     for (const std::string& warning : job->warnings) complain(kProgram, warning);
   }
@@ -405,8 +409,23 @@ int run_outside(StepRequest request) {
   wire::Request submission;
   submission.mutable_submit()->set_key(make_key());
   wire::to_wire(job->spec, submission.mutable_submit()->add_jobs()->mutable_spec());
-  const Result<wire::Submitted> submitted = submit(client, kProgram, {&submission, 1}, seconds(60),
-                                                   request.quiet, [] { return told_to_end != 0; });
+  const auto send = [&] {
+    return submit(client, kProgram, {&submission, 1}, seconds(60), request.quiet,
+                  [] { return told_to_end != 0; });
+  };
+  Result<wire::Submitted> submitted = send();
+  // As with jsubmit: tasks that no node has room for go to as few as have.
+  if (!submitted && submitted.error().kind() == ErrorKind::Invalid && job->nodes_are_open) {
+    Result<std::vector<Resources>> nodes = capacities_of_nodes(client);
+    if (nodes) around->nodes = *std::move(nodes);
+    const Result<ParsedJob> wider = parse_job(request.of_job, program, "", *around);
+    if (wider && wider->spec.components != job->spec.components) {
+      job->spec.components = wider->spec.components;
+      submission.mutable_submit()->mutable_jobs(0)->clear_spec();
+      wire::to_wire(job->spec, submission.mutable_submit()->mutable_jobs(0)->mutable_spec());
+      submitted = send();
+    }
+  }
   if (!submitted && told_to_end != 0) return 128 + static_cast<int>(told_to_end);
   if (!submitted) return complain(kProgram, submitted.error());
   const JobKey key{.job = {submitted->jobs(0)}};

@@ -160,6 +160,42 @@ std::string caveat_of(const JobSpec& spec) {
   return {};
 }
 
+Result<wire::Submitted> submit_once(Client& client, const ParsedJob& job, const std::string& key) {
+  wire::Request request;
+  wire::Submit& submission = *request.mutable_submit();
+  submission.set_key(key);
+  submission.set_test_only(job.choices.test_only);
+  wire::to_wire(job.spec, submission.add_jobs()->mutable_spec());
+  return submit(client, kProgram, {&request, 1}, job.choices.retry, job.choices.quiet);
+}
+
+// In the first of its queues that takes it; on more nodes than one, if it may have them and no node
+// has room for all of it. Errors: the first refusal.
+template <typename WithNodes>
+Result<wire::Submitted> submit_where_it_fits(Client& client, ParsedJob& job, WithNodes with_nodes) {
+  const std::string key = job.choices.key.empty() ? make_key() : job.choices.key;
+  Result<wire::Submitted> first = submit_once(client, job, key);
+  const auto is_refused = [](const Result<wire::Submitted>& submitted) {
+    return !submitted && submitted.error().kind() == ErrorKind::Invalid;
+  };
+  if (!is_refused(first)) return first;
+  std::vector<std::string> queues = job.choices.other_queues;
+  if (job.nodes_are_open) {
+    GANGWAY_ASSIGN(const std::vector<Resources> nodes, capacities_of_nodes(client));
+    const Result<ParsedJob> wider = with_nodes(nodes);
+    if (wider && wider->spec.components != job.spec.components) {
+      job.spec.components = wider->spec.components;
+      queues.insert(queues.begin(), job.spec.queue.value);
+    }
+  }
+  for (const std::string& queue : queues) {
+    job.spec.queue = QueueName(queue);
+    Result<wire::Submitted> again = submit_once(client, job, key);
+    if (!is_refused(again)) return again;
+  }
+  return first;
+}
+
 int run(int argc, char** argv) {
   const std::vector<std::string> words = words_of(argc, argv);
   const Result<ParsedOptions> parsed = parse_command_line(job_option_names(), words);
@@ -192,7 +228,7 @@ int run(int argc, char** argv) {
     return program.error().kind() == ErrorKind::Unsupported ? kExitUsage
                                                             : exit_code_of(program.error().kind());
   }
-  const Result<Surroundings> around = look_around();
+  Result<Surroundings> around = look_around();
   if (!around) return complain(kProgram, around.error());
   Result<ParsedJob> job = parse_job(parsed->options, program->text, program->script_name, *around);
   if (!job) {
@@ -212,18 +248,16 @@ int run(int argc, char** argv) {
     job->spec.image = *std::move(image);
   }
 
-  wire::Request request;
-  wire::Submit& submission = *request.mutable_submit();
-  submission.set_key(job->choices.key.empty() ? make_key() : job->choices.key);
-  submission.set_test_only(job->choices.test_only);
-  wire::to_wire(job->spec, submission.add_jobs()->mutable_spec());
   Client client(std::string(kProgram), find_socket(job->choices.socket));
   if (!job->choices.clusters.empty()) {
     const Result<void> is_ours = check_cluster(client, job->choices.clusters);
     if (!is_ours) return complain(kProgram, is_ours.error());
   }
-  const Result<wire::Submitted> submitted =
-      submit(client, kProgram, {&request, 1}, job->choices.retry, job->choices.quiet);
+  const auto with_nodes = [&](const std::vector<Resources>& nodes) {
+    around->nodes = nodes;
+    return parse_job(parsed->options, program->text, program->script_name, *around);
+  };
+  const Result<wire::Submitted> submitted = submit_where_it_fits(client, *job, with_nodes);
   if (!submitted) return complain(kProgram, submitted.error());
   if (job->choices.test_only) {
     if (job->choices.parsable) finish(kExitOk, "");

@@ -40,6 +40,12 @@ int resolve_images(WorkflowFile& workflow, const std::string& file) {
   return kExitOk;
 }
 
+WorkflowFile parse(const WorkflowInput& input, const SubmitChoices& choices) {
+  if (choices.format == "dagman") return parse_dagman(input);
+  if (choices.format == "wfcommons") return parse_wfcommons(input, choices.time_scale);
+  return parse_workflow(input);
+}
+
 int run(int argc, char** argv) {
   const std::vector<std::string> words = words_of(argc, argv);
   const Result<ParsedOptions> parsed =
@@ -78,10 +84,7 @@ int run(int argc, char** argv) {
     complain(kProgram, cat("--param: a ", format, " file has no parameters"));
     return kExitUsage;
   }
-  WorkflowFile workflow = format == "dagman" ? parse_dagman(input)
-                          : format == "wfcommons"
-                              ? parse_wfcommons(input, glance.choices.time_scale)
-                              : parse_workflow(input);
+  WorkflowFile workflow = parse(input, glance.choices);
   if (!workflow.errors.empty()) {
     for (const WorkflowError& error : workflow.errors) {
       complain(kProgram, cat(prefix_of({.file = input.file, .line = error.line}), error.message));
@@ -95,11 +98,23 @@ int run(int argc, char** argv) {
   }
   if (const int code = resolve_images(workflow, input.file); code != kExitOk) return code;
 
-  const std::vector<wire::Request> parts =
-      make_parts(workflow, choices.key.empty() ? make_key() : choices.key, choices.test_only);
+  const std::string key = choices.key.empty() ? make_key() : choices.key;
   Client client(std::string(kProgram), find_socket(choices.socket));
-  const Result<wire::Submitted> submitted =
-      submit(client, kProgram, parts, choices.retry, choices.quiet);
+  const auto send = [&] {
+    return submit(client, kProgram, make_parts(workflow, key, choices.test_only), choices.retry,
+                  choices.quiet);
+  };
+  Result<wire::Submitted> submitted = send();
+  // Tasks that no node has room for go to as few as have.
+  if (!submitted && submitted.error().kind() == ErrorKind::Invalid && workflow.nodes_are_open) {
+    Result<std::vector<Resources>> nodes = capacities_of_nodes(client);
+    if (nodes) input.around.nodes = *std::move(nodes);
+    const WorkflowFile wider = parse(input, glance.choices);
+    for (std::size_t i = 0; i < std::min(wider.jobs.size(), workflow.jobs.size()); ++i) {
+      workflow.jobs[i].spec.components = wider.jobs[i].spec.components;
+    }
+    if (nodes) submitted = send();
+  }
   if (!submitted) {
     const bool about_file = submitted.error().kind() == ErrorKind::Invalid;
     return complain(kProgram,

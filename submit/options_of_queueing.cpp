@@ -1,4 +1,5 @@
 // When and for whom a job runs: names, accounts, queues, dependencies, times, holds.
+#include <algorithm>
 #include <array>
 
 #include "queues/base/text.hpp"
@@ -21,6 +22,17 @@ Applied set_nice(Draft& draft, const Given& given) {
     return bad(given, "a whole number; higher is later, for example --nice=100");
   }
   draft.nice = *value;
+  return {};
+}
+
+// The first counts; the others are where it goes if that one refuses it.
+Applied set_queue(Draft& draft, const Given& given) {
+  const std::vector<std::string_view> names = split(given.text(), ',');
+  if (names.empty() || std::ranges::find(names, "") != names.end()) {
+    return bad(given, "a queue, or a list of them parted by commas");
+  }
+  draft.queue = std::string(names.front());
+  draft.choices.other_queues.assign(names.begin() + 1, names.end());
   return {};
 }
 
@@ -99,8 +111,9 @@ Applied set_kill_on_invalid(Draft& draft, const Given& given) {
 
 constexpr auto kOptions = std::to_array<JobOption>({
     {{"job-name", 'J', kValue, "NAME", "name of the job"}, set_word<&Draft::name>},
-    {{"partition", 'p', kValue, "QUEUE", "queue to wait in"}, set_word<&Draft::queue>},
-    {{"queue", 0, kValue, "QUEUE", "", "partition"}, set_word<&Draft::queue>},
+    {{"partition", 'p', kValue, "QUEUE", "queue to wait in; of several the first that takes it"},
+     set_queue},
+    {{"queue", 0, kValue, "QUEUE", "", "partition"}, set_queue},
     {{"account", 'A', kValue, "NAME", "account that pays"}, set_word<&Draft::account>},
     {{"qos", 'q', kValue, "NAME", "quality of service"}, set_word<&Draft::qos>},
     {{"comment", 0, kValue, "TEXT", "kept with the job, as it is"}, set_text<&Draft::comment>},

@@ -23,16 +23,12 @@ Applied set_nodes(Draft& draft, const Given& given) {
   }
   // A range asks for at least its low end; that many start soonest.
   draft.nodes = static_cast<std::int32_t>(*low);
+  draft.most_nodes = static_cast<std::int32_t>(*high);
   return {};
 }
 
 Applied set_time(Draft& draft, const Given& given) {
-  const std::string_view text = given.text();
-  if (text == "UNLIMITED" || text == "INFINITE" || text == "unlimited" || text == "infinite") {
-    draft.time_limit = Duration{};
-    return {};
-  }
-  const std::optional<Duration> limit = parse_time_limit(text);
+  const std::optional<Duration> limit = parse_job_limit(given.text());
   if (!limit) {
     return bad(given,
                "a time limit; it is written 30 (minutes), 1:30:00, 2-12:00:00, 90s or 1h30m");

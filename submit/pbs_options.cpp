@@ -5,6 +5,7 @@
 #include "queues/base/text.hpp"
 #include "queues/model/constraint.hpp"
 #include "submit/job_values.hpp"
+#include "submit/jobspec_parse.hpp"
 
 namespace gangway::submit {
 
@@ -78,10 +79,12 @@ class PbsLine {
         return named("job-name", value, given);
       case 'q':
         return named("partition", value, given);
+      case 'a':
+        return begin(given, value);
       case 'o':
-        return named("output", value, given);
+        return named("output", output_name(value, 'o'), given);
       case 'e':
-        return named("error", value, given);
+        return named("error", output_name(value, 'e'), given);
       case 'd':
       case 'w':
         return named("chdir", value, given);
@@ -97,7 +100,10 @@ class PbsLine {
       case 'V':
         return named("export", "ALL", given);
       case 'v':
-        return named("export", cat("ALL,", value), given);
+        for (std::string& variable : split_quoted(value)) {
+          if (!variable.empty()) draft_.env.push_back(std::move(variable));
+        }
+        return {};
       case 'l':
         return resources(given, value);
       case 'W':
@@ -116,6 +122,47 @@ class PbsLine {
   }
 
  private:
+  Result<void> begin(const GivenOption& given, std::string_view value) {
+    draft_.begin = parse_pbs_date(value, draft_.now.wall);
+    if (draft_.begin) return {};
+    return bad(given.spelled, value, "a date; it is written [[CC]YY]MMDDhhmm[.SS], as 11241630");
+  }
+
+  // PBS' way to name a file in ours: no host before it, its variables as patterns, and in a
+  // directory the name that PBS gives.
+  static std::string output_name(std::string_view value, char stream) {
+    constexpr std::string_view kHostLetters =
+        "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789.-_";
+    const std::size_t colon = value.find(':');
+    if (colon != value.npos && value.find_first_not_of(kHostLetters) == colon) {
+      value.remove_prefix(colon + 1);
+    }
+    struct Word {
+      std::string_view pbs;
+      std::string_view ours;
+    };
+    constexpr Word kWords[] = {
+        {"${PBS_JOBID}", "%j"},    {"$PBS_JOBID", "%j"},         {"${PBS_JOBNAME}", "%x"},
+        {"$PBS_JOBNAME", "%x"},    {"${PBS_ARRAY_INDEX}", "%a"}, {"$PBS_ARRAY_INDEX", "%a"},
+        {"${PBS_ARRAYID}", "%a"},  {"$PBS_ARRAYID", "%a"},       {"^array_index^", "%a"},
+        {"${PBS_O_WORKDIR}/", ""}, {"$PBS_O_WORKDIR/", ""},      {"%", "%%"},
+    };
+    std::string name;
+    while (!value.empty()) {
+      const auto* const word =
+          std::ranges::find_if(kWords, [&](const Word& w) { return value.starts_with(w.pbs); });
+      if (word != std::end(kWords)) {
+        name += word->ours;
+        value.remove_prefix(word->pbs.size());
+      } else {
+        name += value.front();
+        value.remove_prefix(1);
+      }
+    }
+    if (name.ends_with('/')) name += cat("%x.", stream, "%j");
+    return name;
+  }
+
   Result<void> mail(const GivenOption& given, std::string_view letters) {
     std::string types = "NONE";
     for (const char letter : letters) {

@@ -69,6 +69,20 @@ Result<void> check_cluster(Client& client, const std::vector<std::string>& clust
           " from here; this scheduler's cluster is ", ours.empty() ? "without a name" : ours));
 }
 
+Result<std::vector<Resources>> capacities_of_nodes(Client& client) {
+  wire::Request request;
+  request.mutable_list_nodes();
+  std::vector<Resources> nodes;
+  GANGWAY_TRY(client.exchange({&request, 1}, kReplyDeadline, [&](wire::Response&& response) {
+    for (const wire::NodeView& view : response.nodes().nodes()) {
+      if (Result<Resources> capacity = wire::from_wire(view.state().capacity())) {
+        nodes.push_back(*std::move(capacity));
+      }
+    }
+  }));
+  return nodes;
+}
+
 Result<wire::Submitted> submit(Client& client,
                                std::string_view program,
                                std::span<const wire::Request> parts,

@@ -10,6 +10,7 @@
 
 #include "queues/base/result.hpp"
 #include "queues/base/time.hpp"
+#include "queues/model/resources.hpp"
 #include "queues/wire/gangway.pb.h"
 #include "submit/client.hpp"
 
@@ -31,6 +32,9 @@ namespace gangway::submit {
 // Whether the scheduler's cluster is one of these, or "all" is. Errors: Invalid, naming both; those
 // of the client.
 [[nodiscard]] Result<void> check_cluster(Client& client, const std::vector<std::string>& clusters);
+
+// What each of the cluster's nodes has, whatever its state. Errors: those of the client.
+[[nodiscard]] Result<std::vector<Resources>> capacities_of_nodes(Client& client);
 
 // Sends `parts`, all with the same key, until the scheduler has answered. Never makes a duplicate.
 [[nodiscard]] Result<wire::Submitted> submit(Client& client,

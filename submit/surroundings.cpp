@@ -59,6 +59,8 @@ Result<Surroundings> look_around() {
     return errno_error("cannot find the current directory", errno);
   }
   around.directory = directory;
+  char host[256] = {};
+  if (::gethostname(host, sizeof host - 1) == 0) around.host = host;
   for (char** entry = environ; *entry != nullptr; ++entry) around.environment.emplace_back(*entry);
   // There is no way to read it but to set it.
   const mode_t mask = ::umask(022);

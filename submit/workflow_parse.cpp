@@ -170,6 +170,20 @@ class Reader {
     fail(line, std::string(message));
   }
 
+  // An error that may carry the line of a key of this file; else it is of `line`.
+  void fail_at_key(int line, std::string_view what, std::string_view message) {
+    const std::string prefix = cat(input_.file, ":");
+    const std::size_t end = message.find(": ");
+    if (message.starts_with(prefix) && end != message.npos && end > prefix.size()) {
+      const auto own = parse_count(message.substr(prefix.size(), end - prefix.size()), 1, 1 << 30);
+      if (own) {
+        line = static_cast<int>(*own);
+        message.remove_prefix(end + 2);
+      }
+    }
+    fail(line, cat(what, ": ", message));
+  }
+
   // `{{name}}` becomes its value; lines stay where they are.
   std::string put_parameters_in() {
     std::map<std::string, std::string> values = parameters_of(input_.text);
@@ -689,10 +703,7 @@ class Reader {
     // Its jobs go where the workflow goes.
     if (!draft.choices.clusters.empty()) draft.ignored.emplace_back("--clusters");
     Result<JobSpec> spec = make_spec(draft, program, around_);
-    if (!spec) {
-      fail(job.line, cat(what, ": ", spec.error().message()));
-      return;
-    }
+    if (!spec) return fail_at_key(job.line, what, spec.error().message());
     job.spec = *std::move(spec);
     job.spec.name = job.name;
     if (draft.image) job.image = absolute_path(*draft.image, input_.directory);

@@ -45,6 +45,9 @@ std::string expand_pattern(std::string_view pattern, const PatternFacts& facts) 
       case 'a':
         out += padded(facts.key.index == JobKey::kNoIndex ? 0 : facts.key.index, width);
         break;
+      case 'b':
+        out += padded(facts.key.index == JobKey::kNoIndex ? 0 : facts.key.index % 10, width);
+        break;
       case 'J':
         out += padded(job, width);
         if (!facts.batch) out += cat(".", facts.step);

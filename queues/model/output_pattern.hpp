@@ -1,5 +1,6 @@
-// Names of files with Slurm's patterns: %j %A %a %x %u %N %n %t %s %J %r %%, numbers with padding
-// as in %4j. Who writes a file and who looks for it later expand its name by the same words.
+// Names of files with Slurm's patterns: %j %A %a %b %x %u %N %n %t %s %J %r %%, numbers with
+// padding as in %4j. Who writes a file and who looks for it later expand its name by the same
+// words.
 //
 // Pure.
 #pragma once

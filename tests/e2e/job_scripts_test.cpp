@@ -79,6 +79,17 @@ TEST_F(JobScripts, AMisspeltDirectiveIsNamedWithItsLineAndNothingIsQueued) {
   EXPECT_EQ(user({"jqueue", "--noheader"}).out, "");
 }
 
+TEST_F(JobScripts, TasksThatNoNodeHasRoomForGoToAsFewAsHave) {
+  const std::string name = script("wide.sh",
+                                  "#!/bin/sh\n"
+                                  "#SBATCH -n 6 --mem-per-cpu=8M\n"
+                                  "echo $SLURM_JOB_NUM_NODES $SLURM_NTASKS $SLURM_MEM_PER_CPU\n");
+  const Ran ran = user({"jsubmit", "--wait", "--parsable", name});
+  EXPECT_EQ(ran.exit_code, 0) << ran.err;
+  const std::string id = ran.out.substr(0, ran.out.find('\n'));
+  EXPECT_EQ(content(cat(directory(), "/slurm-", id, ".out")), "2 6 8\n");
+}
+
 TEST_F(JobScripts, OvercommittedTasksShareTheCoresOfOne) {
   const std::string name = script("over.sh",
                                   "#!/bin/sh\n"

@@ -55,6 +55,26 @@ TEST(JobValues, BadDependenciesSayWhatWouldBeRight) {
   EXPECT_EQ(parse_dependencies("aftercorr:1")->all[0].kind, DependencyKind::AfterCorr);
 }
 
+TEST(JobValues, SingletonTakesNoJob) {
+  EXPECT_EQ(parse_dependencies("singleton:3").error().message(),
+            "\"singleton:3\": singleton takes no job; it waits for all of the same name and user");
+}
+
+TEST(JobValues, CountsHaveSlurmsUnits) {
+  EXPECT_EQ(parse_named("lscratch:10G")->at(0).second, std::int64_t{10} << 30);
+  EXPECT_EQ(parse_named("a:2k,b:3m,c:1T")->at(2).second, std::int64_t{1} << 40);
+  EXPECT_EQ(parse_count("1P", 0, std::int64_t{1} << 60), std::int64_t{1} << 50);
+  EXPECT_EQ(parse_count("9000000P", 0, std::int64_t{1} << 60), std::nullopt);
+}
+
+TEST(JobValues, ALimitMeansTheSameForEveryProgram) {
+  for (const char* const none : {"0", "UNLIMITED", "infinite"}) {
+    EXPECT_EQ(parse_job_limit(none), Duration{}) << none;
+  }
+  EXPECT_EQ(parse_job_limit("1:30:00"), minutes(90));
+  EXPECT_EQ(parse_job_limit("soon"), std::nullopt);
+}
+
 class BeginTime : public testing::Test {
  protected:
   void SetUp() override {
@@ -65,6 +85,12 @@ class BeginTime : public testing::Test {
   const Time now_{1'795'466'467'000'000'000};
 };
 
+TEST_F(BeginTime, ADayThatDoesNotExistIsRefused) {
+  EXPECT_FALSE(parse_begin("2027-02-29", Time{}));
+  EXPECT_FALSE(parse_begin("2027-02-31", Time{}));
+  EXPECT_FALSE(parse_begin("2027-04-31T10:00", Time{}));
+  EXPECT_TRUE(parse_begin("2028-02-29", Time{}));
+}
 TEST_F(BeginTime, IsRelativeToNow) {
   EXPECT_EQ(parse_begin("now", now_), now_);
   EXPECT_EQ(parse_begin("now+90", now_), now_ + seconds(90));

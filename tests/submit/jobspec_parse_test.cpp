@@ -98,6 +98,159 @@ TEST(JobspecParse, AConstraintIsKeptAndItsCountsMakeNodes) {
             "--constraint=\"a*3\" asks for 3 nodes, --nodes=2 are fewer");
 }
 
+// Tasks without a number of nodes take as many as they need of those there are.
+Result<ParsedJob> command_where(std::vector<Resources> nodes, std::vector<std::string> words) {
+  Surroundings here = around({});
+  here.nodes = std::move(nodes);
+  return parse_job(options(std::move(words)),
+                   {.script = "", .argv = {"solver"}, .default_name = "s"}, "", here);
+}
+Resources machine(std::int64_t cores, std::int64_t gpus = 0) {
+  Resources r{.cores = cores, .memory = gibibytes(16), .named = {}};
+  if (gpus > 0) r.set_named("gpu", gpus);
+  return r;
+}
+
+TEST(JobspecParse, TasksWithoutANumberOfNodesTakeAsManyAsTheyNeed) {
+  const std::vector<Resources> two = {machine(2), machine(2)};
+  const auto nodes_of = [](const Result<ParsedJob>& job) { return component_of(job).nodes; };
+  EXPECT_EQ(nodes_of(command({"-n3"})), 1);
+  EXPECT_TRUE(command({"-n3"})->nodes_are_open);
+  EXPECT_EQ(nodes_of(command_where(two, {"-n2"})), 1);
+  EXPECT_EQ(nodes_of(command_where(two, {"-n3"})), 2);
+  EXPECT_EQ(nodes_of(command_where(two, {"-n4", "-N1-2"})), 2);
+  EXPECT_EQ(nodes_of(command_where({machine(8), machine(4), machine(4)}, {"-n12"})), 3);
+  EXPECT_EQ(nodes_of(command_where({machine(8, 1), machine(8, 1)}, {"-n4", "-G2"})), 2);
+  EXPECT_EQ(component_of(command_where(two, {"-n4", "--mem-per-cpu=1G"})).memory_per_node,
+            gibibytes(2));
+}
+
+TEST(JobspecParse, ANumberOfNodesThatWasGivenStays) {
+  const std::vector<Resources> two = {machine(2), machine(2)};
+  EXPECT_EQ(component_of(command_where(two, {"-n4", "-N1"})).nodes, 1);
+  EXPECT_FALSE(command({"-n4", "-N1"})->nodes_are_open);
+  EXPECT_FALSE(command({"-n4", "-w", "n[1-2]"})->nodes_are_open);
+  EXPECT_FALSE(command({"-c4"})->nodes_are_open);
+  EXPECT_EQ(component_of(command_where(two, {"-n5"})).nodes, 1) << "there is never room";
+}
+
+TEST(JobspecParse, LinesOfAScriptThatContradictEachOtherAreNamed) {
+  EXPECT_EQ(
+      message_of(script("#SBATCH -N 2 -n 5\n#SBATCH --ntasks-per-node=2")),
+      "job.sh:3: --ntasks=5 does not fit: --nodes=2 with --ntasks-per-node=2 have room for 4");
+  EXPECT_EQ(message_of(script("#SBATCH -G 1 --cpus-per-gpu=2 -c 2")),
+            "job.sh:2: --cpus-per-gpu excludes --cpus-per-task");
+  EXPECT_EQ(message_of(script("#SBATCH -N 2 --ntasks-per-node=2", {"-n5"})),
+            "--ntasks=5 does not fit: --nodes=2 with --ntasks-per-node=2 have room for 4");
+}
+
+TEST(JobspecParse, ACommaInQuotesBelongsToTheValue) {
+  EXPECT_EQ(command({"--export=ARG='a,b',HOME,X=\"1,2\""})->spec.env,
+            (std::vector<std::string>{"ARG=a,b", "HOME=/home/ann", "X=1,2"}));
+  EXPECT_EQ(command({"--export=SAY=don't,Y=1"})->spec.env,
+            (std::vector<std::string>{"SAY=don't", "Y=1"}));
+}
+
+TEST(JobspecParse, EveryInputVariableOfSbatchIsKnown) {
+  const std::vector<std::string_view> known = option_variables();
+  for (const std::string_view suffix : {"ACCOUNT",
+                                        "ACCTG_FREQ",
+                                        "ARRAY_INX",
+                                        "BATCH",
+                                        "CLUSTERS",
+                                        "CONSTRAINT",
+                                        "CONTAINER",
+                                        "CONTAINER_ID",
+                                        "CORE_SPEC",
+                                        "CPUS_PER_GPU",
+                                        "DEBUG",
+                                        "DELAY_BOOT",
+                                        "DISTRIBUTION",
+                                        "ERROR",
+                                        "EXCLUSIVE",
+                                        "EXPORT",
+                                        "GET_USER_ENV",
+                                        "GPU_BIND",
+                                        "GPU_FREQ",
+                                        "GPUS",
+                                        "GPUS_PER_NODE",
+                                        "GPUS_PER_TASK",
+                                        "GRES",
+                                        "GRES_FLAGS",
+                                        "HINT",
+                                        "IGNORE_PBS",
+                                        "INPUT",
+                                        "JOB_NAME",
+                                        "MEM_BIND",
+                                        "MEM_PER_CPU",
+                                        "MEM_PER_GPU",
+                                        "MEM_PER_NODE",
+                                        "NETWORK",
+                                        "NO_KILL",
+                                        "NO_REQUEUE",
+                                        "OPEN_MODE",
+                                        "OUTPUT",
+                                        "OVERCOMMIT",
+                                        "PARTITION",
+                                        "POWER",
+                                        "PROFILE",
+                                        "QOS",
+                                        "REQ_SWITCH",
+                                        "REQUEUE",
+                                        "RESERVATION",
+                                        "SIGNAL",
+                                        "SPREAD_JOB",
+                                        "THREAD_SPEC",
+                                        "THREADS_PER_CORE",
+                                        "TIMELIMIT",
+                                        "TRES_BIND",
+                                        "TRES_PER_TASK",
+                                        "USE_MIN_NODES",
+                                        "WAIT",
+                                        "WAIT4SWITCH",
+                                        "WAIT_ALL_NODES",
+                                        "WCKEY"}) {
+    EXPECT_NE(std::ranges::find(known, suffix), known.end()) << suffix;
+  }
+  EXPECT_EQ(command({}, {"SBATCH_ARRAY_INX=0-3"})->spec.array->indexes.count(), 4U);
+  EXPECT_NE(message_of(command({}, {"SBATCH_CONTAINER=/x"})).find("--container: not supported"),
+            std::string::npos);
+}
+
+TEST(JobspecParse, AListOfQueuesIsTriedInItsOrder) {
+  const auto job = command({"-p", "short,long,all"});
+  ASSERT_TRUE(job) << message_of(job);
+  EXPECT_EQ(job->spec.queue.value, "short");
+  EXPECT_EQ(job->choices.other_queues, (std::vector<std::string>{"long", "all"}));
+  EXPECT_FALSE(command({"-p", "short,"}));
+}
+
+TEST(JobspecParse, MoreNodesThanAreListedAreRefusedInWords) {
+  EXPECT_EQ(message_of(command({"-N2", "-w", "n01"})),
+            "--nodes=2 with --nodelist of 1: a job runs on the listed nodes and no others; list as "
+            "many as it needs");
+}
+
+TEST(JobspecParse, AScriptForSlurmWritesWhereSlurmWould) {
+  EXPECT_EQ(script("#SBATCH -n1")->spec.stdio.out, "slurm-%j.out");
+  EXPECT_EQ(script("#SBATCH --array=1-2")->spec.stdio.out, "slurm-%A_%a.out");
+  EXPECT_EQ(script("#SBATCH -o mine")->spec.stdio.out, "mine");
+  EXPECT_EQ(script("#JOB -n1")->spec.stdio.out, "");
+}
+
+TEST(JobspecParse, AByteOrderMarkIsNamed) {
+  const Result<void> checked = check_script("\xEF\xBB\xBF#!/bin/sh\ntrue\n", "job.sh");
+  ASSERT_FALSE(checked);
+  EXPECT_NE(checked.error().message().find("byte order mark"), std::string::npos);
+}
+
+TEST(JobspecParse, VariablesOfTheSubmissionAreThisJobs) {
+  const auto job = command({"--ntasks-per-node=2", "--mem-per-cpu=512M"},
+                           {"SLURM_MEM_PER_NODE=9", "SLURM_NTASKS_PER_NODE=9"});
+  EXPECT_EQ(job->spec.env,
+            (std::vector<std::string>{"SLURM_NTASKS_PER_NODE=2", "SLURM_MEM_PER_CPU=512"}));
+}
+
 TEST(JobspecParse, ColonsPartTheComponentsOfAGang) {
   const auto job =
       command({"-t5", "-N1", "--gres=gpu:1", ":", "-N4", "-n8", "-c2", ":", "--mem=1G"});

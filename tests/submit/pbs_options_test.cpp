@@ -2,6 +2,8 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
+
 #include "submit/jobspec_parse.hpp"
 
 namespace gangway::submit {
@@ -48,6 +50,42 @@ TEST(PbsOptions, ChunksOfDifferentShapeAreComponents) {
 TEST(PbsOptions, PropertiesOfNodesAreFeatures) {
   EXPECT_EQ(component_of(parse("#PBS -l nodes=2:ppn=4:ib:bigmem")).constraint, "ib&bigmem");
   EXPECT_EQ(component_of(parse("#PBS -l feature=ib")).constraint, "ib");
+}
+
+TEST(PbsOptions, VariablesOfSeveralLinesAddUpInEitherOrder) {
+  for (const char* const lines : {"#PBS -v FOO=1\n#PBS -V\n#PBS -v 'BAR=a b',BAZ=2",
+                                  "#PBS -V\n#PBS -v FOO=1,'BAR=a b'\n#PBS -v BAZ=2"}) {
+    const auto job = parse(lines);
+    ASSERT_TRUE(job) << job.error().message();
+    for (const char* const variable : {"FOO=1", "BAR=a b", "BAZ=2"}) {
+      EXPECT_NE(std::find(job->spec.env.begin(), job->spec.env.end(), variable),
+                job->spec.env.end())
+          << variable;
+    }
+  }
+}
+
+TEST(PbsOptions, ADateIsABeginTime) {
+  EXPECT_EQ(parse("#PBS -a 203002031415.30")->spec.not_before,
+            parse_begin("2030-02-03T14:15:30", {}));
+  EXPECT_EQ(parse("#PBS -a 7002031415")->spec.not_before, parse_begin("1970-02-03T14:15:00", {}));
+  EXPECT_FALSE(parse("#PBS -a 203002311415"));
+  EXPECT_FALSE(parse("#PBS -a tomorrow"));
+  const Time now = *parse_begin("2026-11-24T16:30:00", {});
+  EXPECT_EQ(parse_pbs_date("12241630", now), parse_begin("2026-12-24T16:30:00", now));
+  EXPECT_EQ(parse_pbs_date("01021630", now), parse_begin("2027-01-02T16:30:00", now));
+  EXPECT_EQ(parse_pbs_date("1200", now), parse_begin("2026-11-25T12:00:00", now));
+  EXPECT_EQ(parse_pbs_date("251200", now), parse_begin("2026-11-25T12:00:00", now));
+}
+
+TEST(PbsOptions, NamesOfOutputsAreAsPbsMeansThem) {
+  const auto out = [](const std::string& name) { return parse("#PBS -o " + name)->spec.stdio.out; };
+  EXPECT_EQ(out("out.$PBS_JOBID"), "out.%j");
+  EXPECT_EQ(out("${PBS_JOBNAME}.log"), "%x.log");
+  EXPECT_EQ(out("login1:/scratch/ann/out"), "/scratch/ann/out");
+  EXPECT_EQ(out("logs/"), "logs/%x.o%j");
+  EXPECT_EQ(out("100%"), "100%%");
+  EXPECT_EQ(parse("#PBS -t 1-3\n#PBS -o r.$PBS_JOBID")->spec.stdio.out, "r.%A_%a");
 }
 
 TEST(PbsOptions, WalltimeHasDaysAndPlainSeconds) {

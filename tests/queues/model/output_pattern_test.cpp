@@ -17,12 +17,17 @@ PatternFacts pattern() {
   return p;
 }
 TEST(OutputPattern, EveryLetterIsSlurms) {
-  EXPECT_EQ(expand_pattern("%j %A %a %x %u %N %n %t %r %%", pattern()),
-            "42 42 7 heat alice n1 1 3 2 %");
+  EXPECT_EQ(expand_pattern("%j %A %a %b %x %u %N %n %t %r %%", pattern()),
+            "42 42 7 7 heat alice n1 1 3 2 %");
 }
 TEST(OutputPattern, NumbersCanBePadded) {
   EXPECT_EQ(expand_pattern("o-%4j-%03t-%2x", pattern()), "o-0042-003-heat");
   EXPECT_EQ(expand_pattern("%99j", pattern()), "0000000042");
+}
+TEST(OutputPattern, AnIndexIsShortenedToItsLastDigit) {
+  PatternFacts p = pattern();
+  p.key.index = 604;
+  EXPECT_EQ(expand_pattern("%b-%2b", p), "4-04");
 }
 TEST(OutputPattern, AStepIsNamedInTasksOnly) {
   PatternFacts p = pattern();
