@@ -84,11 +84,21 @@ Resources Controller::Impl::capacity_of(const Node& node) const {
 // ---- turns -------------------------------------------------------------------------------------
 
 void Controller::Impl::start_services() {
+  std::vector<std::pair<ServiceKey, ServiceProgress>> under_way;
   for (const auto& [key, service] : state.services()) {
     for (const ServiceReplica& replica : service.replicas) {
       replica_of[replica.job] = {key, replica.number};
     }
     services_to_plan.insert(key);
+    // Nobody made progress while we were away; that is not the update's fault.
+    if (service.progress.whole == 0 || service.progress.whole == service.progress.revision)
+      continue;
+    ServiceProgress progress = service.progress;
+    progress.progressed_at = now.wall;
+    under_way.emplace_back(key, progress);
+  }
+  for (auto& [key, progress] : under_way) {
+    state.record(key, service_event::Progressed{progress}, now.wall, turn.batch);
   }
   routes_touched = true;
 }
@@ -149,13 +159,17 @@ bool Controller::Impl::may_begin(const Service& service) const {
         std::ranges::count(on->replicas, ReplicaPhase::Ready, &ServiceReplica::phase);
     switch (need.second) {
       case ServiceCondition::Started:
-        return std::ranges::any_of(on->replicas, [](const ServiceReplica& r) {
-          return r.phase == ReplicaPhase::Starting || r.phase == ReplicaPhase::Ready;
-        });
+        // One that has run to its end has been started, too.
+        return on->progress.completed > 0 || on->progress.whole != 0 ||
+               std::ranges::any_of(on->replicas, [](const ServiceReplica& r) {
+                 return r.phase == ReplicaPhase::Starting || r.phase == ReplicaPhase::Ready;
+               });
       case ServiceCondition::Healthy:
         return ready >= on->spec.replicas;
       case ServiceCondition::CompletedSuccessfully:
-        return on->progress.completed >= on->spec.replicas;
+        // One that is not started anew has ended for good also when it failed.
+        return on->progress.completed >= on->spec.replicas &&
+               (on->spec.restart != RestartPolicy::No || on->progress.failures == 0);
     }
     return false;
   });
@@ -195,7 +209,9 @@ void Controller::Impl::plan_of(const ServiceKey& key) {
       replica.wished = outcome->kind == OutcomeKind::Cancelled && kept.alive;
       replica.failed = !outcome->is_success();
     }
-    if (job->allocation() != nullptr && job->outcome() == nullptr) {
+    // One that runs to its end would run twice.
+    const bool may_move = service->spec.restart == RestartPolicy::Always;
+    if (may_move && job->allocation() != nullptr && job->outcome() == nullptr) {
       for (const NodeShare& share : job->allocation()->shares) {
         const Node* const node = state.find_node(share.node);
         replica.must_move |= node != nullptr && node->drain;

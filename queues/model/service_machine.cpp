@@ -15,13 +15,38 @@ Error impossible(const Service& service, std::string why) {
   return {ErrorKind::Internal, cat("service ", service.spec.name, ": ", why)};
 }
 
-// Those that nobody runs and that nobody can want back any more.
+// Of what users make long, as it is kept: in the template and in the job.
+std::size_t bytes_of(const ServiceRevision& revision) {
+  std::size_t bytes = 0;
+  const auto add = [&](const std::vector<std::string>& words) {
+    for (const std::string& word : words) bytes += word.size();
+  };
+  const ReplicaTemplate& replica = revision.replica;
+  add(replica.arguments);
+  if (replica.entrypoint) add(*replica.entrypoint);
+  for (const auto& [name, value] : replica.env) bytes += name.size() + value.size();
+  for (const auto* const probe : {&replica.startup, &replica.readiness, &replica.liveness}) {
+    if (*probe) add((*probe)->command);
+  }
+  add(revision.job.argv);
+  add(revision.job.container.env);
+  return bytes;
+}
+
+// Those that nobody runs and that nobody can want back any more, and the oldest of those that are
+// too much together: all are written again with each change of the service.
 void forget_old_revisions(Service& service) {
+  constexpr std::size_t kMaxBytes = 4 << 20;
   std::set<std::int64_t> needed{service.progress.revision, service.progress.whole};
   for (const ServiceReplica& replica : service.replicas) needed.insert(replica.revision);
   auto spare = std::ssize(service.revisions) - 1 - service.spec.revisions_kept;
+  std::size_t bytes = 0;
+  for (const ServiceRevision& revision : service.revisions) bytes += bytes_of(revision);
   std::erase_if(service.revisions, [&](const ServiceRevision& revision) {
-    return spare > 0 && !needed.contains(revision.number) && spare-- > 0;
+    if (needed.contains(revision.number) || (spare <= 0 && bytes <= kMaxBytes)) return false;
+    --spare;
+    bytes -= bytes_of(revision);
+    return true;
   });
 }
 
@@ -29,6 +54,8 @@ Step on(Service& service, const service_event::Applied& e, Time at) {
   if (service.deleting) return impossible(service, "it is being deleted");
   const bool is_new = service.version == 0;
   const bool revises = is_new || needs_revision(service, e.spec.replica, e.job);
+  // An update that stands still is not late because somebody has now asked for more.
+  if (service.spec.replicas != e.spec.replicas) service.progress.progressed_at = at;
   service.owner = e.owner;
   service.spec = e.spec;
   service.applied = at;
@@ -48,8 +75,7 @@ Step on(Service& service, const service_event::EndpointsSet& e, Time) {
 }
 
 Step on(Service& service, const service_event::Scaled& e, Time at) {
-  // An update that stands still is not late because somebody has now asked for more.
-  service.progress.progressed_at = at;
+  service.progress.progressed_at = at;  // as above
   service.spec.replicas = e.replicas;
   return {};
 }

@@ -35,7 +35,9 @@ class Planner {
     start_what_is_missing();
     const bool nothing_else =
         std::ranges::all_of(replicas_, [&](const Replica& r) { return is_available(r); });
-    plan_.is_settled = nothing_else && count_available() == spec_.replicas;
+    // Those that ran to their end are as they were wanted.
+    plan_.is_settled =
+        nothing_else && count_available() == spec_.replicas - plan_.progress.completed;
     return std::move(plan_);
   }
 
@@ -81,6 +83,12 @@ class Planner {
       if (is_new(r) && (spec_.restart == RestartPolicy::No ||
                         (spec_.restart == RestartPolicy::OnFailure && !r.failed))) {
         ++progress.completed;
+        if (!r.failed) continue;
+      }
+      // Before the pause is over nothing that replaces an ended one can have begun: this one ran
+      // beside it.
+      if (progress.failures > 0 &&
+          r.since < progress.failed_at + restart_pause(progress.failures)) {
         continue;
       }
       const bool starts_again = progress.failures == 0 || r.since - progress.failed_at > kHealthy;
@@ -208,7 +216,7 @@ class Planner {
     bool replaces = false;
     for (const Replica& r : replicas_) {
       ++there;
-      old_is_there |= !is_new(r);
+      old_is_there |= !is_new(r) || is_going(r);  // two of it never run at once
       replaces |= !is_lasting(r);
       current += is_lasting(r) && !is_going(r) ? 1 : 0;
     }

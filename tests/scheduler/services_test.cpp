@@ -455,6 +455,113 @@ TEST_F(Services, OneThatDependsOnAnotherWaitsUntilThatIsHealthy) {
   EXPECT_EQ(find()->replicas.size(), 1u);
 }
 
+TEST_F(Services, OneThatHasRunCountsAsStarted) {
+  world_.start().nodes(2);
+  ServiceSpec setup = web(1);
+  setup.name = "setup";
+  setup.restart = RestartPolicy::No;
+  setup.replica.labels = {{"app", "setup"}};
+  apply(setup);
+  const auto find_setup = [&] {
+    return world_.controller->state().find_service({kAlice, "setup"});
+  };
+  const std::uint64_t id = find_setup()->replicas.front().job.value;
+  world_.run(id);
+  world_.finished(node_of(id).c_str(), id);
+  world_.live(seconds(1));
+  ASSERT_THAT(find_setup()->replicas, IsEmpty());
+  ServiceSpec spec = web(1);
+  spec.depends_on = {{"setup", ServiceCondition::Started}};
+  apply(spec);
+  EXPECT_EQ(find()->replicas.size(), 1u);
+}
+
+TEST_F(Services, WhoWaitsForSuccessDoesNotBeginAfterAFailure) {
+  world_.start().nodes(2);
+  ServiceSpec setup = web(1);
+  setup.name = "setup";
+  setup.restart = RestartPolicy::No;
+  setup.replica.labels = {{"app", "setup"}};
+  ServiceSpec spec = web(1);
+  spec.depends_on = {{"setup", ServiceCondition::CompletedSuccessfully}};
+  for (const bool succeeds : {false, true}) {
+    setup.replica.image = cat("setup:", succeeds);
+    apply(setup);
+    apply(spec);
+    world_.live(seconds(1));
+    const Service& first = *world_.controller->state().find_service({kAlice, "setup"});
+    ASSERT_EQ(first.replicas.size(), 1u);
+    const std::uint64_t id = first.replicas.front().job.value;
+    world_.run(id);
+    world_.finished(node_of(id).c_str(), id, succeeds ? completed() : failed(1));
+    world_.live(seconds(1));
+    EXPECT_EQ(find()->replicas.size(), succeeds ? 1u : 0u);
+  }
+}
+
+TEST_F(Services, OneThatIsNotReadyAnyMoreIsDrainedBeforeItIsStopped) {
+  world_.start().nodes(2);
+  const std::uint32_t balancer = subscribe();
+  ServiceSpec spec = web(2);
+  spec.replica.readiness = Probe{};
+  apply(spec, {front_of_web()});
+  settle(2);
+  const std::uint64_t first = jobs(ReplicaPhase::Ready).front();
+  say_health(first, false);
+  EXPECT_EQ(backends(balancer), "1 up");
+  EXPECT_EQ(command(wire::ServiceCommand::SCALE, 1), "");
+  EXPECT_EQ(backends(balancer), "1 up, 1 drains");
+  EXPECT_THAT(jobs(ReplicaPhase::Draining), ElementsAre(first));
+  EXPECT_EQ(world_.phase(first), "Running");
+  confirm({first});
+  EXPECT_EQ(world_.phase(first), "Completing");
+}
+
+TEST_F(Services, AnUpdateIsNotGivenUpBecauseTheSchedulerWasAway) {
+  world_.start().nodes(4);
+  ServiceSpec spec = web(1);
+  spec.replica.readiness = Probe{};
+  spec.update.progress_deadline = seconds(60);
+  apply(spec);
+  settle(2);
+  spec.replica.image = "web:2";
+  apply(spec);
+  ASSERT_EQ(find()->progress.revision, 2);
+  const Duration away = seconds(300);
+  world_.now.boot = world_.now.boot + away;
+  world_.now.wall = world_.now.wall + away;
+  world_.restart();
+  world_.live(seconds(50));
+  EXPECT_EQ(find()->progress.revision, 2);
+  world_.live(seconds(20));
+  EXPECT_EQ(find()->progress.given_up, 2);
+}
+
+TEST_F(Services, OneThatRunsToItsEndIsLeftOnADrainingNode) {
+  world_.start().nodes(2);
+  ServiceSpec spec = web(1);
+  spec.restart = RestartPolicy::No;
+  apply(spec);
+  settle(2);
+  wire::Request request;
+  request.mutable_node_command()->set_verb(wire::NodeCommand::DRAIN);
+  request.mutable_node_command()->set_name(node_of(jobs(ReplicaPhase::Ready).front()));
+  EXPECT_FALSE(world_.ask(kOlga, std::move(request)).has_error());
+  settle(3);
+  EXPECT_EQ(find()->progress.next_number, 2);
+  EXPECT_EQ(jobs(ReplicaPhase::Ready).size(), 1u);
+}
+
+TEST_F(Services, ScalingDownIsPossibleInAFullQueue) {
+  world_.config.max_jobs = 4;
+  world_.start().nodes(1);
+  apply(web(4));
+  EXPECT_EQ(try_apply(web(4)), "");
+  EXPECT_THAT(command(wire::ServiceCommand::SCALE, 5), HasSubstr("more than 4 jobs"));
+  EXPECT_EQ(command(wire::ServiceCommand::SCALE, 3), "");
+  EXPECT_EQ(try_apply(web(2)), "");
+}
+
 TEST_F(Services, EnvironmentIsShownToTheOwnerAlone) {
   world_.start().nodes(1);
   ServiceSpec spec = web(1);

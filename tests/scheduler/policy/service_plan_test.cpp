@@ -310,6 +310,42 @@ TEST(ServicePlan, ReplicasThatMayEndAreNotStartedAnew) {
   EXPECT_TRUE(world.replicas.empty());
 }
 
+TEST(ServicePlan, ReplicasThatEndTogetherCountOnce) {
+  World world(service(3));
+  ASSERT_TRUE(world.run_until_settled());
+  for (const std::int64_t number : {1, 2}) world.end(number);
+  world.ask();
+  world.now_s += 3;
+  world.end(3);
+  world.ask();
+  EXPECT_EQ(world.progress.failures, 1);
+  world.now_s += 8;
+  world.ask();
+  EXPECT_EQ(world.count(Kind::Start), 3);
+}
+
+TEST(ServicePlan, OneThatIsNotStartedAnewHasFailedAllTheSame) {
+  World world(service(1));
+  world.spec.restart = RestartPolicy::No;
+  ASSERT_TRUE(world.run_until_settled());
+  world.end(1);
+  world.ask();
+  EXPECT_EQ(world.progress.completed, 1);
+  EXPECT_EQ(world.progress.failures, 1);
+  EXPECT_TRUE(world.last.is_settled);
+}
+
+TEST(ServicePlan, OneWhoseReplicasHaveEndedForGoodIsSettled) {
+  World world(service(2));
+  world.spec.restart = RestartPolicy::No;
+  ASSERT_TRUE(world.run_until_settled());
+  world.replicas[0].phase = ReplicaPhase::Ended;
+  world.replicas[0].since = at_s(world.now_s);
+  world.ask();
+  EXPECT_TRUE(world.last.is_settled);
+  EXPECT_EQ(world.replicas.size(), 1U);
+}
+
 TEST(ServicePlan, AReplicaWhoseNodeDrainsIsReplacedBeforeItGoes) {
   World world(service(3));
   ASSERT_TRUE(world.run_until_settled());
@@ -343,6 +379,18 @@ TEST(ServicePlan, RecreateEndsAllOldReplicasBeforeANewOneStarts) {
   }
   EXPECT_TRUE(world.last.is_settled);
   EXPECT_EQ(world.most_there, 2);
+}
+
+TEST(ServicePlan, RecreateNeverRunsTwoAtOnceWhenANodeDrains) {
+  World world(service(1));
+  world.spec.update.recreate = true;
+  ASSERT_TRUE(world.run_until_settled());
+  world.replicas[0].must_move = true;
+  world.watch();
+  for (int i = 0; i < 20; ++i) world.tick();
+  EXPECT_TRUE(world.last.is_settled);
+  EXPECT_EQ(world.replicas.front().number, 2);
+  EXPECT_EQ(world.most_there, 1);
 }
 
 TEST(ServicePlan, AReplicaInTheQueueIsTakenBackWithoutADrain) {
