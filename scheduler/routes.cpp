@@ -11,6 +11,27 @@
 
 namespace gangway::scheduler {
 
+namespace {
+
+// A table may be larger than a frame. Its parts have no version but the last one.
+std::vector<wire::Response> parts_of(const wire::RoutesChanged& table) {
+  std::vector<wire::Response> parts;
+  std::size_t bytes = 0;
+  for (const wire::Route& route : table.routes()) {
+    if (parts.empty() || bytes > kResponseBytes) {
+      parts.emplace_back().set_more(true);
+      bytes = 0;
+    }
+    *parts.back().mutable_routes()->add_routes() = route;
+    bytes += route.ByteSizeLong();
+  }
+  if (parts.empty()) parts.emplace_back().set_more(true);
+  parts.back().mutable_routes()->set_version(table.version());
+  return parts;
+}
+
+}  // namespace
+
 void Controller::Impl::on_subscribe_routes(io::PeerId from,
                                            const io::LocalUser& user,
                                            std::uint32_t stream) {
@@ -20,10 +41,7 @@ void Controller::Impl::on_subscribe_routes(io::PeerId from,
         Error(ErrorKind::Denied, cat(users.name_of(user.uid), " is no operator of this cluster")));
   }
   route_subscribers.insert({from, stream});
-  wire::Response response;
-  response.set_more(true);
-  *response.mutable_routes() = routes;
-  reply(from, stream, std::move(response));
+  for (wire::Response& part : parts_of(routes)) reply(from, stream, std::move(part));
 }
 
 void Controller::Impl::on_confirm_routes(io::PeerId from,
@@ -54,9 +72,12 @@ bool Controller::Impl::is_routed(const Service& service, const ServiceReplica& r
 void Controller::Impl::begin_draining(const ServiceKey& key, std::int64_t number) {
   const Service& service = *state.find_service(key);
   const ServiceReplica replica = *service.find_replica(number);
-  // One that never got requests, and one that nobody sends any, need not be waited for.
-  const bool has_users = replica.phase == ReplicaPhase::Ready && replica.alive &&
-                         is_routed(service, replica) &&
+  // One that does not run gets no requests, and one that nobody sends any need not be waited for.
+  // One that has just stopped being ready gets none that is new, but may have some in flight.
+  const Job* const job = state.find_job({replica.job});
+  const bool has_run = job != nullptr && (std::holds_alternative<phase::Running>(job->phase) ||
+                                          std::holds_alternative<phase::Suspended>(job->phase));
+  const bool has_users = replica.alive && has_run && is_routed(service, replica) &&
                          (config.has_balancer || !route_subscribers.empty());
   set_phase(key, number, ReplicaPhase::Draining);
   if (!has_users) set_phase(key, number, ReplicaPhase::Drained);
@@ -124,10 +145,7 @@ void Controller::Impl::tell_routes() {
   table.set_version(std::max(routes.version(), epoch.value << kVersionsOfEpoch) + 1);
   routes = std::move(table);
   for (const auto& [peer, stream] : route_subscribers) {
-    wire::Response response;
-    response.set_more(true);
-    *response.mutable_routes() = routes;
-    reply(peer, stream, std::move(response));
+    for (wire::Response& part : parts_of(routes)) reply(peer, stream, std::move(part));
   }
 }
 

@@ -10,27 +10,46 @@
 #include "queues/model/service_machine.hpp"
 #include "queues/wire/convert.hpp"
 #include "scheduler/controller_impl.hpp"
+#include "scheduler/user_checks.hpp"
 
 namespace gangway::scheduler {
 
 namespace {
 
 constexpr std::size_t kMaxServices = 10'000;
+constexpr std::size_t kMaxServicesOfUser = 1000;
+constexpr std::size_t kMaxSpecBytes = 1 << 20;
 
 Error invalid(std::string message) { return {ErrorKind::Invalid, std::move(message)}; }
 Error conflict(std::string message) { return {ErrorKind::Conflict, std::move(message)}; }
 
-// The endpoint's port that a rule means: by its number or name, or the only one.
-const Endpoint::Port* find_port(const Endpoint& endpoint, std::string_view which) {
-  if (which.empty() && endpoint.ports.size() == 1) return &endpoint.ports.front();
-  for (const Endpoint::Port& port : endpoint.ports) {
-    if (port.name == which || cat(port.port) == which) return &port;
-  }
-  return nullptr;
+// Replicas that are not among the jobs yet.
+std::size_t more_of(const Service* known, std::int32_t replicas) {
+  const auto there = known == nullptr ? std::size_t{0}
+                                      : std::max(known->replicas.size(),
+                                                 static_cast<std::size_t>(known->spec.replicas));
+  const auto wanted = static_cast<std::size_t>(replicas);
+  return wanted > there ? wanted - there : 0;
 }
 
-std::string place_of(const IngressRule& rule) {
-  return cat(rule.host.empty() ? "any host" : rule.host, rule.path);
+Result<void> check_services(const std::map<ServiceKey, Service>& services,
+                            std::uint32_t uid,
+                            std::size_t more) {
+  const auto is_own = [&](const auto& entry) { return entry.first.uid == uid; };
+  const auto own = static_cast<std::size_t>(std::ranges::count_if(services, is_own));
+  if (more > 0 && own + more > kMaxServicesOfUser) {
+    return Error(ErrorKind::Exhausted, cat("a user has at most ", kMaxServicesOfUser, " services"));
+  }
+  if (more > 0 && services.size() + more > kMaxServices) {
+    return Error(ErrorKind::Exhausted, cat("there are at most ", kMaxServices, " services"));
+  }
+  return {};
+}
+
+Result<void> check_jobs(std::size_t there, std::size_t more, std::size_t most) {
+  if (more == 0 || there + more <= most) return {};
+  return Error(ErrorKind::Exhausted,
+               cat("more than ", most, " jobs, replicas among them, are not taken"));
 }
 
 }  // namespace
@@ -47,7 +66,10 @@ void Controller::Impl::on_submit_services(io::PeerId from,
                              "root may not submit services here; submit as an ordinary user, or "
                              "let the operator set allow_root_jobs"));
   }
+  const OfferedPorts before = ports_offered;
   Result<NewServices> fresh = read_services(user, request);
+  // Ports of what was not taken are not there for anybody.
+  if (!fresh || request.test_only()) offer_ports(before);
   if (!fresh) return reply_error(from, stream, fresh.error());
 
   wire::Response response;
@@ -62,7 +84,14 @@ void Controller::Impl::on_submit_services(io::PeerId from,
     answer->set_revision(!revises           ? known->progress.revision
                          : known == nullptr ? 1
                                             : known->revisions.back().number + 1);
-    if (!revises && known->spec == one.spec) continue;
+    if (!revises && known->spec == one.spec) {
+      const auto set = fresh->endpoints.find(key);
+      const bool reached_otherwise =
+          set != fresh->endpoints.end() &&
+          (known->endpoints != set->second.endpoints || known->rules != set->second.rules);
+      if (reached_otherwise) answer->set_what(wire::ServicesApplied::SCALED);
+      continue;
+    }
     answer->set_what(known == nullptr ? wire::ServicesApplied::CREATED
                      : revises        ? wire::ServicesApplied::UPDATED
                                       : wire::ServicesApplied::SCALED);
@@ -86,19 +115,19 @@ void Controller::Impl::on_submit_services(io::PeerId from,
 Result<Controller::Impl::NewServices> Controller::Impl::read_services(
     const io::LocalUser& user, const wire::SubmitServices& request) {
   NewServices fresh;
-  if (state.services().size() + static_cast<std::size_t>(request.services_size()) > kMaxServices) {
-    return Error(ErrorKind::Exhausted, cat("there are at most ", kMaxServices, " services"));
-  }
   OfferedPorts ports = ports_offered;
   std::set<std::string> names;
-  std::size_t replicas = unfinished_jobs;
+  std::size_t more_services = 0;
+  std::size_t more_replicas = 0;
   for (const wire::NewService& message : request.services()) {
     auto one = read_service(user, message);
     if (!one) return one.error().with_context(cat("service ", message.spec().name()));
     if (!names.insert(one->spec.name).second) {
       return invalid(cat("service ", one->spec.name, " stands there twice"));
     }
-    replicas += static_cast<std::size_t>(one->spec.replicas);
+    const Service* const known = state.find_service({user.uid, one->spec.name});
+    more_services += known == nullptr ? 1 : 0;
+    more_replicas += more_of(known, one->spec.replicas);
     for (const ContainerPort& port : one->spec.replica.ports) {
       if (port.port > 0) {
         ports.fixed.insert(port.port);
@@ -108,10 +137,8 @@ Result<Controller::Impl::NewServices> Controller::Impl::read_services(
     }
     fresh.services.push_back(*std::move(one));
   }
-  if (replicas > config.max_jobs) {
-    return Error(ErrorKind::Exhausted,
-                 cat("more than ", config.max_jobs, " jobs, replicas among them, are not taken"));
-  }
+  GANGWAY_TRY(check_services(state.services(), user.uid, more_services));
+  GANGWAY_TRY(check_jobs(unfinished_jobs, more_replicas, config.max_jobs));
   // The checks below see nodes that have these ports.
   offer_ports(std::move(ports));
   for (const NewService& one : fresh.services) {
@@ -130,6 +157,11 @@ Result<Controller::Impl::NewService> Controller::Impl::read_service(
   NewService one;
   GANGWAY_ASSIGN(one.spec, wire::from_wire(message.spec()));
   GANGWAY_ASSIGN(one.job, wire::from_wire(message.job()));
+  // What is kept is kept with every change, and shown whole.
+  if (message.spec().ByteSizeLong() > kMaxSpecBytes) {
+    return invalid(cat("environment, arguments and all else have together more than ",
+                       render_bytes(Bytes{static_cast<std::int64_t>(kMaxSpecBytes)})));
+  }
   GANGWAY_TRY(validate(one.spec));
   if (const Service* const known = state.find_service({user.uid, one.spec.name});
       known != nullptr && known->deleting) {
@@ -149,11 +181,16 @@ Result<Controller::Impl::NewService> Controller::Impl::read_service(
   job.kill_grace = one.spec.replica.kill_grace;
   ask_for_ports(one.spec.replica.ports, job.components.front().named_per_node);
   GANGWAY_TRY(validate(job));
+  GANGWAY_TRY(check_spec_of_user(job, is_operator(user)));
   GANGWAY_TRY(fill_defaults(job, users.name_of(user.uid)));
   if (config.service_ports.size() == 0 &&
       std::ranges::any_of(one.spec.replica.ports,
                           [](const ContainerPort& port) { return port.port == 0; })) {
     return invalid("ports: this cluster gives none (service_ports); name one");
+  }
+  for (const ContainerPort& port : one.spec.replica.ports) {
+    if (!config.service_ports.contains(port.port)) continue;
+    return invalid(cat("ports: ", port.port, " is of those that are given out (service_ports)"));
   }
   return one;
 }
@@ -192,205 +229,6 @@ Result<void> Controller::Impl::check_service_needs(std::uint32_t uid,
   return {};
 }
 
-service_event::EndpointsSet& Controller::Impl::endpoints_of(NewServices& fresh,
-                                                            const ServiceKey& key) const {
-  const auto [entry, is_new] = fresh.endpoints.try_emplace(key);
-  if (const Service* const known = state.find_service(key); is_new && known != nullptr) {
-    entry->second = {known->endpoints, known->rules};
-  }
-  return entry->second;
-}
-
-// Each endpoint goes to the one service whose replicas it selects.
-Result<void> Controller::Impl::place_endpoints(std::uint32_t uid,
-                                               const wire::SubmitServices& request,
-                                               NewServices& fresh) const {
-  std::map<std::string, const ReplicaTemplate*> templates;
-  for (const auto& [key, service] : state.services()) {
-    if (key.uid == uid && !service.deleting) templates[key.name] = &service.spec.replica;
-  }
-  for (const NewService& one : fresh.services) templates[one.spec.name] = &one.spec.replica;
-
-  std::set<std::string> names;
-  for (const wire::ServiceEndpoint& message : request.endpoints()) {
-    GANGWAY_ASSIGN(const Endpoint endpoint, wire::from_wire(message));
-    const std::string which = cat("endpoint ", endpoint.name);
-    GANGWAY_TRY_CONTEXT(validate(endpoint), which);
-    if (!names.insert(endpoint.name).second) return invalid(cat(which, " stands there twice"));
-    std::vector<std::string> selected;
-    for (const auto& [name, replica] : templates) {
-      if (selects(endpoint.selector, replica->labels)) selected.push_back(name);
-    }
-    if (selected.size() != 1) {
-      return invalid(cat(which, ": selector: ",
-                         selected.empty()
-                             ? "no service of yours has these labels"
-                             : cat("selects more than one service: ", join(selected, ", "))));
-    }
-    for (const Endpoint::Port& port : endpoint.ports) {
-      if (find_target(*templates.at(selected.front()), port) != nullptr) continue;
-      return invalid(cat(which, ": port ", port.port, ": service ", selected.front(),
-                         " has no port ", port.target.empty() ? cat(port.port) : port.target));
-    }
-    // It may have been another service's before.
-    for (const auto& [key, service] : state.services()) {
-      if (key.uid != uid || key.name == selected.front()) continue;
-      const auto is_it = [&](const Endpoint& e) { return e.name == endpoint.name; };
-      if (std::ranges::any_of(service.endpoints, is_it)) {
-        std::erase_if(endpoints_of(fresh, key).endpoints, is_it);
-        std::erase_if(endpoints_of(fresh, key).rules,
-                      [&](const IngressRule& rule) { return rule.endpoint == endpoint.name; });
-      }
-    }
-    auto& list = endpoints_of(fresh, {uid, selected.front()}).endpoints;
-    const auto old = std::ranges::find(list, endpoint.name, &Endpoint::name);
-    if (old == list.end()) {
-      if (list.size() >= kMaxEndpointsOfService) {
-        return Error(ErrorKind::Exhausted, cat(which, ": its service has too many"));
-      }
-      list.push_back(endpoint);
-      std::ranges::sort(list, {}, &Endpoint::name);
-      continue;
-    }
-    Endpoint changed = endpoint;
-    for (Endpoint::Port& port : changed.ports) {
-      // Where it listens stays, whatever else changes.
-      const auto same = std::ranges::find(old->ports, port.port, &Endpoint::Port::port);
-      if (same != old->ports.end() && port.node_port == 0 && old->reach == changed.reach) {
-        port.node_port = same->node_port;
-      }
-    }
-    *old = std::move(changed);
-  }
-  return {};
-}
-
-// The rules of an endpoint are those of the last request that named it in a rule.
-Result<void> Controller::Impl::place_rules(std::uint32_t uid,
-                                           const wire::SubmitServices& request,
-                                           NewServices& fresh) const {
-  // Whose endpoint it is.
-  const auto find_owner = [&](const std::string& endpoint) -> std::optional<ServiceKey> {
-    for (const auto& [key, set] : fresh.endpoints) {
-      if (std::ranges::find(set.endpoints, endpoint, &Endpoint::name) != set.endpoints.end()) {
-        return key;
-      }
-    }
-    for (const auto& [key, service] : state.services()) {
-      if (key.uid != uid || fresh.endpoints.contains(key)) continue;
-      if (std::ranges::find(service.endpoints, endpoint, &Endpoint::name) !=
-          service.endpoints.end()) {
-        return key;
-      }
-    }
-    return std::nullopt;
-  };
-  std::set<std::string> begun;
-  for (const wire::IngressRule& message : request.rules()) {
-    GANGWAY_ASSIGN(const IngressRule rule, wire::from_wire(message));
-    const std::string which = cat("rule ", place_of(rule));
-    GANGWAY_TRY_CONTEXT(validate(rule), which);
-    const auto owner = find_owner(rule.endpoint);
-    if (!owner) return invalid(cat(which, ": you have no endpoint ", rule.endpoint));
-    auto& set = endpoints_of(fresh, *owner);
-    const auto endpoint = std::ranges::find(set.endpoints, rule.endpoint, &Endpoint::name);
-    if (find_port(*endpoint, rule.port) == nullptr) {
-      return invalid(cat(which, ": endpoint ", rule.endpoint, " has no port ", rule.port));
-    }
-    if (begun.insert(rule.endpoint).second) {
-      std::erase_if(set.rules, [&](const IngressRule& r) { return r.endpoint == rule.endpoint; });
-    }
-    if (set.rules.size() >= kMaxRulesOfService) {
-      return Error(ErrorKind::Exhausted, cat(which, ": its service has too many"));
-    }
-    set.rules.push_back(rule);
-  }
-  // One place leads to one endpoint.
-  std::map<std::pair<std::string, std::string>, ServiceKey> places;
-  const auto claim = [&](const ServiceKey& key,
-                         const std::vector<IngressRule>& rules) -> Result<void> {
-    for (const IngressRule& rule : rules) {
-      const auto [entry, is_free] = places.emplace(std::pair(rule.host, rule.path), key);
-      if (is_free) continue;
-      const Service* const other = state.find_service(entry->second);
-      return conflict(cat("rule ", place_of(rule), ": leads to service ", entry->second.name,
-                          other == nullptr ? "" : cat(" of ", other->owner.user), " already"));
-    }
-    return {};
-  };
-  for (const auto& [key, service] : state.services()) {
-    if (!fresh.endpoints.contains(key)) GANGWAY_TRY(claim(key, service.rules));
-  }
-  for (const auto& [key, set] : fresh.endpoints) GANGWAY_TRY(claim(key, set.rules));
-  return {};
-}
-
-// Every port of an endpoint listens somewhere, and nobody else's does there.
-Result<void> Controller::Impl::give_listen_ports(std::uint32_t uid, NewServices& fresh) const {
-  std::map<std::int32_t, ServiceKey> taken;
-  int own = 0;
-  for (const auto& [key, service] : state.services()) {
-    if (fresh.endpoints.contains(key)) continue;
-    for (const Endpoint& endpoint : service.endpoints) {
-      for (const Endpoint::Port& port : endpoint.ports) {
-        taken.emplace(port.node_port, key);
-        own += key.uid == uid && config.endpoint_ports.contains(port.node_port) ? 1 : 0;
-      }
-    }
-  }
-  const auto take = [&](const ServiceKey& key, const Endpoint& endpoint,
-                        std::int32_t port) -> Result<void> {
-    const auto [entry, is_free] = taken.emplace(port, key);
-    if (is_free) return {};
-    const Service* const other = state.find_service(entry->second);
-    return conflict(cat("endpoint ", endpoint.name, ": port ", port, " is that of service ",
-                        entry->second.name,
-                        other == nullptr ? "" : cat(" of ", other->owner.user)));
-  };
-  // Those that ask for one first.
-  for (auto& [key, set] : fresh.endpoints) {
-    for (Endpoint& endpoint : set.endpoints) {
-      for (Endpoint::Port& port : endpoint.ports) {
-        if (endpoint.reach == Endpoint::Reach::LoadBalancer) {
-          port.node_port = port.port;
-          if (config.endpoint_ports.contains(port.port)) {
-            return invalid(cat("endpoint ", endpoint.name, ": port ", port.port,
-                               " is of those that are given out (endpoint_ports)"));
-          }
-        } else if (port.node_port != 0 && !config.endpoint_ports.contains(port.node_port)) {
-          return invalid(cat("endpoint ", endpoint.name, ": node port ", port.node_port,
-                             " is not between ", config.endpoint_ports.first, " and ",
-                             config.endpoint_ports.last));
-        }
-        if (port.node_port == 0) continue;
-        GANGWAY_TRY(take(key, endpoint, port.node_port));
-        own += config.endpoint_ports.contains(port.node_port) ? 1 : 0;
-      }
-    }
-  }
-  for (auto& [key, set] : fresh.endpoints) {
-    for (Endpoint& endpoint : set.endpoints) {
-      for (Endpoint::Port& port : endpoint.ports) {
-        if (port.node_port != 0) continue;
-        std::int32_t free = config.endpoint_ports.first;
-        while (config.endpoint_ports.contains(free) && taken.contains(free)) ++free;
-        if (!config.endpoint_ports.contains(free)) {
-          return Error(ErrorKind::Exhausted,
-                       cat("endpoint ", endpoint.name, ": no port is left to listen at"));
-        }
-        port.node_port = free;
-        GANGWAY_TRY(take(key, endpoint, free));
-        ++own;
-      }
-    }
-  }
-  if (own > config.endpoint_ports_per_user) {
-    return Error(ErrorKind::Exhausted,
-                 cat("a user has at most ", config.endpoint_ports_per_user, " ports of endpoints"));
-  }
-  return {};
-}
-
 // ---- lists and commands ------------------------------------------------------------------------
 
 void Controller::Impl::fill_view(const Service& service,
@@ -399,8 +237,9 @@ void Controller::Impl::fill_view(const Service& service,
   wire::to_wire(service, out->mutable_state());
   for (wire::ServiceRevision& revision : *out->mutable_state()->mutable_revisions()) {
     revision.clear_job();
-    // An environment is where passwords are.
-    if (!with_secrets) revision.mutable_replica()->clear_env();
+    // An environment is where passwords are, and the largest part of all.
+    const bool is_wanted = revision.number() == service.progress.revision;
+    if (!with_secrets || !is_wanted) revision.mutable_replica()->clear_env();
   }
   if (!with_secrets) out->mutable_state()->mutable_spec()->mutable_replica()->clear_env();
   int ready = 0;
@@ -498,7 +337,8 @@ void Controller::Impl::on_service_command(io::PeerId from,
   settled_services.erase(key);
   wire::Response response;
   response.mutable_services()->set_now_ns(now.wall.ns);
-  fill_view(*state.find_service(key), true, response.mutable_services()->add_services());
+  // It has been carried out: the answer must not be one that cannot be sent.
+  fill_view(*state.find_service(key), false, response.mutable_services()->add_services());
   reply(from, stream, std::move(response));
 }
 
@@ -512,21 +352,24 @@ Result<void> Controller::Impl::command_service(const Service& service,
       if (command.replicas() < 0 || command.replicas() > kMaxReplicas) {
         return invalid(cat(command.replicas(), " replicas are not between 0 and ", kMaxReplicas));
       }
-      if (unfinished_jobs + static_cast<std::size_t>(command.replicas()) > config.max_jobs) {
-        return Error(ErrorKind::Exhausted, cat("more than ", config.max_jobs,
-                                               " jobs, replicas among them, are not taken"));
-      }
+      GANGWAY_TRY(
+          check_jobs(unfinished_jobs, more_of(&service, command.replicas()), config.max_jobs));
       if (command.replicas() == service.spec.replicas) return {};
       state.record(key, service_event::Scaled{command.replicas()}, now.wall, turn.batch);
       return {};
     }
     case wire::ServiceCommand::ROLLBACK: {
       std::int64_t wanted = command.revision();
+      const ServiceProgress& progress = service.progress;
       for (const ServiceRevision& revision : service.revisions) {
-        if (command.revision() == 0 && revision.number < service.progress.revision) {
+        // Back to what was seen to run, and never to what did not.
+        if (command.revision() == 0 && revision.number < progress.revision &&
+            revision.number != progress.given_up) {
           wanted = revision.number;
         }
       }
+      const bool is_updating = progress.whole != 0 && progress.whole < progress.revision;
+      if (command.revision() == 0 && is_updating) wanted = progress.whole;
       if (wanted == 0) {
         return conflict(cat("there is no revision before ", service.progress.revision));
       }

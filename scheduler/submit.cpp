@@ -13,6 +13,7 @@
 #include "queues/wire/convert.hpp"
 #include "scheduler/controller_impl.hpp"
 #include "scheduler/policy/request.hpp"
+#include "scheduler/user_checks.hpp"
 
 namespace gangway::scheduler {
 
@@ -232,16 +233,14 @@ Result<void> Controller::Impl::add_job(Submission& submission, const wire::NewJo
     GANGWAY_ASSIGN(const JobSpec* const other, shared_with(job.script_of()));
     spec.script = other->script;
   }
+  GANGWAY_TRY(check_no_ports(spec));
+  // A replica is a service's: what a queue says of times is said to everything else.
+  spec.kind = JobKind::Batch;
   GANGWAY_TRY(validate(spec));
-  if (spec.nice < 0 && !is_operator(submission.user)) {
-    return Error(ErrorKind::Denied, "--nice: below 0 only an operator sets it");
-  }
   if (spec.deadline && *spec.deadline <= now.wall) {
     return invalid(cat("--deadline: ", render_local_time(*spec.deadline), " is over already"));
   }
-  if (!spec.image && spec.container != ContainerSpec{}) {
-    return Error(ErrorKind::Invalid, "what is asked of a container needs an image");
-  }
+  GANGWAY_TRY(check_spec_of_user(spec, is_operator(submission.user)));
   GANGWAY_TRY(fill_defaults(spec, users.name_of(submission.user.uid)));
   GANGWAY_TRY(check_cluster(spec));
   member.held = spec.held;

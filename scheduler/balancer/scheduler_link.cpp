@@ -39,6 +39,7 @@ Route route_of(const wire::Route& from) {
 void SchedulerLink::on_connected(io::PeerId peer, const io::PeerIdentity&) {
   peer_ = peer;
   stream_ = kRoutesStream;
+  parts_.clear();
   wire::Request request;
   request.mutable_subscribe_routes();
   static_cast<void>(transport_.send(peer, {.type = wire::FrameType::Request,
@@ -59,9 +60,9 @@ void SchedulerLink::on_frame(io::PeerId peer, wire::Frame frame) {
     return;
   }
   if (!response.has_routes()) return;
-  std::vector<Route> routes;
-  for (const wire::Route& route : response.routes().routes()) routes.push_back(route_of(route));
-  on_routes_(response.routes().version(), std::move(routes));
+  for (const wire::Route& route : response.routes().routes()) parts_.push_back(route_of(route));
+  if (response.routes().version() == 0) return;  // more of the same table follows
+  on_routes_(response.routes().version(), std::exchange(parts_, {}));
 }
 
 void SchedulerLink::on_closed(io::PeerId peer, const Error& why) {

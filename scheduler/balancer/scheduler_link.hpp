@@ -35,6 +35,7 @@ class SchedulerLink final : public io::PeerHandler {
   OnRoutes on_routes_;
   std::optional<io::PeerId> peer_;
   std::uint32_t stream_ = 0;
+  std::vector<Route> parts_;  // of a table whose last part has not come yet
 };
 
 }  // namespace gangway::balancer

@@ -485,7 +485,7 @@ TEST_F(Services, WhoWaitsForSuccessDoesNotBeginAfterAFailure) {
   ServiceSpec spec = web(1);
   spec.depends_on = {{"setup", ServiceCondition::CompletedSuccessfully}};
   for (const bool succeeds : {false, true}) {
-    setup.replica.image = cat("setup:", succeeds);
+    setup.replica.image = succeeds ? "setup:2" : "setup:1";
     apply(setup);
     apply(spec);
     world_.live(seconds(1));

@@ -80,6 +80,25 @@ TEST_F(Link, WhoConnectsAsksForRoutesAndGetsThem) {
                                           .rules = {{"a.org", "/", false, "", "", ""}}}}));
 }
 
+TEST_F(Link, ATableLargerThanAFrameArrivesInParts) {
+  link_.on_connected(kPeer, io::LocalUser{});
+  const auto part = [&](const char* endpoint, std::uint64_t version) {
+    wire::Response response;
+    response.mutable_routes()->set_version(version);
+    response.mutable_routes()->add_routes()->set_endpoint(endpoint);
+    answer(response);
+  };
+  part("lost", 0);
+  // What a connection that ended has begun is not gone on with.
+  link_.on_connected(kPeer, io::LocalUser{});
+  part("a", 0);
+  EXPECT_EQ(version_, 0U);
+  part("b", 7);
+  EXPECT_EQ(version_, 7U);
+  ASSERT_THAT(routes_, SizeIs(2));
+  EXPECT_EQ(routes_[1].endpoint, "b");
+}
+
 TEST_F(Link, WhatIsInForceIsSaidWhileThereIsAConnection) {
   link_.confirm(4, {1});
   EXPECT_THAT(transport_.frames, IsEmpty());
