@@ -271,7 +271,7 @@ void YamlFields::refuse(std::string_view key, std::string_view why) {
 namespace {
 
 // So that 18 digits times 2^60 are not too many.
-__extension__ typedef unsigned __int128 Wide;
+using Wide = unsigned __int128;
 
 struct Decimal {
   Wide digits = 0;
