@@ -494,6 +494,7 @@ TEST(ServiceCorpus, FilesOfOthersAreUnderstoodOrRefusedByTheirField) {
   }
   const std::map<std::string, std::string> refused = {
       {"nginx-flask-mysql.compose.yaml", "14: services.db.secrets: "},
+      {"nginx-nodejs-redis.compose.yaml", "10: services.web1.hostname: "},
       {"prometheus-grafana.compose.yaml", "12: services.prometheus.volumes[1]: "},
       {"react-express-mongodb.compose.yaml", "8: services.frontend.stdin_open: "},
       {"wordpress-mysql.compose.yaml", "9: services.db.volumes[0]: "},
