@@ -34,7 +34,12 @@ void Controller::Impl::fill_view(const Job& job, wire::JobView* out) const {
   const JobSpec& spec = *job.spec;
   wire::to_wire(job, out->mutable_state());
   if (job.array) {
-    out->mutable_state()->clear_array();  // the view says it in fewer words
+    // The view says it in fewer words, but for what the dropped ones ended as.
+    const wire::Outcome dropped_as = out->state().array().dropped_as();
+    out->mutable_state()->clear_array();
+    if (!job.array->dropped.empty()) {
+      *out->mutable_state()->mutable_array()->mutable_dropped_as() = dropped_as;
+    }
     fill_array_view(job, out->mutable_array());
   }
   if (spec.deadline) out->set_deadline_ns(spec.deadline->ns);

@@ -457,7 +457,7 @@ TEST(ImageEnsureOfAUser, EndsTheSameForAnExecutorWithoutRoot) {
   // end.
   pass_again_as_user(
       "ImageEnsure.*-*ManyProcesses*:*SourceIsReadWithTheRightsOfTheUser*:"
-      "*TreeAndStoreAreNotReachableByOthers*");
+      "*TreeAndStoreAreNotReachableByOthers*:*WhoHasNotTheContents*");
 }
 
 TEST_F(ImageEnsure, StoreThatOthersMayWriteIsRefused) {
