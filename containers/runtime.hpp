@@ -112,8 +112,9 @@ struct SandboxRequest {
   std::vector<SandboxFile> files;
   std::vector<SandboxTool> tools;  // those that the node has not got are left out
   std::optional<SandboxSocket> socket;
-  // Made (and truncated) once, with the user's rights, as the last act of prepare: an output that
-  // cannot be written fails the job before anything runs, and programs that share one only append.
+  // Made once, with the user's rights, while the sandbox is prepared, and truncated as the last act
+  // of that: an output that cannot be written fails the job before anything runs, and programs that
+  // share one only append.
   std::vector<ProgramOutput> outputs;
   mode_t umask = 022;  // of those
 };

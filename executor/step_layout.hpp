@@ -26,7 +26,7 @@
 namespace gangway::executor {
 
 inline constexpr std::int32_t kMaxStepTasks = 1'000'000;
-inline constexpr Duration kMaxStepTime = hours(24 * 36'500);
+inline constexpr Duration kMaxStepTime = hours(std::int64_t{24} * 36'500);
 
 enum class NodeDistribution : std::uint32_t {
   Default = 0,  // block, or the job's own

@@ -10,7 +10,9 @@ set -euo pipefail
 n=${1:-1000000}
 top=$(mktemp -d)
 chmod 755 "$top"
-trap 'gangway down --dir "$top/cluster" --purge > /dev/null; rm -rf "$top"' EXIT
+again=
+trap '[ -z "$again" ] || kill "$again"
+      gangway down --dir "$top/cluster" --purge > /dev/null; rm -rf "$top"' EXIT
 gangway up --nodes 1 --dir "$top/cluster" --allow-root-jobs > /dev/null
 export GANGWAY_SOCKET=$top/cluster/jschedd.sock
 jctl node n01 --drain --reason benchmark > /dev/null
@@ -48,3 +50,4 @@ awk -v b="$begin" -v e="$end" -v n="$n" 'BEGIN { printf "a restart with %d jobs 
 echo "memory then: $(awk '/^VmRSS/ { printf "%.0f MB\n", $2 / 1e3 }' "/proc/$again/status")"
 kill "$again"
 wait "$again" || true
+again=
