@@ -45,8 +45,8 @@ class Table {
   std::vector<std::vector<Cell>> rows_;
 };
 
-// `text` with '?' for each control character, those of UTF-8's second set (U+0080 to U+009F) too, so
-// that strangers' names do not reach a terminal as orders; those in `but` stay.
+// `text` with '?' for each control character, those of UTF-8's second set (U+0080 to U+009F) too,
+// so that strangers' names do not reach a terminal as orders; those in `but` stay.
 [[nodiscard]] std::string printable(std::string_view text, std::string_view but = {});
 
 // Code points of UTF-8: what a terminal shows for the letters that people use in names.

@@ -127,8 +127,8 @@ TEST_F(Jobs, MoreMemoryThanAskedForEndsTheJob) {
       {"-w", "n01", "--mem=64M", "--wrap", "x=$(head -c 200M /dev/zero | tr '\\0' x); echo ${#x}"});
   EXPECT_EQ(ran.exit_code, 1);
   EXPECT_THAT(ran.err, HasSubstr("OUT_OF_MEMORY"));
-  const Ran piped = run_and_wait({"-w", "n01", "--mem=64M", "--wrap",
-                                  "head -c 200M /dev/zero | tail -c 150M | wc -c"});
+  const Ran piped = run_and_wait(
+      {"-w", "n01", "--mem=64M", "--wrap", "head -c 200M /dev/zero | tail -c 150M | wc -c"});
   EXPECT_EQ(piped.exit_code, 1) << "the last of the pipe ended well";
   EXPECT_THAT(piped.err, HasSubstr("OUT_OF_MEMORY"));
   write_as_user(cluster(), directory() + "/go", "");

@@ -3,13 +3,10 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
-#include <atomic>
-#include <optional>
 
 #include "queues/base/text.hpp"
 #include "submit/job_options.hpp"
-#include "tests/submit/fake_scheduler.hpp"
-#include "tests/submit/program_fixture.hpp"
+#include "tests/submit/counting_programs.hpp"
 
 namespace gangway::submit {
 namespace {
@@ -114,25 +111,13 @@ std::vector<Wrong> generate() {
   return wrong;
 }
 
-class WrongInputs : public Programs {
+class WrongInputs : public CountingPrograms {
  protected:
-  void SetUp() override {
-    Programs::SetUp();
-    scheduler_.emplace([this](const wire::Request&) {
-      ++requests_;
-      return FakeAnswer{};
-    });
-    socket_ = scheduler_->socket();
-  }
   void expect_one_line(const Ended& ended, int code, const Wrong& wrong) {
     SCOPED_TRACE(join(wrong.words, " "));
-    EXPECT_EQ(ended.code, code) << ended.err;
-    EXPECT_EQ(ended.out, "");
-    EXPECT_EQ(std::count(ended.err.begin(), ended.err.end(), '\n'), 1) << ended.err;
+    CountingPrograms::expect_one_line(ended, code);
     EXPECT_NE(ended.err.find(wrong.names), std::string::npos) << ended.err;
   }
-  std::optional<FakeScheduler> scheduler_;
-  std::atomic<int> requests_ = 0;
 };
 
 TEST_F(WrongInputs, OnTheCommandLineAreUsageInOneLineAndNothingIsSent) {

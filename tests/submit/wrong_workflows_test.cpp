@@ -3,13 +3,10 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
-#include <atomic>
-#include <optional>
 
 #include "queues/base/text.hpp"
 #include "submit/workflow_parse.hpp"
-#include "tests/submit/fake_scheduler.hpp"
-#include "tests/submit/program_fixture.hpp"
+#include "tests/submit/counting_programs.hpp"
 
 namespace gangway::submit {
 namespace {
@@ -273,15 +270,10 @@ std::vector<Wrong> wrong_tasks() {
   return wrong;
 }
 
-class WrongWorkflows : public Programs {
+class WrongWorkflows : public CountingPrograms {
  protected:
   void SetUp() override {
-    Programs::SetUp();
-    scheduler_.emplace([this](const wire::Request&) {
-      ++requests_;
-      return FakeAnswer{};
-    });
-    socket_ = scheduler_->socket();
+    CountingPrograms::SetUp();
     write("a.sub", std::string(kRightSubmit));
     write("s.dag", std::string(kRightSplice));
     write("empty.sub", "\n");
@@ -302,9 +294,7 @@ class WrongWorkflows : public Programs {
       words.insert(words.end(), options.begin(), options.end());
       words.push_back(file);
       const Ended ended = run(words);
-      EXPECT_EQ(ended.code, 65) << ended.err;
-      EXPECT_EQ(ended.out, "");
-      EXPECT_EQ(std::count(ended.err.begin(), ended.err.end(), '\n'), 1) << ended.err;
+      expect_one_line(ended, 65);
       EXPECT_TRUE(ended.err.starts_with(cat("jsubmit: ", wrong.begins))) << ended.err;
       EXPECT_NE(ended.err.find(wrong.says), std::string::npos)
           << ended.err << "does not say: " << wrong.says;
@@ -322,9 +312,6 @@ class WrongWorkflows : public Programs {
     const Ended ended = run(words);
     EXPECT_GT(requests_.exchange(0), 0) << ended.err;
   }
-
-  std::optional<FakeScheduler> scheduler_;
-  std::atomic<int> requests_ = 0;
 };
 
 TEST_F(WrongWorkflows, OfYamlAreBadDataInOneLineAndNothingIsSent) {
