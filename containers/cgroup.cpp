@@ -101,16 +101,23 @@ void pause_briefly() {
   nanosleep(&pause, nullptr);
 }
 
+bool kill_at_once(const std::string& directory) {
+  return write_existing_file(directory + "/cgroup.kill", "1").has_value();
+}
+
 void kill_in(const std::string& directory) {
-  if (write_existing_file(directory + "/cgroup.kill", "1")) return;
-  // A process may fork while the list is read; those that were there are dead after the first
-  // round.
+  if (kill_at_once(directory)) return;
+  // A process may fork while the list is read. Who was asked to die does not any more, however
+  // long it takes.
+  std::set<pid_t> asked;
   for (int round = 0; round < 20; ++round) {
-    const std::vector<pid_t> pids = processes_in(directory);
-    if (pids.empty()) return;
-    for (const pid_t pid : pids) {
-      if (pid > 0 && pid != getpid()) kill(pid, SIGKILL);
+    bool is_news = false;
+    for (const pid_t pid : processes_in(directory)) {
+      if (pid <= 0 || pid == getpid() || !asked.insert(pid).second) continue;
+      kill(pid, SIGKILL);
+      is_news = true;
     }
+    if (!is_news) return;
   }
 }
 
@@ -341,7 +348,10 @@ CgroupUsage Cgroup::usage() const {
 }
 
 void Cgroup::kill_all() const {
-  for (const std::string& directory : directories_) kill_in(directory);
+  // Each of its processes is in all of its groups.
+  if (unified_.empty() || !kill_at_once(unified_)) {
+    for (const std::string& directory : directories_) kill_in(directory);
+  }
   for (const std::string& directory : directories_) thaw_v1(directory);
 }
 
@@ -356,7 +366,9 @@ Cgroup Cgroup::find(const CgroupLayout& layout,
       if (!part.empty()) directory += cat("/", part);
     }
     directory += "/" + name;
-    if (access(directory.c_str(), F_OK) == 0) group.directories_.push_back(std::move(directory));
+    if (access(directory.c_str(), F_OK) != 0) continue;
+    if (hierarchy.version == 2) group.unified_ = directory;
+    group.directories_.push_back(std::move(directory));
   }
   return group;
 }

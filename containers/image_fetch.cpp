@@ -48,12 +48,12 @@ Result<ImageFetch> ImageFetch::start(const ImageFetchRequest& request) {
   GANGWAY_ASSIGN(Pipe errors, make_pipe());
   const std::vector<std::string> argv = image_helper_argv(request);
   const std::vector<std::string> env{"PATH=/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL=C.UTF-8"};
+  ProgramArguments arguments(argv, env);
   const pid_t pid = fork();
   if (pid < 0) return errno_error("fork", errno);
   if (pid == 0) {
     [[maybe_unused]] const Result<void> armed = set_parent_death_signal();
-    const Error error = exec_program({.argv = argv,
-                                      .env = env,
+    const Error error = exec_program({.arguments = arguments,
                                       .workdir = "/",
                                       .cores = {},
                                       .in = -1,

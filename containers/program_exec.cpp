@@ -82,13 +82,17 @@ Result<Fd> make_terminal(int socket) {
   return terminal;
 }
 
+char* to_pointer(const std::string& text) { return const_cast<char*>(text.c_str()); }
+
 std::vector<char*> pointers(const std::vector<std::string>& texts) {
   std::vector<char*> out;
   out.reserve(texts.size() + 1);
-  for (const std::string& text : texts) out.push_back(const_cast<char*>(text.c_str()));
+  for (const std::string& text : texts) out.push_back(to_pointer(text));
   out.push_back(nullptr);
   return out;
 }
+
+const std::string kNoName;
 
 // The directory was reached by a descriptor that no longer belongs to the sandbox's tree if the
 // kernel cannot name it (CVE-2024-21626).
@@ -209,10 +213,24 @@ std::vector<std::string> program_candidates(const std::string& argv0,
   return candidates;
 }
 
+ProgramArguments::ProgramArguments(const std::vector<std::string>& argv,
+                                   const std::vector<std::string>& env)
+    : name_(argv.empty() ? &kNoName : &argv.front()),
+      candidates_(program_candidates(*name_, env)),
+      argv_(pointers(argv)),
+      env_(pointers(env)) {
+  static const std::string shell = "/bin/sh";
+  shell_ = {to_pointer(shell), nullptr};
+  if (!argv.empty()) shell_.insert(shell_.end(), argv_.begin() + 1, argv_.end());
+}
+
+char* const* ProgramArguments::shell_argv(const std::string& file) {
+  shell_[1] = to_pointer(file);
+  return shell_.data();
+}
+
 Error exec_program(const ProgramStart& start) {
-  if (start.argv.empty() || start.argv.front().empty()) {
-    return Error(ErrorKind::Invalid, "empty command");
-  }
+  if (start.arguments.name().empty()) return Error(ErrorKind::Invalid, "empty command");
   setsid();  // fails only for a group leader, which a fresh child is not
   reset_signals();
   umask(start.umask);
@@ -229,26 +247,23 @@ Error exec_program(const ProgramStart& start) {
   }
   if (auto entered = enter_directory(start.workdir); !entered) return entered.error();
 
-  const std::vector<char*> argv = pointers(start.argv);
-  const std::vector<char*> env = pointers(start.env);
-  const std::string& name = start.argv.front();
   // Everything else closes at exec; the caller's pipe for the reason of a failure must live till
   // then.
   if (close_range(start.inherit >= 0 ? 4 : 3, ~0U, CLOSE_RANGE_CLOEXEC) != 0) {
     return errno_error("close descriptors", errno);
   }
+  ProgramArguments& arguments = start.arguments;
+  const std::string& name = arguments.name();
   int worst = ENOENT;
-  std::string worst_file = name;
-  for (const std::string& file : program_candidates(name, start.env)) {
+  const std::string* worst_file = &name;
+  for (const std::string& file : arguments.candidates()) {
     if (start.hidden) {
       if (access(file.c_str(), X_OK) != 0) continue;
-      return exec_hidden(file, argv.data(), env.data());
+      return exec_hidden(file, arguments.argv(), arguments.env());
     }
-    execve(file.c_str(), argv.data(), env.data());
+    execve(file.c_str(), arguments.argv(), arguments.env());
     if (errno == ENOEXEC) {
-      std::vector<std::string> shell{"/bin/sh", file};
-      shell.insert(shell.end(), start.argv.begin() + 1, start.argv.end());
-      execve("/bin/sh", pointers(shell).data(), env.data());
+      execve("/bin/sh", arguments.shell_argv(file), arguments.env());
       errno = ENOEXEC;
     }
     struct stat status {};
@@ -256,15 +271,15 @@ Error exec_program(const ProgramStart& start) {
     // "Not here" is not worth telling if another candidate exists but cannot run.
     if ((error != ENOENT && error != ENOTDIR) || stat(file.c_str(), &status) == 0) {
       worst = error;
-      worst_file = file;
+      worst_file = &file;
       if (error != EACCES) break;
     }
   }
   const ErrorKind kind = errno_error("", worst).kind();
-  if (worst == ENOENT && worst_file == name && name.find('/') == std::string::npos) {
+  if (worst == ENOENT && worst_file == &name && name.find('/') == std::string::npos) {
     return Error(kind, cat("cannot run ", name, ": no such program in PATH"));
   }
-  return Error(kind, cat("cannot run ", worst_file, ": ", explain_exec(worst_file, worst)));
+  return Error(kind, cat("cannot run ", *worst_file, ": ", explain_exec(*worst_file, worst)));
 }
 
 }  // namespace gangway::containers

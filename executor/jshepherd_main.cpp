@@ -32,7 +32,6 @@
 #include "executor/socket_ports.hpp"
 #include "executor/spare_shepherd.hpp"
 #include "executor/spool.hpp"
-#include "queues/base/digest.hpp"
 #include "queues/base/find_program.hpp"
 #include "queues/base/log.hpp"
 #include "queues/base/process.hpp"
@@ -112,7 +111,7 @@ Result<LaunchFacts> gather_facts(const wire::ShepherdStart& start,
   facts.step_socket =
       std::make_shared<const Fd>(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
   if (!*facts.step_socket) return errno_error("make a socket", errno);
-  facts.gang_token = to_hex(hmac_sha256(start.order().secret(), "name space of the gang"));
+  facts.secret = start.order().secret();
   return facts;
 }
 

@@ -54,7 +54,7 @@ struct LaunchFacts {
   std::string step_tool;          // path of jrun, to be found in sandboxes; empty: there is none
   containers::SharedFd step_socket;  // where jrun inside will reach us; none: no steps
   std::map<std::string, std::vector<DeviceEdits>> devices{};  // by kind, in order of their numbers
-  std::string gang_token;  // known to this attempt's shepherds and ranks alone
+  std::string secret;  // of this attempt; known to its shepherds alone
 };
 
 // Errors: Corrupt, naming the field.

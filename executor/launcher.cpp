@@ -6,6 +6,7 @@
 #include <pwd.h>
 #include <spawn.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/signalfd.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -14,11 +15,15 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <condition_variable>
 #include <csignal>
 #include <cstring>
+#include <deque>
 #include <map>
+#include <mutex>
 #include <optional>
 #include <set>
+#include <thread>
 #include <utility>
 #include <vector>
 
@@ -40,7 +45,7 @@ constexpr int kMaxGroups = 16 << 10;
 constexpr std::ptrdiff_t kMaxLookUps = 16;  // at once; more wait
 constexpr unsigned kLookUpSeconds = 60;     // then it is over, without an answer
 constexpr int kQuietMs = 10;                // nobody has asked for anything: time for chores
-constexpr std::size_t kMaxToRemove = 64;    // more do not wait for quiet
+constexpr int kRemoverNice = 10;            // nobody waits for what is removed
 
 // 0 or an errno.
 int send_packet(int socket, const std::string& bytes, int flags) {
@@ -100,6 +105,59 @@ FileIdentity identify(const std::string& path) {
   return {status.st_dev, status.st_ino, status.st_ctim.tv_sec};
 }
 
+// Removes directories in a thread of its own, one after the other: they may be large, and a child
+// would cost more than most of them do.
+class Remover {
+ public:
+  ~Remover() { finish(); }
+  void add(std::string path);
+  void finish();  // all that was added is gone
+
+ private:
+  void run();
+
+  std::mutex mutex_;
+  std::condition_variable changed_;
+  std::deque<std::string> paths_;  // by mutex_
+  bool ending_ = false;            // by mutex_
+  std::thread thread_;             // from the first path on
+};
+
+void Remover::add(std::string path) {
+  {
+    const std::lock_guard lock(mutex_);
+    paths_.push_back(std::move(path));
+  }
+  changed_.notify_one();
+  if (!thread_.joinable()) thread_ = std::thread([this] { run(); });
+}
+
+void Remover::finish() {
+  if (!thread_.joinable()) return;
+  {
+    const std::lock_guard lock(mutex_);
+    ending_ = true;
+  }
+  changed_.notify_one();
+  thread_.join();
+}
+
+void Remover::run() {
+  ::setpriority(PRIO_PROCESS, static_cast<id_t>(::gettid()), kRemoverNice);
+  std::unique_lock lock(mutex_);
+  for (;;) {
+    changed_.wait(lock, [this] { return ending_ || !paths_.empty(); });
+    if (paths_.empty()) return;
+    const std::string path = std::move(paths_.front());
+    paths_.pop_front();
+    lock.unlock();
+    if (const Result<void> removed = remove_directory(path); !removed) {
+      log_warning("spool_remove_failed", {{"why", removed.error().message()}});
+    }
+    lock.lock();
+  }
+}
+
 class Launcher {
  public:
   Launcher(int socket, FindUser find, Spares spares)
@@ -130,11 +188,6 @@ class Launcher {
   wire::FromLauncher spawn(const wire::ToLauncher& request);
   std::optional<pid_t> use_spare(const wire::SpawnShepherd& what);
   void start_spare();
-  [[nodiscard]] bool has_chores() const {
-    return !spare_for_.empty() || (remover_ == 0 && !to_remove_.empty());
-  }
-  void do_chores();
-  void start_remover();
   void look_up(std::uint32_t uid, std::uint64_t id);
   void begin_look_up(std::uint32_t uid);
   void take_answer(std::uint32_t uid);
@@ -151,8 +204,7 @@ class Launcher {
   std::vector<char> packet_;
   std::map<std::uint32_t, LookUp> look_ups_;  // by uid; one without a process waits for its turn
   std::set<pid_t> lookers_;                   // until they are reaped
-  std::vector<std::string> to_remove_;
-  pid_t remover_ = 0;
+  Remover remover_;
 };
 
 void Launcher::run() {
@@ -169,12 +221,12 @@ void Launcher::run() {
       ready.push_back({one.answer.get(), POLLIN, 0});
       asked_for.push_back(uid);
     }
-    const int polled = ::poll(ready.data(), ready.size(), has_chores() ? kQuietMs : -1);
+    const int polled = ::poll(ready.data(), ready.size(), spare_for_.empty() ? -1 : kQuietMs);
     if (polled < 0) {
       if (errno == EINTR) continue;
       ::_exit(71);
     }
-    if (polled == 0) do_chores();
+    if (polled == 0) start_spare();
     if (ready[1].revents != 0) {
       signalfd_siginfo ignored{};
       while (::read(signals, &ignored, sizeof ignored) > 0) {
@@ -189,23 +241,17 @@ void Launcher::run() {
   }
 }
 
-// What is to be removed is, by a process that outlives us; the spare has never begun.
+// What is to be removed is, also when jexecd is gone; the spare has never begun.
 void Launcher::end() {
-  start_remover();
   if (spare_) {
     ::kill(spare_->pid, SIGKILL);
     ::waitpid(spare_->pid, nullptr, 0);
   }
+  remover_.finish();
   ::_exit(0);
 }
 
-// Who asks for a shepherd, or has one's directory removed, often asks for the next at once: these
-// do not stand in its way.
-void Launcher::do_chores() {
-  start_remover();
-  if (!spare_for_.empty()) start_spare();
-}
-
+// Who asks for a shepherd often asks for the next at once: the spare does not stand in its way.
 void Launcher::start_spare() {
   const std::string program = std::exchange(spare_for_, {});
   if (spare_) return;
@@ -255,10 +301,6 @@ void Launcher::reap() {
     int status = 0;
     const pid_t pid = ::waitpid(-1, &status, WNOHANG);
     if (pid <= 0) return;
-    if (pid == remover_) {
-      remover_ = 0;
-      continue;
-    }
     if (lookers_.erase(pid) > 0) continue;  // its answer has come, or its silence
     if (spare_ && pid == spare_->pid) {
       spare_.reset();
@@ -278,8 +320,7 @@ void Launcher::take_request() {
   wire::ToLauncher request;
   if (!request.ParseFromArray(packet_.data(), static_cast<int>(got))) ::_exit(70);
   if (request.has_remove()) {
-    to_remove_.push_back(request.remove().path());
-    if (to_remove_.size() >= kMaxToRemove) start_remover();
+    remover_.add(request.remove().path());
   } else if (request.has_find_user()) {
     look_up(request.find_user().uid(), request.id());
   } else if (request.has_spawn()) {
@@ -361,23 +402,6 @@ void Launcher::end_look_up(std::uint32_t uid, wire::FromLauncher reply) {
   for (const auto& [next, one] : look_ups_) {
     if (one.pid == 0) return begin_look_up(next);
   }
-}
-
-void Launcher::start_remover() {
-  if (remover_ != 0 || to_remove_.empty()) return;
-  const pid_t pid = ::fork();
-  if (pid == 0) {
-    for (const std::string& path : to_remove_) {
-      if (const Result<void> removed = remove_directory(path); !removed) {
-        log_warning("spool_remove_failed", {{"why", removed.error().message()}});
-      }
-    }
-    ::_exit(0);
-  }
-  // Without a child they stay until the next request, or the next start of jexecd.
-  if (pid < 0) return;
-  remover_ = pid;
-  to_remove_.clear();
 }
 
 [[noreturn]] void run_launcher(int socket, FindUser find, Spares spares) {

@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "executor/mpi_choice.hpp"
+#include "queues/base/digest.hpp"
 #include "queues/base/text.hpp"
 
 namespace gangway::executor {
@@ -94,7 +95,8 @@ wire::PmixSetup plan_pmix_setup(const RankMap& map, const LaunchFacts& facts) {
   wire::PmixSetup setup;
   // PMIx believes who a process says it is, and the server's port is open to everybody on the node.
   // So the name of the job's name space is what nobody else can guess.
-  setup.set_name_space(cat(map.name, ".", facts.gang_token));
+  setup.set_name_space(
+      cat(map.name, ".", to_hex(hmac_sha256(facts.secret, "name space of the gang"))));
   for (const ExchangeNode& node : map.nodes) {
     setup.add_nodes(node.name);
     std::string ranks;

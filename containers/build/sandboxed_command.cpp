@@ -192,8 +192,8 @@ int init_main(const TreeCommand& command, const SandboxPlan& plan, int out, int 
     for (const std::string& variable : env) has_apt |= variable.starts_with("APT_CONFIG=");
     if (!has_apt) env.push_back(cat("APT_CONFIG=", kAptConfig));
     const std::vector<int> all_cores;
-    const Error error = exec_program({.argv = command.argv,
-                                      .env = env,
+    ProgramArguments arguments(command.argv, env);
+    const Error error = exec_program({.arguments = arguments,
                                       .workdir = command.workdir,
                                       .cores = all_cores,
                                       .out = out,

@@ -547,9 +547,10 @@ TEST(LaunchPlan, AppendingTruncatesNothing) {
 
 TEST(LaunchPlan, ThePmixServerKnowsTheWholeGang) {
   LaunchFacts known = facts();
-  known.gang_token = "0badcafe";
+  known.secret = "known to few";
   const wire::PmixSetup setup = plan_pmix_setup(ranks_of_job(mpi_order()), known);
-  EXPECT_EQ(setup.name_space(), "gangway.42.1.0badcafe");
+  EXPECT_EQ(setup.name_space(),
+            "gangway.42.1.1b18477ee234e4ea0495fa7672c8eb95d72ce17e78e80a907e708d22fc8ab906");
   ASSERT_EQ(setup.nodes_size(), 4);
   EXPECT_EQ(setup.nodes(3), "n3");
   EXPECT_EQ(setup.ranks_of_node(3), "6-7");
