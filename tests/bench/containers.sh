@@ -81,6 +81,7 @@ digest=$(sed -n 's/^digest //p' <<< "$imported")
 root=$(sed -n 's/^tree //p' <<< "$imported")
 sandbox_bench --rounds 100 "$image" "$digest" "$store"
 if have bwrap; then
+  mkdir -p "$root/dev"  # it makes no place for what it mounts, and images need not have one
   sandbox_bench --rounds 100 --network "$image" "$digest" "$store" \
     bwrap --bind "$root" / --proc /proc --dev /dev --unshare-all /bin/true | tail -6
 fi
