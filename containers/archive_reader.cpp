@@ -14,6 +14,7 @@
 #include "containers/gzip_stream.hpp"
 #include "containers/tree_walk.hpp"
 #include "queues/base/check.hpp"
+#include "queues/base/raw_buffer.hpp"
 #include "queues/base/text.hpp"
 
 namespace gangway::containers {
@@ -148,7 +149,7 @@ struct Decompressor::State {
   FileRange range;
   std::int64_t position = 0;
   Compression compression = Compression::None;
-  std::vector<char> buffer;
+  RawBuffer buffer;
   std::optional<Error> source_error;
   ArchiveOwner parser;  // none for uncompressed data, and for gzip where ISA-L reads it
   std::optional<GzipStream> gzip;
@@ -183,7 +184,7 @@ Decompressor::~Decompressor() = default;
 Result<Decompressor> Decompressor::open(const FileRange& range) {
   auto state = std::make_unique<State>();
   state->range = range;
-  state->buffer.resize(kBlockBytes);
+  state->buffer = RawBuffer(kBlockBytes);
   char first[4];
   GANGWAY_ASSIGN(const std::size_t got, read_at(range, 0, first, sizeof first));
   state->compression = sniff_compression(std::string_view(first, got));

@@ -1,9 +1,5 @@
 #include "containers/gzip_stream.hpp"
 
-#include <vector>
-
-#include "queues/base/check.hpp"
-
 #ifdef GANGWAY_HAS_ISAL
 #include <isa-l/igzip_lib.h>
 #endif
@@ -11,6 +7,8 @@
 #include <algorithm>
 #include <cstring>
 
+#include "queues/base/check.hpp"
+#include "queues/base/raw_buffer.hpp"
 #include "queues/base/text.hpp"
 
 namespace gangway::containers {
@@ -18,7 +16,8 @@ namespace gangway::containers {
 #ifdef GANGWAY_HAS_ISAL
 
 namespace {
-constexpr std::size_t kChunkBytes = std::size_t{256} * 1024;
+constexpr std::size_t kInBytes = std::size_t{64} << 10;  // read at once
+constexpr std::size_t kOutBytes = std::size_t{128} << 10;
 // At a member's end the library gives bytes back that it has looked at already, at most 8, also if
 // they came with the chunk before: they must still lie in front of this one.
 constexpr std::size_t kBackBytes = 64;
@@ -29,8 +28,8 @@ bool has_gzip_stream() { return true; }
 struct GzipStream::State {
   Source source;
   inflate_state inflate{};
-  std::vector<char> in = std::vector<char>(kBackBytes + 2 * kChunkBytes);
-  std::vector<char> out = std::vector<char>(kChunkBytes);
+  RawBuffer in{kBackBytes + 2 * kInBytes};
+  RawBuffer out{kOutBytes};
   bool source_over = false;
   bool over = false;
   bool between_members = false;
@@ -42,8 +41,7 @@ struct GzipStream::State {
         std::min(kBackBytes, static_cast<std::size_t>(inflate.next_in - begin));
     std::memmove(begin, inflate.next_in - behind, behind + inflate.avail_in);
     inflate.next_in = begin + behind;
-    GANGWAY_ASSIGN(const std::size_t got,
-                   source(in.data() + behind + inflate.avail_in, kChunkBytes));
+    GANGWAY_ASSIGN(const std::size_t got, source(in.data() + behind + inflate.avail_in, kInBytes));
     inflate.avail_in += static_cast<std::uint32_t>(got);
     source_over = got == 0;
     return {};

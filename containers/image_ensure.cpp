@@ -10,12 +10,13 @@
 #include "containers/unpack_worker.hpp"
 #include "queues/base/digest.hpp"
 #include "queues/base/log.hpp"
+#include "queues/base/raw_buffer.hpp"
 #include "queues/base/text.hpp"
 
 namespace gangway::containers {
 namespace {
 
-constexpr std::size_t kCopyBytes = 1 << 20;
+constexpr std::size_t kCopyBytes = 256 << 10;
 
 Error corrupt(std::string message) { return Error(ErrorKind::Corrupt, std::move(message)); }
 
@@ -265,7 +266,7 @@ class Ensurer {
       return Error(ErrorKind::Invalid, "the layer is larger than an image may be");
     }
     Sha256 hash;
-    std::string block(kCopyBytes, '\0');
+    RawBuffer block(kCopyBytes);
     for (std::int64_t done = 0; done < source.range.size;) {
       const std::int64_t left = source.range.size - done;
       const std::size_t want = left < static_cast<std::int64_t>(block.size())

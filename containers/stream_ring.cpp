@@ -15,7 +15,7 @@ namespace gangway::containers {
 namespace {
 
 constexpr std::size_t kSlots = 8;
-constexpr std::size_t kSlotBytes = std::size_t{256} << 10;
+constexpr std::size_t kSlotBytes = std::size_t{128} << 10;
 
 Error gone() { return Error(ErrorKind::Internal, "who reads the stream is gone"); }
 
