@@ -63,9 +63,13 @@ void StepServer::drain(std::function<void()> then) {
   for (const auto& [number, step] : steps_) {
     if (step.internal) numbers.push_back(number);
   }
+  // The end of its input, and no signal: it may not have come so far as to await one.
+  wire::ToStep no_more;
+  no_more.mutable_input()->set_end(true);
   for (const std::uint32_t number : numbers) {
     const auto step = steps_.find(number);
-    if (step != steps_.end()) perform(number, step->second.control->signal(SIGTERM));
+    if (step == steps_.end()) continue;
+    perform(number, step->second.control->on_client(no_more, world_.loop.now()));
   }
 }
 
@@ -328,6 +332,7 @@ void StepServer::hear(ClientId id, const wire::ToStep& message) {
     if (step == steps_.end()) return;
     if (message.has_signal() && stopping_ && message.signal().number() != SIGKILL) return;
     if (client.observes && !message.has_input()) return;
+    if (step->second.internal && message.has_input()) return;  // its end is ours to tell
     perform(*client.step, step->second.control->on_client(message, world_.loop.now()), id);
   } else if (client.waits) {
     return;  // it has said what it wants
@@ -472,8 +477,8 @@ bool StepServer::try_run(ClientId id, wire::StepRun& run) {
   step.client = id;
   step.internal = internal;
   step.owns_job = run.owns_job();
-  step.wants_input = run.terminal() || (run.input() != wire::INPUT_NONE && !client.descriptors.in &&
-                                        run.in().empty());
+  step.wants_input = run.terminal() || (!internal && run.input() != wire::INPUT_NONE &&
+                                        !client.descriptors.in && run.in().empty());
   client.step = number;
   take_cores(*layout.value(), in_use_);
   if (step.owns_job && owner_patience_) {
@@ -530,6 +535,7 @@ void StepServer::follow(ClientId id, const wire::StepFollow& what) {
   run.set_overlap(true);
   run.set_bind(static_cast<std::uint32_t>(BindTo::None));
   run.set_host_files(true);
+  run.set_input(wire::INPUT_ALL);  // which ends with the job (drain)
   run.set_workdir("/");
   run.set_job_env(true);
   wire::StepProgram& program = *run.add_programs();
@@ -705,14 +711,16 @@ void StepServer::order_part(std::uint32_t step,
     peer.mutable_step()->set_exchange(said.SerializeAsString());
     world_.tell_peer(nodes[to], peer);
   };
-  StepPartWorld world{.loop = world_.loop,
-                      .runtime = world_.runtime,
-                      .order = world_.order,
-                      .facts = world_.facts,
-                      .sandbox = world_.sandbox,
-                      .make_pmix_link = world_.make_pmix_link,
-                      .next_program_id = [this] { return next_program_++; },
-                      .count_programs = world_.count_programs};
+  StepPartWorld world{
+      .loop = world_.loop,
+      .runtime = world_.runtime,
+      .order = world_.order,
+      .facts = world_.facts,
+      .sandbox = world_.sandbox,
+      .make_pmix_link = world_.make_pmix_link,
+      .next_program_id = [this] { return next_program_++; },
+      // Who reads for others is no part of the job, which does not wait for it.
+      .count_programs = message.start().run().host_files() ? [](int) {} : world_.count_programs};
   auto part = std::make_unique<StepPart>(std::move(world), step, say_to_origin, tell);
   StepPart& started = *part;
   parts_[step] = std::move(part);

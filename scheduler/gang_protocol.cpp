@@ -394,7 +394,6 @@ bool Controller::Impl::is_to_be_requeued(const Job& job, const Outcome& outcome)
 void Controller::Impl::end_attempt(
     JobKey key, Outcome outcome, bool again, bool at_once, bool retry) {
   const bool nothing_has_run = is_starting(state.get_job(key));
-  close_sessions_with(key);
   Gang& gang = gangs.at(key);
   const Job& job = state.record(
       key, job_event::Ended{gang.attempt, std::move(outcome), again, retry}, now.wall, turn.batch);

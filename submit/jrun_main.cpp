@@ -76,9 +76,6 @@ examples:
 
 // ---- what runs inside for others --------------------------------------------------------------
 
-volatile sig_atomic_t told_to_end = 0;
-void note_signal(int number) { told_to_end = number; }
-
 // The last `lines` lines' beginning; the file's with a negative number.
 off_t find_beginning(int fd, off_t size, std::int64_t lines) {
   if (lines < 0) return 0;
@@ -98,18 +95,24 @@ off_t find_beginning(int fd, off_t size, std::int64_t lines) {
   return lines == 0 ? size : 0;
 }
 
+// Whether standard input has ended: so we are told that the job has, and that what is in the file
+// now is all. Unlike a signal, that cannot come too early.
+bool is_told_to_end() {
+  pollfd input{.fd = STDIN_FILENO, .events = POLLIN, .revents = 0};
+  char ignored = 0;
+  return ::poll(&input, 1, 0) == 1 && ::read(STDIN_FILENO, &ignored, 1) <= 0;
+}
+
 // jrun --read-file follow|once LINES PATH: to its end, or on until we are told to end.
 int read_job_file(const std::vector<std::string>& words) {
   if (words.size() != 4) return kExitUsage;
   const bool follow = words[1] == "follow";
   const std::int64_t lines = parse_integer<std::int64_t>(words[2]).value_or(-1);
-  struct sigaction action {};
-  action.sa_handler = note_signal;
-  ::sigaction(SIGTERM, &action, nullptr);
   int fd = -1;
   while ((fd = ::open(words[3].c_str(), O_RDONLY | O_CLOEXEC)) < 0) {
-    if (!follow || errno != ENOENT || told_to_end != 0) {
-      return complain("jtail", errno_error(cat("open ", words[3]), errno));
+    const int why = errno;
+    if (!follow || why != ENOENT || is_told_to_end()) {
+      return complain("jtail", errno_error(cat("open ", words[3]), why));
     }
     ::poll(nullptr, 0, 200);
   }
@@ -121,7 +124,7 @@ int read_job_file(const std::vector<std::string>& words) {
   if (changes >= 0) ::inotify_add_watch(changes, words[3].c_str(), IN_MODIFY);
   std::string buffer(65536, '\0');
   while (true) {
-    const bool last = !follow || told_to_end != 0;
+    const bool last = !follow || is_told_to_end();
     const ssize_t got = ::read(fd, buffer.data(), buffer.size());
     if (got > 0) {
       if (!print(std::string_view(buffer).substr(0, static_cast<std::size_t>(got)))) return 1;
@@ -135,8 +138,9 @@ int read_job_file(const std::vector<std::string>& words) {
       continue;
     }
     // Changes on other nodes of a shared file system are not told: looked for four times a second.
-    pollfd wait{.fd = changes, .events = POLLIN, .revents = 0};
-    ::poll(&wait, 1, 250);
+    pollfd wait[] = {{.fd = changes, .events = POLLIN, .revents = 0},
+                     {.fd = STDIN_FILENO, .events = POLLIN, .revents = 0}};
+    ::poll(wait, 2, 250);
     while (changes >= 0 && ::read(changes, buffer.data(), buffer.size()) > 0) {
     }
   }
@@ -370,6 +374,9 @@ void cancel(const std::string& socket, JobKey key) {
   wire::to_wire(key, request.mutable_act()->add_keys());
   (void)client.call(request);
 }
+
+volatile sig_atomic_t told_to_end = 0;
+void note_signal(int number) { told_to_end = number; }
 
 int run_outside(StepRequest request) {
   Result<Surroundings> around = look_around();

@@ -243,6 +243,18 @@ TEST_F(Steps, JtailFollowsAJobThatRunsAndEndsWithIt) {
   EXPECT_EQ(user({"jtail", id}).out, "begin\nend\n");
 }
 
+TEST_F(Steps, WhoFollowsACancelledJobSeesItsLastWordsAndDoesNotHoldItUp) {
+  const std::string id = submit({"-n", "1", "-o", "out", "--wrap",
+                                 "trap 'echo bye; exit 3' TERM; echo begin; sleep 1000 & wait"});
+  Background tail = cluster().start_as_user(
+      {"sh", "-c", cat("jtail -f ", id, " > seen; echo code $? >> seen")}, directory());
+  ASSERT_TRUE(becomes_true([&] { return file("seen") == "begin\n"; }));
+  EXPECT_EQ(user({"jcancel", id}).exit_code, 0);
+  EXPECT_EQ(tail.finish().exit_code, 0);
+  EXPECT_EQ(file("seen"), "begin\nbye\ncode 0\n");
+  EXPECT_TRUE(becomes_true([&] { return user({"jqueue", "--noheader"}).out.empty(); }));
+}
+
 TEST_F(Steps, JattachShowsWhatAStepWritesFromNowOn) {
   const std::string id =
       submit({"-N", "2", "-n", "2", "-o", "out", "--wrap",
