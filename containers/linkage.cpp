@@ -93,7 +93,8 @@ std::optional<DynamicSection> parse_dynamic(const ReadAt& read) {
     section.needed.push_back(read_name(read, *strings + name));
   }
   for (const std::uint64_t path : paths) {
-    for (const std::string_view directory : split(read_name(read, *strings + path), ':')) {
+    const std::string list = read_name(read, *strings + path);
+    for (const std::string_view directory : split(list, ':')) {
       if (!directory.empty()) section.run_path.emplace_back(directory);
     }
   }
@@ -129,7 +130,8 @@ std::string directory_of(const std::string& path) {
 void read_conf(const std::string& path, std::vector<std::string>& directories, bool may_include) {
   const Fd fd = open_regular(path);
   if (!fd) return;
-  for (const std::string_view raw : split(reader(fd.get())(0, kMaxConfBytes), '\n')) {
+  const std::string text = reader(fd.get())(0, kMaxConfBytes);
+  for (const std::string_view raw : split(text, '\n')) {
     const std::string_view line = trim(raw.substr(0, raw.find('#')));
     if (line.starts_with('/')) directories.emplace_back(line);
     if (!line.starts_with("include ") || !may_include) continue;

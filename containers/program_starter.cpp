@@ -131,15 +131,16 @@ class Starter {
     // all that it does is to exec: no terminal to make, no rights to give up, not to be hidden.
     const bool shares_memory =
         options_.sweep && !options_.before_exec && !program.only_inspect && program.terminal < 0;
-    const pid_t pid = shares_memory ? vfork() : fork();  // NOLINT(clang-analyzer-security*)
+    // NOLINTNEXTLINE(clang-analyzer-unix.Vfork, clang-analyzer-security.insecureAPI.vfork)
+    const pid_t pid = shares_memory ? vfork() : fork();
     if (pid < 0) return errno_error("start program", errno);
+    // NOLINTNEXTLINE(clang-analyzer-unix.Vfork): it leaves its frame by exec or exit
     if (pid == 0) become_program(program, arguments, at, reason_out.get());
     running_.emplace(pid, Running{program.id, std::move(reason_in)});
     return {};
   }
 
-  // Its frame is left only by exec or exit: of our memory, nothing but the stack below ours is
-  // touched.
+  // Of what the child shares with us, nothing but the stack below our frame is touched.
   template <typename At>
   [[noreturn, gnu::noinline]] void become_program(const ProgramOrder& program,
                                                   ProgramArguments& arguments,
