@@ -47,6 +47,17 @@ std::string first_words(std::string_view sql) {
   return std::string(sql.substr(0, sql.find_first_of("(=\n")));
 }
 
+// Without opening it. Words for what SQLite would only call "unable to open database file".
+Result<void> check_rights(const std::string& path) {
+  struct stat what {};
+  if (::stat(path.c_str(), &what) != 0) return errno_error("open", errno);
+  if (!S_ISREG(what.st_mode)) return Error(ErrorKind::Corrupt, "open: no regular file");
+  if (::faccessat(AT_FDCWD, path.c_str(), R_OK | W_OK, AT_EACCESS) != 0) {
+    return errno_error("open", errno);
+  }
+  return {};
+}
+
 // Written, not only allocated: the first write to a block that was only allocated changes the file
 // system's tables too. All of it or, on a full disk, nothing.
 Result<void> fill_with_zeros(const char* path, Bytes size) {
@@ -147,9 +158,15 @@ Connection::Connection(sqlite3* handle)
     : log_pages_(std::make_unique<std::int64_t>(0)), handle_(handle) {}
 
 Result<Connection> Connection::open(const std::string& path) {
-  // Made here, because SQLite's own mode is 0644; the log's files take the mode of this one.
-  const Fd made(::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600));
-  if (!made) return errno_error("open", errno);
+  {
+    // Made here, because SQLite's own mode is 0644; the log's files take the mode of this one. What
+    // is there already must not be opened: with the closing of any descriptor of a file a process
+    // gives up all its locks on it (fcntl(2)), those of its other connections too. Another process
+    // would believe itself alone, and take the log away when it closes.
+    const Fd made(::open(path.c_str(), O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600));
+    if (!made && errno != EEXIST) return errno_error("open", errno);
+  }
+  GANGWAY_TRY(check_rights(path));
   sqlite3* handle = nullptr;
   // No mutex of its own: a connection is used by one thread.
   const int opened =
