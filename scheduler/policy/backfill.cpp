@@ -18,11 +18,12 @@ constexpr std::size_t kMostMoved = 16;
 class Walk {
  public:
   Walk(Profile& profile,
+       Line& line,
        TimeSlices* slices,
        Time now,
        const BackfillRules& rules,
        const std::vector<Reserved>& kept)
-      : profile_(profile), slices_(slices), now_(now), rules_(rules) {
+      : profile_(profile), line_(line), slices_(slices), now_(now), rules_(rules) {
     for (const Reserved& promise : kept) {
       hold(promise, std::max(promise.start, now));
       kept_.insert(promise.key);
@@ -36,9 +37,9 @@ class Walk {
   Walk(const Walk&) = delete;
   Walk& operator=(const Walk&) = delete;
 
-  BackfillResult run(Line& line, const std::vector<Reserved>& kept) {
+  BackfillResult run(const std::vector<Reserved>& kept) {
     bool by_length = false;
-    while (const auto job = line.next()) {
+    while (const auto job = line_.next()) {
       if (result_.looked_at == rules_.budget) {
         result_.complete = false;
         break;
@@ -46,7 +47,7 @@ class Walk {
       ++result_.looked_at;
       const bool promised = take_promise(job->key);
       if (!profile_.find_queue(job->request->queue)) {
-        line.pass_over_equals(PendingReason::QueueDown);
+        line_.pass_over_equals(PendingReason::QueueDown, std::nullopt);
         continue;
       }
       if (try_start(*job)) continue;
@@ -54,18 +55,18 @@ class Walk {
       if (promised || may_reserve()) {
         if (!try_reserve(*job)) {
           // Behind a job without a limit there is no time to promise.
-          line.pass_over_equals(why_never(*job->request));
+          line_.pass_over_equals(why_never(*job->request), std::nullopt);
           continue;
         }
         if (policy.reservation_depth == 0) break;
       } else {
-        line.pass_over_equals(PendingReason::Priority);
+        line_.pass_over_equals(PendingReason::Priority, could_run_);
       }
       if (policy.shortest_first && !by_length && !may_reserve()) {
         by_length = true;
-        line.shortest_first(policy.starvation_bound
-                                ? std::optional<Time>(now_ - *policy.starvation_bound)
-                                : std::nullopt);
+        line_.shortest_first(policy.starvation_bound
+                                 ? std::optional<Time>(now_ - *policy.starvation_bound)
+                                 : std::nullopt);
       }
     }
     for (const Reserved& promise : kept) {
@@ -94,14 +95,19 @@ class Walk {
   }
 
   bool try_start(const InLine& job) {
-    const bool is_simple = job.request->choices.empty() && job.request->parts.size() == 1;
-    if (is_simple && !rules_.tries_all && is_known_to_fail(job)) return false;
+    const bool is_simple =
+        job.request->choices.empty() && job.request->parts.size() == 1 && !rules_.tries_all;
+    could_run_.reset();
+    if (is_simple && is_known_to_fail(job)) return false;
     const PlacedNow placed = place_now(profile_, *job.request, now_);
     if (placed.placement) {
       start(job, *placed.placement, planned_end(end_of(now_, job.request->limit)));
       return true;
     }
-    if (is_simple) note_failure(job, placed.nodes);
+    if (is_simple) {
+      note_failure(job, placed.nodes);
+      if (is_for_want_of_nodes(job, placed.nodes)) return false;
+    }
     return try_start_beside_reservations(job, placed) ||
            (is_sliced(job) && try_start_in_a_row(job));
   }
@@ -113,14 +119,27 @@ class Walk {
     const auto wanted = static_cast<std::size_t>(part.nodes);
     const Time end = end_of(now_, job.request->limit);
     const auto queue = *profile_.find_queue(job.request->queue);
-    if (!failures_.are_fewer_than(wanted, queue, part.per_node, part.exclusive, end)) return false;
-    if (!may_move_reservations()) return true;
-    if (!casts_a_shadow()) return false;
-    // It would take the nodes that are missing from the reserved job, if not all of them for the
-    // fullest of its nodes.
-    const std::size_t spare = shadow().spare();
-    return spare < wanted && failures_.are_fewer_than(wanted - spare, queue, part.least_per_node(),
-                                                      part.exclusive, end);
+    const auto most = failures_.most_nodes(queue, part.per_node, part.exclusive, end);
+    if (!most || *most >= wanted) return false;
+    if (is_for_want_of_nodes(job, *most)) return true;
+    if (part.is_even() || !may_move_reservations() || !casts_a_shadow()) return false;
+    // Not all of its nodes are for as much as the fullest.
+    const auto some = failures_.most_nodes(queue, part.least_per_node(), part.exclusive, end);
+    if (!some || *some + shadow().spare() >= wanted) return false;
+    could_run_ = some;
+    return true;
+  }
+  // Where `nodes`, too few, could run it: whether nothing can be moved out of its way. It would
+  // take the nodes that are missing from the reserved job.
+  [[nodiscard]] bool is_for_want_of_nodes(const InLine& job, std::size_t nodes) {
+    if (is_sliced(job)) return false;
+    const RequestPart& part = job.request->parts.front();
+    if (may_move_reservations()) {
+      if (!casts_a_shadow() || !part.is_even()) return false;
+      if (nodes + shadow().spare() >= static_cast<std::size_t>(part.nodes)) return false;
+    }
+    could_run_ = nodes;
+    return true;
   }
   void note_failure(const InLine& job, std::size_t nodes) {
     Time end = end_of(now_, job.request->limit);
@@ -171,11 +190,15 @@ class Walk {
     return true;
   }
 
+  void something_is_free() {
+    failures_.clear();
+    line_.on_freed();
+  }
   // Until the end of the walk.
   void run(const InLine& job, Time end, const std::vector<NodeClaim>& claims) {
     if (is_sliced(job)) {
       slices_->start(profile_, job.key, job.request->queue, end, claims);
-      failures_.clear();  // what others hold may have become less
+      something_is_free();  // what others hold may have become less
     } else {
       profile_.start(job.key, end, claims);
     }
@@ -194,7 +217,9 @@ class Walk {
              const std::vector<NodeClaim>& claims) {
     result_.starts.push_back({job.key, make_allocation(profile_, *job.request, placement, claims)});
     run(job, end, claims);
-    if (shadow_) shadow_->on_started(claims);
+    if (!shadow_) return;
+    shadow_->on_started(claims);
+    line_.on_spare(shadow_->spare());
   }
 
   bool try_reserve(const InLine& job) {
@@ -219,6 +244,11 @@ class Walk {
     shadow_.reset();
     hold(reserved, reserved.start);
     result_.reserved.push_back(std::move(reserved));
+    if (rules_.tries_all || rules_.policy.reservation_depth != 1 || !is_only_reservation()) return;
+    const Reserved& only = result_.reserved.front();
+    if (may_move_reservations() && !casts_a_shadow()) return;
+    line_.on_reserved(only);
+    line_.on_spare(may_move_reservations() ? shadow().spare() : 0);
   }
 
   // The job takes what is free now, and the reserved job goes on to other nodes, if it has to and
@@ -234,7 +264,7 @@ class Walk {
     const std::vector<NodeIndex> lost = shadow_->lost_to(claims, end);
     if (!shadow_->can_lose(lost)) return false;
     start(job, *placement, planned_end(end), claims);
-    if (!lost.empty()) failures_.clear();
+    if (!lost.empty()) something_is_free();
     const Placement more{shadow_->on_lost(lost)};
     if (!more.front().empty()) {
       profile_.move_reservation(reserved.key, lost,
@@ -270,7 +300,7 @@ class Walk {
       }
     }
     if (all_found) {
-      failures_.clear();
+      something_is_free();
       return true;
     }
     for (const Reserved& reserved : result_.reserved) profile_.end(reserved.key);
@@ -289,12 +319,14 @@ class Walk {
   }
 
   Profile& profile_;
+  Line& line_;
   TimeSlices* slices_;
   Time now_;
   BackfillRules rules_;
   std::set<JobKey> kept_;         // and not looked at yet
   std::optional<Shadow> shadow_;  // of the only reservation, once somebody stands in its way
   Failures failures_;
+  std::optional<std::size_t> could_run_;  // the job looked at last, if it failed by that
   BackfillResult result_;
 };
 
@@ -314,7 +346,7 @@ BackfillResult backfill(Profile& profile,
                         TimeSlices* slices) {
   profile.settle();
   profile.advance(now);
-  return Walk(profile, slices, now, rules, kept).run(line, kept);
+  return Walk(profile, line, slices, now, rules, kept).run(kept);
 }
 
 Promise promise_of(const Reserved& reserved, const Profile& profile) {

@@ -17,6 +17,7 @@
 // walk; nor are jobs that ask for as much as one that has failed, or more (failures.hpp). Pure.
 #pragma once
 
+#include <cstddef>
 #include <optional>
 #include <vector>
 
@@ -32,6 +33,14 @@
 
 namespace gangway::scheduler {
 
+struct Reserved {
+  JobKey key;
+  const Request* request = nullptr;
+  Time start;
+  Placement placement;
+  [[nodiscard]] std::vector<NodeIndex> nodes() const;
+};
+
 // One look at the line: a job and what it asks for.
 struct InLine {
   JobKey key;
@@ -45,25 +54,23 @@ class Line {
   // nullopt at its end. The job before is out of the line.
   [[nodiscard]] virtual std::optional<InLine> next() = 0;
   // Jobs with the request of the last one are passed over from now on, because of `reason`; those
-  // with a promise are not.
-  virtual void pass_over_equals(PendingReason reason) = 0;
+  // with a promise are not. `could_run`: it is for want of nodes, and so many could run it at most;
+  // it needs as many as could not be spared from the only reservation.
+  virtual void pass_over_equals(PendingReason reason, std::optional<std::size_t> could_run) = 0;
   // What is left comes by its limit from now on, short before long, in its order where limits are
   // equal; before them, in their order, those eligible at `first_if_before` or earlier.
   virtual void shortest_first(std::optional<Time> first_if_before) = 0;
+  // The only reservation is made; and, from now on, so many nodes could be taken from it.
+  virtual void on_reserved(const Reserved& reserved) = 0;
+  virtual void on_spare(std::size_t nodes) = 0;
+  // Something is free that was not.
+  virtual void on_freed() = 0;
 };
 
 struct BackfillRules {
   BackfillPolicy policy;
   int budget = 10'000;     // looks
   bool tries_all = false;  // also jobs of which it is known that they cannot start: the reference
-};
-
-struct Reserved {
-  JobKey key;
-  const Request* request = nullptr;
-  Time start;
-  Placement placement;
-  [[nodiscard]] std::vector<NodeIndex> nodes() const;
 };
 
 struct BackfillResult {

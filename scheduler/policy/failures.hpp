@@ -7,6 +7,7 @@
 
 #include <algorithm>
 #include <cstddef>
+#include <optional>
 #include <vector>
 
 #include "queues/base/time.hpp"
@@ -27,16 +28,18 @@ class Failures {
     if (known_.size() == kMost) known_.erase(known_.begin());
     known_.push_back(failure);
   }
-  // Whether it is known that fewer than `nodes` of the queue have `amounts` free from now to `end`,
-  // all of the node if `exclusive`.
-  [[nodiscard]] bool are_fewer_than(std::size_t nodes,
-                                    Profile::QueueNumber queue,
-                                    const Amounts& amounts,
-                                    bool exclusive,
-                                    Time end) const {
-    return std::ranges::any_of(known_, [&](const Failure& failure) {
-      return failure.nodes < nodes && failure.bounds(queue, exclusive, end, amounts);
-    });
+  // So many nodes of the queue, as far as is known, have `amounts` free from now to `end`, all of
+  // the node if `exclusive`; there may be fewer. nullopt: nothing is known.
+  [[nodiscard]] std::optional<std::size_t> most_nodes(Profile::QueueNumber queue,
+                                                      const Amounts& amounts,
+                                                      bool exclusive,
+                                                      Time end) const {
+    std::optional<std::size_t> most;
+    for (const Failure& failure : known_) {
+      if (most && *most <= failure.nodes) continue;
+      if (failure.bounds(queue, exclusive, end, amounts)) most = failure.nodes;
+    }
+    return most;
   }
   // Something has become free.
   void clear() { known_.clear(); }

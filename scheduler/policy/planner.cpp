@@ -1,6 +1,7 @@
 #include "scheduler/policy/planner.hpp"
 
 #include <algorithm>
+#include <array>
 #include <cstddef>
 #include <iterator>
 #include <queue>
@@ -19,19 +20,19 @@ class MergedLine final : public Line {
  public:
   MergedLine(const Heads& heads,
              const Promised& promised,
-             const Memory& memory,
+             Memory& memory,
+             const Profile& profile,
+             Time now,
              Time not_promised_after)
-      : untouched_(heads.begin()),
+      : not_fetched_(heads.begin()),
         end_(heads.end()),
-        ahead_(heads.begin()),
-        far_ahead_(heads.begin()),
         promised_(promised.begin()),
         promised_end_(promised.end()),
         memory_(memory),
+        profile_(profile),
+        now_(now),
         not_promised_after_(not_promised_after) {
-    constexpr int kFar = 8;
-    for (int i = 0; i < kFar / 2 && ahead_ != end_; ++i) ++ahead_;
-    for (int i = 0; i < kFar && far_ahead_ != end_; ++i) ++far_ahead_;
+    fetch_ahead();
   }
 
   std::optional<InLine> next() override {
@@ -39,7 +40,10 @@ class MergedLine final : public Line {
     while (const auto head = take_first()) {
       // What failed in the pass before needs no second try, but for the jobs at the front: they
       // make the reservations again.
-      if (head->in->failed_in == memory_.number && reservations_are_made_) continue;
+      if (reservations_are_made_ &&
+          memory_.fails_again(head->in->failed, head->in->request, profile_, now_)) {
+        continue;
+      }
       last_ = head;
       if (head->promised == nullptr) {
         looked_at_.push_back(head->in);
@@ -50,9 +54,9 @@ class MergedLine final : public Line {
     return std::nullopt;
   }
 
-  void pass_over_equals(PendingReason reason) override {
+  void pass_over_equals(PendingReason reason, std::optional<std::size_t> could_run) override {
     if (last_->promised != nullptr) return;
-    last_->in->failed_in = memory_.number;
+    memory_.note(last_->in->failed, could_run);
     last_->in->reason = reason;
     last_.reset();
     if (reason == PendingReason::Priority) reservations_are_made_ = true;
@@ -66,6 +70,10 @@ class MergedLine final : public Line {
     first_if_before_ = first_if_before;
     advanced_ = Advanced(Later{this}, std::move(rest));
   }
+
+  void on_reserved(const Reserved& reserved) override { memory_.on_reserved(reserved); }
+  void on_spare(std::size_t nodes) override { memory_.on_spare(nodes); }
+  void on_freed() override { memory_.forget(); }
 
   [[nodiscard]] const std::vector<JobClass*>& looked_at() const { return looked_at_; }
 
@@ -107,9 +115,9 @@ class MergedLine final : public Line {
 
   std::optional<Head> take_first() {
     std::optional<Head> first;
-    if (untouched_ != end_) {
-      JobClass* const in = untouched_->second;
-      first = Head{in, &untouched_->first};
+    if (untouched_ != fetched_) {
+      const Heads::value_type& head = *ahead_[untouched_ % kAhead];
+      first = Head{head.second, &head.first};
     }
     bool from_advanced = false;
     if (!advanced_.empty() && (!first || is_before(advanced_.top(), *first))) {
@@ -134,25 +142,30 @@ class MergedLine final : public Line {
   // Classes lie about in memory, and a pass looks at each once: what it will look at is fetched
   // while it looks at those before.
   void fetch_ahead() {
-    if (far_ahead_ != end_) {
-      const JobClass* const in = (far_ahead_++)->second;
+    for (; fetched_ < untouched_ + kAhead && not_fetched_ != end_; ++not_fetched_) {
+      ahead_[fetched_++ % kAhead] = &*not_fetched_;
+      const JobClass* const in = not_fetched_->second;
       __builtin_prefetch(&in->request.parts);
       __builtin_prefetch(&in->reason);
     }
-    if (ahead_ != end_) {
-      const std::vector<RequestPart>& parts = (ahead_++)->second->request.parts;
+    if (const std::size_t soon = untouched_ + kAhead / 2; soon < fetched_) {
+      const std::vector<RequestPart>& parts = ahead_[soon % kAhead]->second->request.parts;
       __builtin_prefetch(parts.data());
       if (!parts.empty()) __builtin_prefetch(&parts.front().exclusive);
     }
   }
 
-  Heads::const_iterator untouched_;
+  static constexpr std::size_t kAhead = 8;
+  Heads::const_iterator not_fetched_;
   Heads::const_iterator end_;
-  Heads::const_iterator ahead_;      // of untouched_, by some
-  Heads::const_iterator far_ahead_;  // by more
+  std::array<const Heads::value_type*, kAhead> ahead_{};  // fetched, and not looked at yet
+  std::size_t untouched_ = 0;                             // the number of the first of them
+  std::size_t fetched_ = 0;                               // so many have been
   Promised::const_iterator promised_;
   Promised::const_iterator promised_end_;
-  const Memory& memory_;
+  Memory& memory_;
+  const Profile& profile_;
+  Time now_;
   Time not_promised_after_;
   bool by_length_ = false;
   std::optional<Time> first_if_before_;
@@ -193,13 +206,13 @@ void Planner::Impl::on(const delta::FairSharesAre& d) {
 void Planner::Impl::on(const delta::NodeIs& d) {
   profile.set_node(d.name, d.capacity, d.usable, d.features);
   places_are_old = pricing.set_node(d.name, d.capacity) || places_are_old;
-  memory.holds = false;
+  memory.forget();
   freed = true;
 }
 void Planner::Impl::on(const delta::NodeGone& d) {
   profile.drop_node(d.name);
   places_are_old = pricing.drop_node(d.name) || places_are_old;
-  memory.holds = false;
+  memory.forget();
   freed = true;
 }
 void Planner::Impl::on(const delta::Waits& d) {
@@ -236,11 +249,11 @@ void Planner::Impl::move(Waiting& job, const Candidate& to) {
       line.insert(place, payer_of(to));
     });
   }
-  memory.holds = false;
+  memory.on_change();
 }
 void Planner::Impl::on(const delta::WaitsNoMore& d) {
   if (!forget(d.key)) return;
-  memory.holds = false;  // what it was promised is free
+  memory.forget();  // what it was promised is free
   freed = true;
 }
 bool Planner::Impl::forget(JobKey key) {
@@ -263,19 +276,30 @@ void Planner::Impl::on(const delta::Started& d) {
   forget(d.key);
   const bool moves = profile.is_claimed_by(d.key);  // its end
   freed = freed || moves;
-  if (complete) memory.holds = false;
+  if (complete) memory.on_change();
+  memory.on_started(d.key, d.allocation);
   const Time end = planned_end(d.expected_end);
   std::vector<NodeClaim> claims = claims_of(profile, d.allocation);
   if (slices.is_sliced(d.queue)) {
+    memory.forget();
     return slices.start(profile, d.key, d.queue, end, std::move(claims));
   }
-  if (moves) profile.end(d.key);
+  if (moves) {
+    memory.on_freed(profile.claims_of(d.key));
+    profile.end(d.key);
+  }
   profile.start(d.key, end, std::move(claims));
 }
 void Planner::Impl::on(const delta::Ended& d) {
-  slices.holds(d.key) ? slices.end(profile, d.key) : profile.end(d.key);
-  memory.holds = false;
   freed = true;
+  if (slices.holds(d.key)) {
+    memory.forget();
+    return slices.end(profile, d.key);
+  }
+  memory.on_change();
+  if (!profile.is_claimed_by(d.key)) return;
+  memory.on_freed(profile.claims_of(d.key));
+  profile.end(d.key);
 }
 
 void Planner::Impl::line_up_again() {
@@ -298,7 +322,7 @@ void Planner::Impl::line_up_again() {
     in_new_places.emplace(pricing.place_of(waiting.at(old.key).job), std::move(kept));
   }
   promised = std::move(in_new_places);
-  memory.holds = false;
+  memory.on_change();
 }
 
 // ---- the pass ----
@@ -306,19 +330,19 @@ PlanDelta Planner::Impl::pass(Time now, int budget) {
   last_pass = now;
   if (places_are_old) line_up_again();
   if (profile.has_overrun(now)) {  // what waits for it moves on
-    memory.holds = false;
+    memory.on_change();
     freed = true;
   }
-  if (!memory.holds) ++memory.number;
+  memory.begin_pass();
   std::vector<JobClass*> looked_at;
   BackfillResult result = walk(now, budget, looked_at);
-  if (memory.holds && !is_first_as_before(result)) {
+  if (memory.nothing_happened() && !is_first_as_before(result)) {
     // Another job has come to the front: what stood in the way of the old one may not stand in
     // the way of this one.
-    ++memory.number;
-    memory.holds = false;
+    memory.forget();
     result = walk(now, budget, looked_at);
   }
+  memory.end_pass(result);
   PlanDelta plan{.starts = std::move(result.starts),
                  .reasons = {},
                  .promise = promise_of(result, profile),
@@ -327,10 +351,7 @@ PlanDelta Planner::Impl::pass(Time now, int budget) {
                  .looked_at = result.looked_at};
   const std::optional<JobKey> first = first_of(result);
   if (policy.keeps_promises) keep(result.reserved);
-  // A pass that started something took nodes in an order of its own, and the next may find better
-  // ones for those that failed.
   complete = result.complete;
-  memory.holds = !result.complete || plan.starts.empty();
   freed = !result.complete;
   plan.reasons = changed_reasons(plan.starts, first, looked_at);
   first_start =
@@ -340,7 +361,7 @@ PlanDelta Planner::Impl::pass(Time now, int budget) {
 
 BackfillResult Planner::Impl::walk(Time now, int budget, std::vector<JobClass*>& looked_at) {
   // Promises only move when something has become free, or fall due.
-  MergedLine line(heads, promised, memory, freed ? Time::infinity() : now);
+  MergedLine line(heads, promised, memory, profile, now, freed ? Time::infinity() : now);
   std::vector<Reserved> kept;
   kept.reserve(promised.size());
   for (const auto& [place, promise] : promised) kept.push_back(promise.reserved);

@@ -12,6 +12,7 @@
 
 #include "scheduler/policy/backfill.hpp"
 #include "scheduler/policy/class_line.hpp"
+#include "scheduler/policy/memory.hpp"
 #include "scheduler/policy/planner.hpp"
 #include "scheduler/policy/pricing.hpp"
 #include "scheduler/policy/profile.hpp"
@@ -27,7 +28,7 @@ struct JobClass {
   std::size_t promised = 0;                        // so many have one
   PendingReason reason = PendingReason::Priority;  // of all but the first in line of all classes
   PendingReason told = PendingReason::Priority;
-  std::uint64_t failed_in = 0;  // the memory (Impl::memory_) in which it has failed
+  Failed failed;  // what Impl::memory knows of it
 };
 
 using Classes = std::unordered_map<std::string, JobClass>;
@@ -44,12 +45,6 @@ struct Waiting {
   Candidate job;  // its place follows from it (Pricing::place_of())
   Classes::value_type* in;
   PendingReason told = PendingReason::None;
-};
-
-// What the last pass found out still holds for those it looked at.
-struct Memory {
-  std::uint64_t number = 1;  // a class that failed in this one need not be tried again
-  bool holds = false;        // it does
 };
 
 struct Planner::Impl {

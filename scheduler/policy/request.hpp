@@ -38,6 +38,10 @@ struct RequestPart {
   [[nodiscard]] std::int32_t tasks_on(std::size_t i) const;
   // Of the emptiest node.
   [[nodiscard]] Amounts least_per_node() const;
+  // Whether all its nodes get the same.
+  [[nodiscard]] bool is_even() const {
+    return exclusive || cores_per_node > 0 || tasks % component_nodes == 0;
+  }
 };
 
 struct Request {

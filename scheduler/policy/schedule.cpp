@@ -62,7 +62,7 @@ class SortedLine final : public Line {
     const Waiting& job = jobs_[next_++];
     return InLine{job.place.key, &job.request};
   }
-  void pass_over_equals(PendingReason reason) override {
+  void pass_over_equals(PendingReason reason, std::optional<std::size_t>) override {
     if (!jobs_[next_ - 1].promised) passed_over_.emplace(jobs_[next_ - 1].request_key, reason);
   }
   void shortest_first(std::optional<Time> first_if_before) override {
@@ -73,6 +73,10 @@ class SortedLine final : public Line {
     std::stable_sort(jobs_.begin() + static_cast<std::ptrdiff_t>(next_), jobs_.end(),
                      [&](const Waiting& a, const Waiting& b) { return length(a) < length(b); });
   }
+
+  void on_reserved(const Reserved&) override {}
+  void on_spare(std::size_t) override {}
+  void on_freed() override {}
 
   // The promises of the last pass, in the order of the line.
   [[nodiscard]] std::vector<Reserved> keep(const std::vector<Promise>& promises,

@@ -14,7 +14,8 @@ RequestPart part(const Candidate& job) {
 
 bool are_fewer_than(const Failures& failures, std::size_t nodes, const Candidate& job, Time end) {
   const RequestPart wanted = part(job);
-  return failures.are_fewer_than(nodes, 0, wanted.per_node, wanted.exclusive, end);
+  const auto most = failures.most_nodes(0, wanted.per_node, wanted.exclusive, end);
+  return most && *most < nodes;
 }
 
 TEST(Failures, WhoAsksForAsMuchOrMoreFindsNoMoreNodes) {

@@ -27,7 +27,12 @@ struct Workload {
   std::vector<Arrival> arrivals;
 };
 
-Workload make_workload(std::uint64_t seed) {
+struct Size {
+  std::uint64_t jobs = 60;
+  std::int64_t gap_s = 20;  // between two of them, at most
+};
+
+Workload make_workload(std::uint64_t seed, const Size& size = {}) {
   Rng rng(seed);
   Workload out;
   const auto node_count = static_cast<int>(rng.between(2, 8));
@@ -43,8 +48,8 @@ Workload make_workload(std::uint64_t seed) {
     out.nodes.push_back({node_name(i), r, true, features});
   }
   std::int64_t now = 0;
-  for (std::uint64_t id = 1; id <= 60; ++id) {
-    now += rng.between(0, 20);
+  for (std::uint64_t id = 1; id <= size.jobs; ++id) {
+    now += rng.between(0, size.gap_s);
     CandidateBuilder b = job(id).eligible(at_s(now));
     b.nodes(static_cast<int>(rng.between(1, std::min(node_count, 4))));
     if (rng.chance(300)) b.tasks(static_cast<int>(rng.between(4, 8)));
@@ -80,20 +85,37 @@ class Replay {
          int users = 0)
       : workload_(workload), rng_(shuffle), users_(users), policy_(policy), planner_(policy) {}
 
+  // Now and then a start is not done, the end of a job is moved, or a pass is asked for when
+  // nothing has happened.
+  Replay& carelessly() {
+    careless_ = true;
+    return *this;
+  }
+
   std::string run() {
     std::vector<Delta> deltas{delta::QueuesAre{{batch_queue()}}, delta::RulesAre{rules()}};
     for (const auto& node : workload_.nodes) deltas.push_back(node);
     apply(std::move(deltas));
     std::size_t next = 0;
     Time now{};
-    while (next < workload_.arrivals.size() || !running_.empty()) {
+    while (next < workload_.arrivals.size() || !running_.empty() ||
+           (careless_ && !waiting_.empty() && wake_)) {
       now = Time::infinity();
       if (next < workload_.arrivals.size()) now = workload_.arrivals[next].at;
       for (const auto& [key, job] : running_) now = std::min(now, job.ends);
       if (wake_) now = std::min(now, *wake_);
+      if (careless_ && now > last_ + seconds(1) && rng_.chance(300)) {
+        now = last_ + seconds(rng_.between(1, (now - last_).ns / seconds(1).ns - 1));
+      }
+      last_ = now;
       std::vector<Delta> changes;
+      if (careless_ && rng_.chance(200)) move_an_end(now, changes);
       for (auto job = running_.begin(); job != running_.end();) {
         if (job->second.ends == now) {
+          std::erase_if(changes, [&](const Delta& d) {
+            const auto* moved = std::get_if<delta::Started>(&d);
+            return moved != nullptr && moved->key == job->first;
+          });
           changes.push_back(delta::Ended{job->first});
           freed_ = true;
           job = running_.erase(job);
@@ -175,6 +197,11 @@ class Replay {
     wake_ = plan.wake;
     std::vector<Delta> changes;
     for (const Start& start : plan.starts) {
+      if (careless_ && rng_.chance(100)) {
+        const Time again = now + seconds(1);
+        wake_ = std::min(wake_.value_or(again), again);
+        continue;
+      }
       const Arrival arrival = waiting_.at(start.key);
       waiting_.erase(start.key);
       check_promise(start.key, now);
@@ -190,9 +217,20 @@ class Replay {
     }
     apply(std::move(changes));
     // A policy that makes promises anew keeps only that to the first in line, as long as it is.
+    if (careless_) return;
     if (plan.promise && users_ == 0) note(*plan.promise);
     for (const Promise& promise : planner_.kept_promises()) note(promise);
     trace_ += cat("looked at ", plan.looked_at, '\n');
+  }
+
+  void move_an_end(Time now, std::vector<Delta>& changes) {
+    if (running_.empty()) return;
+    auto job = running_.begin();
+    std::advance(job, rng_.between(0, static_cast<std::int64_t>(running_.size()) - 1));
+    if (job->second.expected == Time::infinity()) return;
+    job->second.expected = now + seconds(rng_.between(1, 60));
+    changes.push_back(delta::Started{job->first, job->second.allocation, job->second.expected});
+    freed_ = true;
   }
 
   void note(const Promise& promise) {
@@ -221,6 +259,8 @@ class Replay {
   }
 
   void check_against_the_reference(const PlanDelta& plan, Time now) {
+    // What waits for a job that should have ended moves on.
+    for (const auto& [key, job] : running_) freed_ |= job.expected <= now;
     Snapshot snapshot{.rules = rules(),
                       .fair_shares = fair_shares_,
                       .queues = {batch_queue()},
@@ -313,6 +353,8 @@ class Replay {
   delta::FairSharesAre fair_shares_;
   BackfillPolicy policy_;
   Planner planner_;
+  bool careless_ = false;
+  Time last_{};
   std::optional<Time> wake_;
   bool freed_ = true;
   std::vector<Promise> promises_before_;
@@ -354,6 +396,31 @@ TEST_P(PlannerProperty, WithFairSharesThatChangeItIsTheReferenceToo) {
   }
 }
 
+// With a line so long that most promises are not looked for anew.
+TEST_P(PlannerProperty, WithALongLineItIsTheReferenceToo) {
+  for (std::uint64_t seed = 1; seed <= 15; ++seed) {
+    SCOPED_TRACE(cat("seed ", seed));
+    const Workload workload = make_workload(seed, {.jobs = 150, .gap_s = 4});
+    (void)Replay(workload, seed, policy()).run();
+    if (::testing::Test::HasFailure()) return;
+  }
+}
+
+// Of several reservations time alone can move those behind the first, which the planner looks at
+// when something happens: these are for at most one.
+class OneReservation : public PlannerProperty {};
+
+TEST_P(OneReservation, WithACallerWhoDoesAsHeLikesItIsTheReferenceToo) {
+  for (std::uint64_t seed = 1; seed <= 25; ++seed) {
+    SCOPED_TRACE(cat("seed ", seed));
+    const Workload workload = make_workload(seed, {.jobs = 100, .gap_s = 6});
+    (void)Replay(workload, seed, policy()).carelessly().run();
+    if (::testing::Test::HasFailure()) return;
+    (void)Replay(workload, seed, policy(), 4).carelessly().run();
+    if (::testing::Test::HasFailure()) return;
+  }
+}
+
 TEST_P(PlannerProperty, TheOrderOfDeltasDoesNotMatter) {
   for (std::uint64_t seed = 100; seed <= 110; ++seed) {
     SCOPED_TRACE(cat("seed ", seed));
@@ -365,6 +432,9 @@ TEST_P(PlannerProperty, TheOrderOfDeltasDoesNotMatter) {
   }
 }
 
+INSTANTIATE_TEST_SUITE_P(Policies,
+                         OneReservation,
+                         ::testing::Values("fcfs", "easy", "easy-sjbf", "bounded"));
 INSTANTIATE_TEST_SUITE_P(
     Policies,
     PlannerProperty,

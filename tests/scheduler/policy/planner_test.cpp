@@ -32,6 +32,21 @@ TEST(Planner, AStartIsNotAssumed) {
   EXPECT_EQ(started(cluster.planner.pass(at_s(1), 100)), Ids{1});
 }
 
+TEST(Planner, AfterAnEndOnlyTheFirstAndThoseThatMayStartAreLookedAt) {
+  LittleCluster cluster;
+  cluster.nodes(1, 1).nodes(1, 8);
+  cluster.waits(job(1).cores(8).limit(seconds(100))).waits(job(2).limit(seconds(50)));
+  cluster.waits(job(3).cores(8).limit(seconds(10)));
+  for (std::uint64_t id = 4; id <= 20; ++id) {
+    cluster.waits(job(id).cores(2).limit(seconds(static_cast<std::int64_t>(id))));
+  }
+  EXPECT_EQ(started(cluster.pass(at_s(0))), (Ids{1, 2}));
+  cluster.ends(2);
+  EXPECT_LE(cluster.pass(at_s(5)).looked_at, 2);
+  cluster.ends(1);
+  EXPECT_EQ(started(cluster.pass(at_s(6))), Ids{3});
+}
+
 TEST(Planner, ReasonsAreToldOnce) {
   LittleCluster cluster;
   cluster.nodes(1, 1).waits(job(1)).waits(job(2)).waits(job(3));
