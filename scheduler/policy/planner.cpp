@@ -39,8 +39,9 @@ class MergedLine final : public Line {
     go_on();
     while (const auto head = take_first()) {
       // What failed in the pass before needs no second try, but for the jobs at the front: they
-      // make the reservations again.
-      if (reservations_are_made_ &&
+      // make the reservations again. Who has a promise may start where others of its class fail for
+      // that very promise: one that was requeued and stands before it.
+      if (reservations_are_made_ && head->promised == nullptr &&
           memory_.fails_again(head->in->failed, head->in->request, profile_, now_)) {
         continue;
       }

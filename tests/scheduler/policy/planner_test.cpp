@@ -47,6 +47,18 @@ TEST(Planner, AfterAnEndOnlyTheFirstAndThoseThatMayStartAreLookedAt) {
   EXPECT_EQ(started(cluster.pass(at_s(6))), Ids{3});
 }
 
+TEST(Planner, WhoHasAPromiseStartsAlthoughOneOfItsClassThatWasRequeuedFailsForIt) {
+  LittleCluster cluster({batch_queue()}, *parse_backfill_policy("conservative"));
+  cluster.nodes(1, 1);
+  cluster.waits(job(1).limit(seconds(100)).eligible(at_s(0)));
+  cluster.waits(job(2).limit(seconds(100)).eligible(at_s(1)));
+  cluster.waits(job(3).limit(seconds(50)).eligible(at_s(2)));
+  EXPECT_EQ(started(cluster.pass(at_s(2))), Ids{1});
+  cluster.ends(1);
+  cluster.waits(job(1).limit(seconds(100)).eligible(at_s(0)));
+  EXPECT_EQ(started(cluster.pass(at_s(5))), Ids{2});
+}
+
 TEST(Planner, ReasonsAreToldOnce) {
   LittleCluster cluster;
   cluster.nodes(1, 1).waits(job(1)).waits(job(2)).waits(job(3));
