@@ -8,6 +8,7 @@
 #include <utility>
 
 #include "queues/base/digest.hpp"
+#include "queues/base/text.hpp"
 #include "queues/model/account_machine.hpp"
 #include "queues/model/job_machine.hpp"
 #include "queues/model/node_machine.hpp"
