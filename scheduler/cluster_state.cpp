@@ -266,14 +266,12 @@ WorkflowId ClusterState::take_workflow_id(store::Batch& batch) {
   return id;
 }
 
-void ClusterState::recall(Workflow workflow) {
-  const WorkflowId id = workflow.id;
-  workflows_.try_emplace(id, std::move(workflow));
+void ClusterState::recall(const Workflow& workflow) {
+  workflows_.try_emplace(workflow.id, workflow);
 }
 
-void ClusterState::recall(Job job) {
-  const JobKey key = job.key;
-  const auto [there, is_new] = jobs_.try_emplace(key, std::move(job));
+void ClusterState::recall(const Job& job) {
+  const auto [there, is_new] = jobs_.try_emplace(job.key, job);
   if (is_new) note_owner(there->second);
 }
 

@@ -100,8 +100,8 @@ class ClusterState {
   [[nodiscard]] bool is_given(WorkflowId id) const { return id.value != 0 && id < next_workflow_; }
 
   // Puts back what the store knew of a finished workflow, which is to go on.
-  void recall(Workflow workflow);
-  void recall(Job job);
+  void recall(const Workflow& workflow);
+  void recall(const Job& job);
   // Forgets a finished job or workflow (not the store's copy).
   void forget(JobKey key);
   void forget(WorkflowId id);

@@ -496,7 +496,7 @@ struct Controller::Impl {
   [[nodiscard]] Result<void> act_on_array(const Job& array,
                                           const io::LocalUser& user,
                                           const wire::Act& act);
-  [[nodiscard]] Result<void> act_on_elements(JobId array,
+  [[nodiscard]] Result<void> act_on_elements(JobId id,
                                              const IndexList& indexes,
                                              const io::LocalUser& user,
                                              const wire::Act& act);
@@ -668,7 +668,7 @@ struct Controller::Impl {
   [[nodiscard]] Resources capacity_of(const Node& node) const;  // with the ports that it has
   void start_services();
   void settle_services();
-  void note_replica(JobKey job);
+  void note_replica(JobKey key);
   void set_phase(const ServiceKey& key, std::int64_t number, ReplicaPhase phase);
   void plan_of(const ServiceKey& key);
   void carry_out(const ServiceKey& key, const ServiceStep& step);

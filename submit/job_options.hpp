@@ -55,17 +55,13 @@ struct MemoryRequest {
 
 // What was asked so far, not yet put together.
 struct JobDraft {
-  OptionSource source = OptionSource::Default;  // of what is being applied
-  Now now;                                      // for --begin
-
+  Now now;  // for --begin
   std::optional<std::string> constraint;
   std::optional<std::string> name, queue, account, qos, output, error, input, chdir, comment, wrap,
       image, entrypoint, workdir;
   std::optional<std::string> export_list;
   std::optional<std::int32_t> nodes, tasks, tasks_per_node, cpus_per_task, nice;
   std::optional<std::int32_t> most_nodes;  // of --nodes=2-4
-  // How many nodes it gets was left to the cluster, and one may be too few.
-  bool nodes_are_open = false;
   std::optional<std::int32_t> cpus_per_gpu, min_cores, tasks_per_socket;
   std::optional<NamedAmounts> gpus, gpus_per_node, gpus_per_task;
   NamedAmounts named;  // --gres, per node
@@ -75,7 +71,6 @@ struct JobDraft {
   std::optional<std::uint32_t> umask;
   std::vector<NodeName> only_nodes, not_nodes;
   std::vector<Dependency> dependencies;
-  bool any_dependency = false;
   std::optional<ArraySpec> array;
   std::optional<Time> deadline;
   MailSpec mail;
@@ -84,10 +79,14 @@ struct JobDraft {
   std::vector<BindSpec> binds;
   // For the steps of the job's script: "SLURM_DISTRIBUTION=cyclic" and the like.
   std::vector<std::string> step_env;
-  bool deals_tasks_otherwise = false;  // --distribution asks for another than block
-  std::vector<std::string> env;        // --env: "NAME=value", or "NAME" for the value it has here
+  std::vector<std::string> env;  // --env: "NAME=value", or "NAME" for the value it has here
   std::optional<MpiMode> mpi;
   std::optional<WarningSignal> warning;
+  OptionSource source = OptionSource::Default;  // of what is being applied
+  // How many nodes it gets was left to the cluster, and one may be too few.
+  bool nodes_are_open = false;
+  bool any_dependency = false;
+  bool deals_tasks_otherwise = false;  // --distribution asks for another than block
   bool report_usage = false;
   bool hold = false;
   bool exclusive = false;

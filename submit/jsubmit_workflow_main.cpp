@@ -108,12 +108,13 @@ int run(int argc, char** argv) {
   // Tasks that no node has room for go to as few as have.
   if (!submitted && submitted.error().kind() == ErrorKind::Invalid && workflow.nodes_are_open) {
     Result<std::vector<Resources>> nodes = capacities_of_nodes(client);
-    if (nodes) input.around.nodes = *std::move(nodes);
+    const bool are_known = nodes.has_value();
+    if (are_known) input.around.nodes = *std::move(nodes);
     const WorkflowFile wider = parse(input, glance.choices);
     for (std::size_t i = 0; i < std::min(wider.jobs.size(), workflow.jobs.size()); ++i) {
       workflow.jobs[i].spec.components = wider.jobs[i].spec.components;
     }
-    if (nodes) submitted = send();
+    if (are_known) submitted = send();
   }
   if (!submitted) {
     const bool about_file = submitted.error().kind() == ErrorKind::Invalid;

@@ -192,6 +192,7 @@ class Reader {
       const std::string name = given.substr(0, equals);
       if (!values.contains(name) && equals != std::string::npos) {
         std::vector<std::string> names;
+        names.reserve(values.size());
         for (const auto& [known, value] : values) names.push_back(known);
         const std::string near = nearest(name, names);
         fail(0, cat("there is no parameter \"", name, "\"",

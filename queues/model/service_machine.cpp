@@ -11,7 +11,7 @@ namespace {
 
 using Step = Result<void>;
 
-Error impossible(const Service& service, std::string why) {
+Error impossible(const Service& service, std::string_view why) {
   return {ErrorKind::Internal, cat("service ", service.spec.name, ": ", why)};
 }
 

@@ -217,7 +217,7 @@ int main(int argc, char** argv) {
     } else if (word == "--network") {
       options.network = true;
     } else if (word == "--rounds" && at + 1 < argc) {
-      options.rounds = std::max(1, std::atoi(argv[++at]));
+      options.rounds = std::max(1, gangway::parse_integer<int>(argv[++at]).value_or(1));
     }
   }
   if (at + 3 > argc) {

@@ -37,7 +37,7 @@ class Arrays : public OnCluster<Arrays> {
 
  protected:
   std::string file(const std::string& name) { return content(directory() + "/" + name); }
-  static inline std::string mails_;
+  static inline std::string mails_;  // NOLINT(readability-identifier-naming): of the suite
   std::string shown(const std::string& id, const std::string& format = "%i %t") {
     return user({"jqueue", "-h", "-o", format, "-j", id}).out;
   }
@@ -45,8 +45,8 @@ class Arrays : public OnCluster<Arrays> {
 
 TEST_F(Arrays, ElementsRunWithTheirIndexInVariablesAndFileNames) {
   const Ran ran = user({"jsubmit", "--wait", "--array=1-5:2,10%2", "-o", "out-%A_%3a", "--wrap",
-                        "echo $SLURM_ARRAY_TASK_ID of $JOB_ARRAY_TASK_COUNT up to "
-                        "$SLURM_ARRAY_TASK_MAX > in-$SLURM_ARRAY_JOB_ID-$SLURM_ARRAY_TASK_ID"});
+                        ("echo $SLURM_ARRAY_TASK_ID of $JOB_ARRAY_TASK_COUNT up to "
+                         "$SLURM_ARRAY_TASK_MAX > in-$SLURM_ARRAY_JOB_ID-$SLURM_ARRAY_TASK_ID")});
   ASSERT_EQ(ran.exit_code, 0) << ran.err;
   const std::string id =
       ran.out.substr(ran.out.rfind(' ') + 1, ran.out.find('\n') - ran.out.rfind(' ') - 1);

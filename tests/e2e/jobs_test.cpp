@@ -201,9 +201,8 @@ TEST_F(Jobs, AfterokWaitsAndAfternotokOfASuccessNeverRuns) {
 }
 
 TEST_F(Jobs, MoreThanFitsWaitsWithAReason) {
-  const std::string big = submit({"-N", "4", "--exclusive", "--wrap",
-                                  "while [ ! -e go ]; do "
-                                  "sleep 0.05; done"});
+  const std::string big =
+      submit({"-N", "4", "--exclusive", "--wrap", "while [ ! -e go ]; do sleep 0.05; done"});
   ASSERT_TRUE(becomes_true([&] { return user({"jqueue"}).out.find(" R ") != std::string::npos; }));
   const std::string waiting = submit({"-N", "1", "--wrap", "true"});
   EXPECT_THAT(user({"jwhy", waiting}).out, HasSubstr(waiting));

@@ -17,7 +17,6 @@ namespace {
 
 using testing::ElementsAre;
 using testing::HasSubstr;
-using testing::Not;
 using testing::UnorderedElementsAre;
 
 class Steps : public OnCluster<Steps> {
@@ -172,9 +171,9 @@ TEST_F(Steps, FilesByPatternHoldOneRanksOutputEach) {
 // A reader that stops stops the ranks: their shepherds stay small, and all comes in the end.
 TEST_F(Steps, GigabytesPassWithoutGrowth) {
   const std::string id = submit({"-N", "4", "-n", "8", "-o", "out", "--wrap",
-                                 "jrun -l -n 8 --mpi=none head -c 150000000 /dev/zero | (until [ "
-                                 "-e go ]; do sleep 0.1; done; "
-                                 "wc -c)"});
+                                 ("jrun -l -n 8 --mpi=none head -c 150000000 /dev/zero | (until [ "
+                                  "-e go ]; do sleep 0.1; done; "
+                                  "wc -c)")});
   ASSERT_TRUE(becomes_true([&] { return cluster().user_processes().size() >= 16; }));
   write_as_user(cluster(), directory() + "/go", "");
   std::int64_t largest = 0;
@@ -205,8 +204,8 @@ TEST_F(Steps, StepsInAnImageWithoutAnyToolOfOurs) {
 
 TEST_F(Steps, OutsideOfAnAllocationJrunMakesOne) {
   const Ran ran = cluster().as_user({"jrun", "-N", "2", "-n", "4", "-l", "sh", "-c",
-                                     "cat; echo $SLURM_PROCID $SLURMD_NODENAME; exit "
-                                     "$SLURM_PROCID"},
+                                     ("cat; echo $SLURM_PROCID $SLURMD_NODENAME; exit "
+                                      "$SLURM_PROCID")},
                                     directory(), "hello\n");
   EXPECT_EQ(ran.exit_code, 3) << ran.err;
   EXPECT_THAT(ran.out, HasSubstr("0: hello"));
@@ -230,8 +229,8 @@ TEST_F(Steps, ATerminalForAShellHasASizeAndAnExitCode) {
 
 TEST_F(Steps, JtailFollowsAJobThatRunsAndEndsWithIt) {
   const std::string id = submit({"-n", "1", "-o", "out", "--wrap",
-                                 "echo begin; until [ -e go ]; do sleep 0.1; done; "
-                                 "echo end"});
+                                 ("echo begin; until [ -e go ]; do sleep 0.1; done; "
+                                  "echo end")});
   ASSERT_TRUE(becomes_true([&] { return file("out").find("begin") != std::string::npos; }));
   Background tail = cluster().start_as_user({"jtail", "-f", id}, directory());
   ASSERT_TRUE(becomes_true([&] { return !user({"jtail", id}).out.empty(); }));
@@ -291,9 +290,9 @@ TEST_F(Steps, AWarningForTheScriptAloneReachesIt) {
 // All ranks that ignore TERM are killed within a second of each other, on all nodes.
 TEST_F(Steps, TheEndComesToAllNodesTogether) {
   const std::string id = submit({"-N", "4", "-n", "4", "-o", "out", "--wrap",
-                                 "trap '' TERM; jrun -n 4 sh -c 'trap \"\" TERM; n=$SLURM_PROCID; "
-                                 "while :; do date +%s%N > new.$n; mv new.$n stamp.$n; "
-                                 "sleep 0.02; done'"});
+                                 ("trap '' TERM; jrun -n 4 sh -c 'trap \"\" TERM; n=$SLURM_PROCID; "
+                                  "while :; do date +%s%N > new.$n; mv new.$n stamp.$n; "
+                                  "sleep 0.02; done'")});
   ASSERT_TRUE(becomes_true([&] { return !file("stamp.3").empty() && !file("stamp.0").empty(); }));
   EXPECT_EQ(user({"jcancel", id}).exit_code, 0);
   EXPECT_NE(user({"jwait", id}).exit_code, 0);

@@ -225,11 +225,11 @@ class PlayedAgents : public ::testing::Test {
       if (all([](const Node& n) { return n.pid == 0; })) loop_.stop();
     });
   }
-  wire::AttemptRecord make_order(const JobSpec& s,
-                                 const Allocation& allocation,
-                                 std::uint32_t index,
-                                 const std::string& spool,
-                                 const std::string& cgroup) const {
+  [[nodiscard]] wire::AttemptRecord make_order(const JobSpec& s,
+                                               const Allocation& allocation,
+                                               std::uint32_t index,
+                                               const std::string& spool,
+                                               const std::string& cgroup) const {
     wire::AttemptRecord record;
     wire::ShepherdStart* start = record.mutable_start();
     wire::Prepare* order = start->mutable_order();

@@ -83,20 +83,20 @@ struct Step {
   Step& to_done() { return to_cleaning_up().on(step_event::CleanedUp{}); }
 
   template <typename Action>
-  const Action* find() const {
+  [[nodiscard]] const Action* find() const {
     for (const StepAction& action : actions) {
       if (const auto* found = std::get_if<Action>(&action)) return found;
     }
     return nullptr;
   }
-  bool signals(int number) const {
+  [[nodiscard]] bool signals(int number) const {
     for (const StepAction& action : actions) {
       const auto* found = std::get_if<step_action::SignalPrograms>(&action);
       if (found != nullptr && found->number == number) return true;
     }
     return false;
   }
-  std::optional<BootTime> armed(StepTimer timer) const {
+  [[nodiscard]] std::optional<BootTime> armed(StepTimer timer) const {
     for (const StepAction& action : actions) {
       const auto* found = std::get_if<step_action::ArmTimer>(&action);
       if (found != nullptr && found->timer == timer) return found->at;

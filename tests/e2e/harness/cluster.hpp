@@ -78,7 +78,8 @@ class Cluster {
   [[nodiscard]] std::string logs() const;
 
  private:
-  RunOptions options_for(const std::optional<RunAs>& user, const std::string& directory) const;
+  [[nodiscard]] RunOptions options_for(const std::optional<RunAs>& user,
+                                       const std::string& directory) const;
   ClusterOptions wishes_;
   std::string top_;  // holds the cluster's directory and the users' ones
   one_machine::ClusterLayout layout_;
@@ -122,7 +123,7 @@ class OnCluster : public testing::Test {
     return id;
   }
   Ran user(const std::vector<std::string>& argv) { return cluster().as_user(argv, directory_); }
-  const std::string& directory() const { return directory_; }
+  [[nodiscard]] const std::string& directory() const { return directory_; }
 
  private:
   static std::unique_ptr<Cluster>& shared() {
